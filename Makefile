@@ -1,0 +1,45 @@
+# One command each, on a machine with Python 3.11+, venv and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Versions that were tested together; on other Python versions pip resolves from pyproject.toml alone.
+CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info[:2] == (3, 11) else '')")
+
+.PHONY: help env demo test test-prep lint format types clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+env: $(VENV)/.installed  ## create .venv with everything for development
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev]'
+	touch $@
+
+demo: env  ## shards -> training -> tracking -> scores, report and video under runs/demo
+	$(BIN)/python -m siamjax.cli demo --out=runs/demo
+
+test: env  ## the tests
+	$(BIN)/python -m pytest -n 2
+
+$(VENV)/.prep: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev,prep]'
+	touch $@
+
+test-prep: $(VENV)/.prep  ## the tests of data preparation with TensorFlow Datasets installed
+	$(BIN)/python -m pytest -n 2 tests/data_prep
+
+lint: env  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: env  ## let ruff rewrite the files
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: env  ## mypy
+	$(BIN)/mypy
+
+clean:  ## remove runs and caches (the environment stays)
+	rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

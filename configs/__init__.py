@@ -1,0 +1,1 @@
+"""One Python file per experiment; `get_config()` returns its ConfigDict."""

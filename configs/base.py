@@ -1,0 +1,143 @@
+"""Every field of an experiment, once, with its unit and meaning; the values are the paper's (SiamRPN++, ResNet-50).
+
+The other files in this folder override what differs. A field is set on the command line by
+`--config.section.field=value`; a field that is not here does not exist.
+"""
+
+import ml_collections
+
+
+def source(path, frame_range, videos=0):
+    """One training set: a folder of shards and how pairs are drawn from it.
+
+    Args:
+        path: folder written by `data_prep` (shards, index, manifest).
+        frame_range: largest distance between the two frames of a pair, in positions of the track's frame list.
+        videos: entries per epoch; the shuffled list of videos is repeated or cut to it. 0: each video once.
+    """
+    return ml_collections.ConfigDict({"path": path, "frame_range": frame_range, "videos": videos})
+
+
+def get_config():
+    c = ml_collections.ConfigDict()
+    c.name = "siamrpn_r50_l234"
+    c.seed = 0  # of initialisation and of the drawn pairs
+
+    # --- network: the arguments of siamjax.models.SiamRPN
+    c.model = ml_collections.ConfigDict()
+    c.model.backbone = "resnet50"  # resnet18 resnet34 resnet50 mobilenetv2 alexnet
+    c.model.width = 1.0  # factor on the backbone's channels
+    c.model.blocks = ()  # residual blocks of layer1..layer4 (ResNet); empty: the backbone's own
+    c.model.levels = (
+        2,
+        3,
+        4,
+    )  # backbone levels with a head each; 2, 3, 4 are the paper's conv3, conv4, conv5
+    c.model.adjust_channels = (
+        256,
+        256,
+        256,
+    )  # 1x1 adjust layer's channels per level; empty: no adjust layer
+    c.model.head = "depthwise"  # depthwise (SiamRPN++) or upchannel (SiamRPN)
+    c.model.weighted = True  # learned softmax fusion of the levels; False: plain mean
+    c.model.dtype = "float32"  # of the computation; parameters, statistics and outputs stay float32
+
+    # --- anchors: the arguments of siamjax.geometry.anchors.Anchors
+    c.anchors = ml_collections.ConfigDict()
+    c.anchors.stride = 8  # px between score map cells in the search crop
+    c.anchors.ratios = (0.33, 0.5, 1.0, 2.0, 3.0)  # height / width
+    c.anchors.scales = (8,)  # side of the square anchor, in strides
+
+    # --- crops shared by training and tracking
+    c.crops = ml_collections.ConfigDict()
+    c.crops.exemplar = 127  # px, side of the template crop z
+    c.crops.search = 255  # px, side of the search crop x in training
+    c.crops.stored = 511  # px, side of the context crops in the shards
+    c.crops.context = 0.5  # context added on each side, as a fraction of (w + h) / 2 of the box
+
+    # --- tracker: the arguments of siamjax.tracking.TrackerConfig
+    c.tracker = ml_collections.ConfigDict()
+    c.tracker.instance = 255  # px, side of the search crop x
+    c.tracker.base_size = 8  # cells the score map has beyond (instance - 127) // 8 + 1
+    c.tracker.penalty_k = 0.05  # strength of the penalty on changes of scale and ratio
+    c.tracker.window_influence = 0.42  # share of the cosine window in the final score, 0..1
+    c.tracker.lr = 0.38  # rate at which the size follows the prediction, 0..1
+    c.tracker.long_term = False  # switch to the large search region when the target is lost
+    c.tracker.lost_instance = 831  # px, side of the search crop while lost
+    c.tracker.lost_window_influence = 0.001  # window_influence while lost
+    c.tracker.confidence_low = 0.8  # score below which the target counts as lost
+    c.tracker.confidence_high = 0.998  # score above which it counts as found again
+
+    # --- training pairs
+    c.data = ml_collections.ConfigDict()
+    c.data.sources = ml_collections.ConfigDict()
+    c.data.sources.vid = source("data/vid", 100, 100_000)
+    c.data.sources.youtubebb = source("data/youtubebb", 3)
+    c.data.sources.coco = source("data/coco", 1)
+    c.data.sources.det = source("data/det", 1)
+    c.data.pairs_per_epoch = 600_000
+    c.data.negative = 0.2  # probability that search comes from another video
+    c.data.grey = 0.0  # probability that both crops lose their colour
+    c.data.template = ml_collections.ConfigDict()
+    c.data.template.shift = 4.0  # px, uniform in +/- shift, x and y apart
+    c.data.template.scale = 0.05  # uniform in 1 +/- scale, x and y apart
+    c.data.template.blur = 0.0  # probability of motion blur
+    c.data.template.flip = 0.0  # probability of a horizontal flip
+    c.data.template.colour = 1.0  # probability of PCA lighting noise
+    c.data.search = ml_collections.ConfigDict()
+    c.data.search.shift = 64.0
+    c.data.search.scale = 0.18
+    c.data.search.blur = 0.2
+    c.data.search.flip = 0.0
+    c.data.search.colour = 1.0
+    c.data.workers = 8  # processes that decode and augment; 0: in the training process
+    c.data.prefetch = 4  # batches made ahead by each worker
+    c.data.max_bad_fraction = 0.01  # share of unreadable records above which the run fails
+
+    # --- labels on the anchor grid: the arguments of siamjax.data.targets.TargetRule
+    c.targets = ml_collections.ConfigDict()
+    c.targets.positive_iou = 0.6  # anchors above are positive
+    c.targets.negative_iou = 0.3  # anchors below are negative
+    c.targets.positives = 16  # most positives kept per pair
+    c.targets.total = 64  # most positives and negatives kept per pair; negatives: total - positives
+    c.targets.negatives = 16  # kept per negative pair
+
+    # --- training
+    c.train = ml_collections.ConfigDict()
+    c.train.epochs = 20
+    c.train.batch_size = 224  # pairs per step over all devices
+    c.train.accumulate = (
+        1  # parts a device's share of the batch is computed in, one after the other
+    )
+    c.train.cls_weight = 1.0
+    c.train.loc_weight = 1.2
+    c.train.momentum = 0.9
+    c.train.weight_decay = (
+        1e-4  # on every trainable tensor (the paper says 5e-4, the published models used 1e-4)
+    )
+    c.train.clip_norm = 10.0  # total L2 norm of the gradient
+    c.train.max_loss = 1e4  # a step with a larger or non-finite loss is skipped
+    c.train.max_skipped = 50  # skipped steps in a row that end the run
+    c.train.warmup_epochs = 5  # geometric from warmup_start towards warmup_end
+    c.train.warmup_start = 0.001
+    c.train.warmup_end = 0.005
+    c.train.lr_start = 0.005  # after the warm-up, log-spaced over the remaining epochs
+    c.train.lr_end = 0.0005
+    c.train.backbone_lr = 0.1  # factor on the backbone's learning rate
+    c.train.unfreeze_epoch = 10  # epoch (0-based) from which the backbone trains; 0: from the start
+    c.train.unfreeze_layers = ("layer2", "layer3", "layer4")  # backbone parts that ever train
+    c.train.sync_bn = (
+        True  # batch statistics over all devices; False: per device, as the published models
+    )
+    c.train.reference_quirks = (
+        False  # summed gradients over devices, momentum lost at the switch, see docs
+    )
+    c.train.checkpoint_every = (
+        0  # steps between checkpoints besides those at each epoch's end; 0: none
+    )
+    c.train.keep = 3  # newest checkpoints kept
+    c.train.log_every = 50  # steps between lines of metrics.jsonl and TensorBoard points
+    c.train.init_from = (
+        ""  # weights file to start from (siamjax convert, or an exported tracker); empty: random
+    )
+    return c
