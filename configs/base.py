@@ -33,7 +33,8 @@ def get_config():
         3,
         4,
     )  # backbone levels with a head each; 2, 3, 4 are the paper's conv3, conv4, conv5
-    c.model.adjust_channels = (
+    # 1x1 adjust layer's channels per level; one value: for all levels; empty: no adjust layer
+    c.model.adjust_channels = (256,)
         256,
         256,
         256,
