@@ -1,6 +1,7 @@
-"""Every field of an experiment, once, with its unit and meaning; the values are the paper's (SiamRPN++, ResNet-50).
+"""Every field of an experiment, once, with its unit and meaning.
 
-The other files in this folder override what differs. A field is set on the command line by
+The values are the paper's (SiamRPN++ with ResNet-50) as the published models were trained. The
+other files in this folder override what differs. A field is set on the command line by
 `--config.section.field=value`; a field that is not here does not exist.
 """
 
@@ -12,8 +13,10 @@ def source(path, frame_range, videos=0):
 
     Args:
         path: folder written by `data_prep` (shards, index, manifest).
-        frame_range: largest distance between the two frames of a pair, in positions of the track's frame list.
-        videos: entries per epoch; the shuffled list of videos is repeated or cut to it. 0: each video once.
+        frame_range: largest distance between the two frames of a pair, in positions of the
+            track's frame list.
+        videos: entries per epoch; the shuffled list of videos is repeated or cut to it.
+            0: each video once.
     """
     return ml_collections.ConfigDict({"path": path, "frame_range": frame_range, "videos": videos})
 
@@ -28,20 +31,12 @@ def get_config():
     c.model.backbone = "resnet50"  # resnet18 resnet34 resnet50 mobilenetv2 alexnet
     c.model.width = 1.0  # factor on the backbone's channels
     c.model.blocks = ()  # residual blocks of layer1..layer4 (ResNet); empty: the backbone's own
-    c.model.levels = (
-        2,
-        3,
-        4,
-    )  # backbone levels with a head each; 2, 3, 4 are the paper's conv3, conv4, conv5
+    c.model.levels = (2, 3, 4)  # backbone levels with a head each; the paper's conv3, conv4, conv5
     # 1x1 adjust layer's channels per level; one value: for all levels; empty: no adjust layer
     c.model.adjust_channels = (256,)
-        256,
-        256,
-        256,
-    )  # 1x1 adjust layer's channels per level; empty: no adjust layer
     c.model.head = "depthwise"  # depthwise (SiamRPN++) or upchannel (SiamRPN)
     c.model.weighted = True  # learned softmax fusion of the levels; False: plain mean
-    c.model.dtype = "float32"  # of the computation; parameters, statistics and outputs stay float32
+    c.model.dtype = "float32"  # of the computation; parameters and outputs stay float32
 
     # --- anchors: the arguments of siamjax.geometry.anchors.Anchors
     c.anchors = ml_collections.ConfigDict()
@@ -54,7 +49,7 @@ def get_config():
     c.crops.exemplar = 127  # px, side of the template crop z
     c.crops.search = 255  # px, side of the search crop x in training
     c.crops.stored = 511  # px, side of the context crops in the shards
-    c.crops.context = 0.5  # context added on each side, as a fraction of (w + h) / 2 of the box
+    c.crops.context = 0.5  # context added to each side, as a fraction of w + h of the box
 
     # --- tracker: the arguments of siamjax.tracking.TrackerConfig
     c.tracker = ml_collections.ConfigDict()
@@ -100,22 +95,19 @@ def get_config():
     c.targets.positive_iou = 0.6  # anchors above are positive
     c.targets.negative_iou = 0.3  # anchors below are negative
     c.targets.positives = 16  # most positives kept per pair
-    c.targets.total = 64  # most positives and negatives kept per pair; negatives: total - positives
+    c.targets.total = 64  # of them and the negatives; at most total - positives negatives
     c.targets.negatives = 16  # kept per negative pair
 
     # --- training
     c.train = ml_collections.ConfigDict()
     c.train.epochs = 20
     c.train.batch_size = 224  # pairs per step over all devices
-    c.train.accumulate = (
-        1  # parts a device's share of the batch is computed in, one after the other
-    )
+    c.train.accumulate = 1  # parts in which a device's share of the batch is computed in turn
     c.train.cls_weight = 1.0
     c.train.loc_weight = 1.2
     c.train.momentum = 0.9
-    c.train.weight_decay = (
-        1e-4  # on every trainable tensor (the paper says 5e-4, the published models used 1e-4)
-    )
+    # on every trainable tensor; the paper says 5e-4, the published models were trained with 1e-4
+    c.train.weight_decay = 1e-4
     c.train.clip_norm = 10.0  # total L2 norm of the gradient
     c.train.max_loss = 1e4  # a step with a larger or non-finite loss is skipped
     c.train.max_skipped = 50  # skipped steps in a row that end the run
@@ -125,20 +117,12 @@ def get_config():
     c.train.lr_start = 0.005  # after the warm-up, log-spaced over the remaining epochs
     c.train.lr_end = 0.0005
     c.train.backbone_lr = 0.1  # factor on the backbone's learning rate
-    c.train.unfreeze_epoch = 10  # epoch (0-based) from which the backbone trains; 0: from the start
+    c.train.unfreeze_epoch = 10  # epoch (0-based) from which the backbone trains; 0: at once
     c.train.unfreeze_layers = ("layer2", "layer3", "layer4")  # backbone parts that ever train
-    c.train.sync_bn = (
-        True  # batch statistics over all devices; False: per device, as the published models
-    )
-    c.train.reference_quirks = (
-        False  # summed gradients over devices, momentum lost at the switch, see docs
-    )
-    c.train.checkpoint_every = (
-        0  # steps between checkpoints besides those at each epoch's end; 0: none
-    )
+    c.train.sync_bn = True  # batch statistics over all devices; False: per device, as published
+    c.train.reference_quirks = False  # summed gradients, momentum lost at the switch; see docs
+    c.train.checkpoint_every = 0  # steps between checkpoints besides each epoch's end; 0: none
     c.train.keep = 3  # newest checkpoints kept
-    c.train.log_every = 50  # steps between lines of metrics.jsonl and TensorBoard points
-    c.train.init_from = (
-        ""  # weights file to start from (siamjax convert, or an exported tracker); empty: random
-    )
+    c.train.log_every = 50  # steps between TensorBoard points and lines of metrics.jsonl
+    c.train.init_from = ""  # weights file to start from (siamjax convert); empty: random
     return c

@@ -17,13 +17,14 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> ml_collections.Conf
 
     Args:
         path: a Python file with `get_config()`.
-        overrides: arguments of the form `--config.section.field=value`, values parsed by the field's type.
+        overrides: arguments `--config.section.field=value`, parsed by the field's type.
 
     Returns:
         The locked config.
 
     Raises:
-        UserError: no such file, a field that does not exist (the nearest one is named), a value of another type.
+        UserError: no such file, no such field (the nearest one is named), a value of
+            another type.
     """
     if not Path(path).is_file():
         raise UserError(f"--config={path}: no such file; the experiments are configs/*.py")

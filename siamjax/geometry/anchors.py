@@ -1,4 +1,4 @@
-"""Anchors of the region proposal head: shapes, grids and the coding of boxes as offsets (SiamRPN, section 3)."""
+"""Anchors of the region proposal head: shapes, grids, boxes as offsets (SiamRPN, section 3)."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ class Anchors:
     Attributes:
         stride: px between cells in the search crop.
         ratios: height / width of each shape.
-        scales: side of the square anchor in strides; shapes are ordered ratio by ratio, scales inside.
+        scales: side of the square anchor in strides; shapes go ratio by ratio, scales inside.
     """
 
     stride: int = 8
@@ -26,7 +26,7 @@ class Anchors:
         return len(self.ratios) * len(self.scales)
 
     def shapes(self) -> np.ndarray:
-        """(A, 2) float32 width and height, px. Base sides are truncated to whole pixels, as published."""
+        """(A, 2) float32 width and height, px; base sides truncated to whole px as published."""
         area = self.stride * self.stride
         shapes = []
         for ratio in self.ratios:
@@ -40,11 +40,12 @@ class Anchors:
 
         Args:
             size: cells per side, S.
-            centre: px coordinate of the middle cell; 0 for the tracker (relative to the crop's centre),
-                search // 2 for training (absolute in the search crop).
+            centre: px coordinate of the middle cell; 0 for the tracker (relative to the crop's
+                centre), search // 2 for training (absolute in the search crop).
 
         Returns:
-            (A, S, S, 4) float32 cx, cy, w, h; axes anchor, row, column. Flattened, the index is a*S*S + y*S + x.
+            (A, S, S, 4) float32 cx, cy, w, h; axes anchor, row, column, so that the flat index is
+            a*S*S + y*S + x.
         """
         steps = (np.arange(size) - size // 2) * self.stride + centre
         grid = np.empty((self.per_cell, size, size, 4), np.float32)
@@ -79,7 +80,7 @@ def decode(anchors, offsets):
 
 
 def score_map_size(instance: int, exemplar: int, stride: int, base_size: int) -> int:
-    """Cells per side of the score map: (instance - exemplar) // stride + 1 + base_size (spec of SiamRPN++).
+    """Cells per side of the score map: (instance - exemplar) // stride + 1 + base_size.
 
     `base_size` is 8 where the template features are cropped to 7x7, 0 for AlexNet.
     """

@@ -65,7 +65,9 @@ def cxcywh_to_xywh(box):
 
 
 def xywh_to_pixel_centre(box):
-    """Left, top, width, height -> centre of the covered pixels, width, height; the centre is x + (w - 1) / 2.
+    """Left, top, width, height -> centre of the covered pixels, width, height.
+
+    The centre is x + (w - 1) / 2.
 
     This is how SiamRPN++'s tracker reads its first box and how benchmarks measure centre distance.
     """

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siamjax.geometry import boxes
+
+side = st.floats(0.5, 500)
+corner = st.floats(-500, 500)
+box_xywh = st.tuples(corner, corner, side, side).map(np.array)
+
+
+def test_forms_by_hand():
+    box = np.array([10.0, 20.0, 30.0, 40.0])
+    np.testing.assert_array_equal(boxes.xywh_to_xyxy(box), [10, 20, 40, 60])
+    np.testing.assert_array_equal(boxes.xywh_to_cxcywh(box), [25, 40, 30, 40])
+    np.testing.assert_array_equal(boxes.xywh_to_pixel_centre(box), [24.5, 39.5, 30, 40])
+    np.testing.assert_array_equal(boxes.xyxy_to_cxcywh([10, 20, 40, 60]), [25, 40, 30, 40])
+
+
+@given(box_xywh)
+def test_forms_are_inverse(box):
+    np.testing.assert_allclose(boxes.xyxy_to_xywh(boxes.xywh_to_xyxy(box)), box, atol=1e-9)
+    np.testing.assert_allclose(boxes.cxcywh_to_xywh(boxes.xywh_to_cxcywh(box)), box, atol=1e-9)
+    centre = boxes.xywh_to_cxcywh(box)
+    np.testing.assert_allclose(
+        boxes.xyxy_to_cxcywh(boxes.cxcywh_to_xyxy(centre)), centre, atol=1e-9
+    )
+
+
+def test_iou_by_hand():
+    a = np.array([0.0, 0.0, 20.0, 20.0])
+    assert boxes.iou(a, a) == 1
+    assert boxes.iou(a, a + 5) == pytest.approx(225 / 575)
+    assert boxes.iou(a, a + 20) == 0
+    assert boxes.iou(a, np.array([30.0, 30.0, 10.0, 10.0])) == 0  # inverted
+    assert boxes.iou(np.zeros(4), np.zeros(4)) == 0
+
+
+@given(box_xywh, box_xywh)
+def test_iou_equals_counting_a_fine_grid(a, b):
+    a, b = boxes.xywh_to_xyxy(a), boxes.xywh_to_xyxy(b)
+    value = boxes.iou(a, b)
+    assert 0 <= value <= 1
+    assert value == pytest.approx(float(boxes.iou(b, a)))
+    xs = np.linspace(min(a[0], b[0]), max(a[2], b[2]), 400)
+    ys = np.linspace(min(a[1], b[1]), max(a[3], b[3]), 400)
+    inside = [
+        np.outer((ys >= c[1]) & (ys <= c[3]), (xs >= c[0]) & (xs <= c[2])).astype(bool)
+        for c in (a, b)
+    ]
+    union = (inside[0] | inside[1]).sum()
+    if union > 1000:
+        assert value == pytest.approx((inside[0] & inside[1]).sum() / union, abs=0.06)
+
+
+def test_iou_broadcasts_and_takes_jax_arrays():
+    import jax.numpy as jnp
+
+    a = np.random.default_rng(0).uniform(0, 50, (3, 1, 4)).astype(np.float32)
+    b = np.random.default_rng(1).uniform(0, 50, (5, 4)).astype(np.float32)
+    assert boxes.iou(a, b).shape == (3, 5)
+    np.testing.assert_allclose(boxes.iou(jnp.array(a), jnp.array(b)), boxes.iou(a, b), rtol=1e-6)

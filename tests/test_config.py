@@ -1,0 +1,87 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from siamjax.config import difference, from_json, load_config, to_json
+from siamjax.errors import UserError, run_main
+
+ROOT = Path(__file__).resolve().parents[1]
+BASE = str(ROOT / "configs" / "base.py")
+EXPERIMENTS = sorted(p.name for p in (ROOT / "configs").glob("*.py") if p.name != "__init__.py")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_has_the_fields_of_base_and_no_others(name):
+    base, config = load_config(BASE), load_config(str(ROOT / "configs" / name))
+
+    def fields(node, prefix=""):
+        for key, value in node.items():
+            if prefix == "data." and key == "sources":
+                continue
+            if hasattr(value, "items"):
+                yield from fields(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key
+
+    assert set(fields(config)) == set(fields(base))
+
+
+def test_overrides_take_the_type_of_their_field():
+    config = load_config(
+        BASE, ["--config.model.levels=(4,)", "--config.train.lr_end=1", "--config.seed=3"]
+    )
+    assert config.model.levels == (4,)
+    assert isinstance(config.train.lr_end, float)
+    assert config.seed == 3
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--config.train.batchsize=3", "did you mean --config.train.batch_size?"),
+        ("--config.model.level=(4,)", "did you mean --config.model.levels?"),
+        ("--config.train.batch_size=many", "--config.train.batch_size=many"),
+        ("--config.train.batch_size", "=VALUE"),
+        ("--batch=3", "--config.section.field=value"),
+    ],
+)
+def test_a_bad_override_is_one_line_that_names_the_fix(argument, message):
+    with pytest.raises(UserError) as error:
+        load_config(BASE, [argument])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_experiment_file_is_named():
+    with pytest.raises(UserError, match=r"configs/nothing\.py: no such file"):
+        load_config("configs/nothing.py")
+
+
+def test_json_round_trip_and_difference():
+    config = load_config(BASE)
+    assert not difference(config, from_json(to_json(config)))
+    other = load_config(BASE, ["--config.train.epochs=3"])
+    assert difference(config, other) == ["train.epochs: 20 -> 3"]
+
+
+def test_a_loaded_config_is_locked():
+    with pytest.raises(AttributeError):
+        load_config(BASE).train.new_field = 1
+
+
+@pytest.mark.parametrize(
+    "body, code, message",
+    [
+        (lambda: None, 0, ""),
+        (lambda: 3, 3, ""),
+        (lambda: exec("raise UserError('x.jpg: broken')", globals()), 2, "error: x.jpg: broken\n"),
+        (lambda: exec("raise KeyboardInterrupt"), 130, "interrupted\n"),
+    ],
+)
+def test_run_main_exit_codes(body, code, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_main(body)
+    assert caught.value.code == code
+    assert capsys.readouterr().err == message
+    assert sys.exc_info()[0] is None
