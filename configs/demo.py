@@ -1,0 +1,38 @@
+"""A narrow tracker on the synthetic world: the whole path in minutes on two CPU cores.
+
+Command: make demo (or siamjax demo --out=runs/demo)
+Hardware: any machine; two CPU cores are enough.
+"""
+
+import ml_collections
+
+from configs import base
+
+
+def get_config():
+    c = base.get_config()
+    c.name = "demo"
+
+    c.model.backbone = "resnet18"
+    c.model.width = 0.125
+    c.model.blocks = (1, 1, 1, 1)
+    c.model.adjust_channels = (32,)
+
+    c.data.sources = ml_collections.ConfigDict()
+    c.data.sources.synthetic = base.source("runs/demo/shards", frame_range=20)
+    c.data.pairs_per_epoch = 2_000
+    c.data.workers = 1
+
+    c.train.epochs = 10
+    c.train.batch_size = 16
+    c.train.warmup_epochs = 1
+    c.train.warmup_start = 0.005
+    c.train.warmup_end = 0.02
+    c.train.lr_start = 0.02
+    c.train.lr_end = 0.001
+    # random initialisation, so the whole backbone learns from the first step at the full rate
+    c.train.backbone_lr = 1.0
+    c.train.unfreeze_epoch = 0
+    c.train.unfreeze_layers = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
+    c.train.log_every = 25
+    return c
