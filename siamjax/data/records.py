@@ -1,0 +1,543 @@
+"""The container of training crops: TFRecord shards of tf.train.Example, written and read without TensorFlow.
+
+A TFRecord is: length (uint64), its masked CRC-32C (uint32), payload, the payload's masked CRC-32C; little endian.
+Each payload is a `tf.train.Example` with the features
+
+- `image/encoded`: JPEG of one context crop,
+- `video`, `track`: names,
+- `frame`: number of the frame in its video,
+- `size`: width and height of the target, px of the source image.
+"""
+
+import array
+import contextlib
+import errno
+import fcntl
+import functools
+import json
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import google_crc32c
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from siamjax.data import index as index_lib
+from siamjax.errors import UserError
+
+HEADER = 12  # bytes before the payload: length and its checksum
+FOOTER = 4
+
+
+class BadRecord(Exception):
+    """A record that can't be used: wrong checksum, not an Example, or an image that can't be decoded."""
+
+
+class Record(NamedTuple):
+    """One stored crop; fields as in the module's description."""
+
+    image: bytes
+    video: str
+    track: str
+    frame: int
+    size: tuple[float, float]
+
+
+# --- framing
+
+
+def frame_record(payload: bytes) -> bytes:
+    """A payload with its TFRecord header and footer."""
+    length = struct.pack("<Q", len(payload))
+    return b"".join(
+        (length, struct.pack("<I", _masked(length)), payload, struct.pack("<I", _masked(payload)))
+    )
+
+
+def read_record(path: str | Path, offset: int, length: int) -> bytes:
+    """Reads one payload by random access.
+
+    Args:
+        path: shard.
+        offset: of the record's header.
+        length: of the payload, bytes.
+
+    Raises:
+        BadRecord: the header's length or a checksum is wrong, or the file ends early.
+    """
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        data = os.pread(fd, HEADER + length + FOOTER, offset)
+    finally:
+        os.close(fd)
+    if len(data) != HEADER + length + FOOTER:
+        raise BadRecord("the shard ends inside the record")
+    return _payload(memoryview(data), length)
+
+
+def read_records(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """All (offset, payload) of a shard, in order.
+
+    Raises:
+        BadRecord: a checksum is wrong or the file ends inside a record; the message says at which byte.
+    """
+    offset = 0
+    with open(path, "rb") as file:
+        while header := file.read(HEADER):
+            try:
+                if len(header) < HEADER:
+                    raise BadRecord("the shard ends inside a header")
+                (length,) = struct.unpack_from("<Q", header)
+                _check_header(header)
+                data = header + file.read(length + FOOTER)
+                if len(data) != HEADER + length + FOOTER:
+                    raise BadRecord("the shard ends inside the record")
+                payload = _payload(memoryview(data), length)
+            except BadRecord as error:
+                raise BadRecord(f"{path} at byte {offset}: {error}") from None
+            yield offset, payload
+            offset += len(data)
+
+
+def _masked(data) -> int:
+    crc = google_crc32c.value(bytes(data))
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _check_header(header):
+    if struct.unpack_from("<I", header, 8)[0] != _masked(header[:8]):
+        raise BadRecord("checksum of the length is wrong")
+
+
+def _payload(data, length):
+    _check_header(data)
+    if struct.unpack_from("<Q", data)[0] != length:
+        raise BadRecord("the record's length is not the one in the index")
+    payload = bytes(data[HEADER : HEADER + length])
+    if struct.unpack_from("<I", data, HEADER + length)[0] != _masked(payload):
+        raise BadRecord("checksum of the data is wrong")
+    return payload
+
+
+# --- tf.train.Example
+
+
+def encode_example(record: Record) -> bytes:
+    """The serialised Example of a crop; equal records give equal bytes."""
+    example = _example_class()()
+    feature = example.features.feature
+    feature["image/encoded"].bytes_list.value.append(record.image)
+    feature["video"].bytes_list.value.append(record.video.encode())
+    feature["track"].bytes_list.value.append(record.track.encode())
+    feature["frame"].int64_list.value.append(record.frame)
+    feature["size"].float_list.value.extend(record.size)
+    return example.SerializeToString(deterministic=True)
+
+
+def decode_example(payload: bytes) -> Record:
+    """The inverse of `encode_example`.
+
+    Raises:
+        BadRecord: not an Example, or a feature is missing.
+    """
+    example = _example_class()()
+    try:
+        example.ParseFromString(payload)
+        feature = example.features.feature
+        (image,) = feature["image/encoded"].bytes_list.value
+        (video,) = feature["video"].bytes_list.value
+        (track,) = feature["track"].bytes_list.value
+        (frame,) = feature["frame"].int64_list.value
+        width, height = feature["size"].float_list.value
+        return Record(image, video.decode(), track.decode(), frame, (width, height))
+    except Exception as error:  # protobuf's DecodeError has no stable place to import from
+        raise BadRecord("not an Example of a crop") from error
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """Decodes a JPEG to BGR uint8.
+
+    Raises:
+        BadRecord: not a whole JPEG. (The decoder would fill the rest of a truncated one with grey.)
+    """
+    if data[:2] != b"\xff\xd8" or b"\xff\xd9" not in data[-32:]:
+        raise BadRecord("the JPEG is truncated or not a JPEG")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise BadRecord("the JPEG can't be decoded")
+    return image
+
+
+@functools.cache
+def _example_class():
+    """tf.train.Example, declared here in a pool of its own, so that TensorFlow may live in the same process."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="siamjax/example.proto", package="tensorflow", syntax="proto3"
+    )
+    kind = descriptor_pb2.FieldDescriptorProto
+
+    def message(parent, name, *fields):
+        m = parent.add(name=name)
+        for number, (field, of_type, label) in enumerate(fields, 1):
+            f = m.field.add(name=field, number=number, label=label)
+            if isinstance(of_type, str):
+                f.type, f.type_name = kind.TYPE_MESSAGE, of_type
+            else:
+                f.type = of_type
+        return m
+
+    one, many = kind.LABEL_OPTIONAL, kind.LABEL_REPEATED
+    message(file.message_type, "BytesList", ("value", kind.TYPE_BYTES, many))
+    message(file.message_type, "FloatList", ("value", kind.TYPE_FLOAT, many))
+    message(file.message_type, "Int64List", ("value", kind.TYPE_INT64, many))
+    feature = message(
+        file.message_type,
+        "Feature",
+        ("bytes_list", ".tensorflow.BytesList", one),
+        ("float_list", ".tensorflow.FloatList", one),
+        ("int64_list", ".tensorflow.Int64List", one),
+    )
+    feature.oneof_decl.add(name="kind")
+    for f in feature.field:
+        f.oneof_index = 0
+    features = message(
+        file.message_type, "Features", ("feature", ".tensorflow.Features.FeatureEntry", many)
+    )
+    entry = message(
+        features.nested_type,
+        "FeatureEntry",
+        ("key", kind.TYPE_STRING, one),
+        ("value", ".tensorflow.Feature", one),
+    )
+    entry.options.map_entry = True
+    message(file.message_type, "Example", ("features", ".tensorflow.Features", one))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))
+
+
+# --- reading a data set
+
+
+def read_crop(index: index_lib.Index, crop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reads one crop of a data set.
+
+    Returns:
+        (crop, crop, 3) uint8 BGR and (2,) float32 width and height of the target in px of the source image.
+
+    Raises:
+        BadRecord: the record or its image is damaged.
+    """
+    path = index.shards[int(index.shard[crop])]
+    payload = read_record(path, int(index.offset[crop]), int(index.length[crop]))
+    image = decode_image(decode_example(payload).image)
+    side = index.manifest["crop"]
+    if image.shape != (side, side, 3):
+        raise BadRecord(f"the image is {image.shape[1]}x{image.shape[0]}, not {side}x{side}")
+    return image, index.size[crop]
+
+
+def verify(folder: str | Path, images: bool = True) -> list[str]:
+    """Reads every record of a data set and compares it with the index.
+
+    Args:
+        folder: a finished data set.
+        images: decode the JPEGs as well.
+
+    Returns:
+        One line per damaged crop.
+
+    Raises:
+        UserError: as `Index`.
+    """
+    index = index_lib.Index(folder)
+    bad = []
+    for crop in range(index.crops):
+        video, track = index.locate(crop)
+        try:
+            path = index.shards[int(index.shard[crop])]
+            payload = read_record(path, int(index.offset[crop]), int(index.length[crop]))
+            record = decode_example(payload)
+            key = (index.video_name(video), index.track_name(track), int(index.frame[crop]))
+            if (record.video, record.track, record.frame) != key:
+                raise BadRecord("the record is not the one in the index")
+            if not np.array_equal(np.float32(record.size), index.size[crop]):
+                raise BadRecord("the target's size is not the one in the index")
+            if images:
+                decode_image(record.image)
+        except BadRecord as error:
+            bad.append(f"{index.describe(crop)}: {error}")
+    return bad
+
+
+# --- writing a data set
+
+
+class Columns:
+    """Index columns of records as they are written, compact in memory."""
+
+    def __init__(self):
+        self.videos: dict[str, int] = {}
+        self.tracks: dict[tuple[int, str], int] = {}
+        self.crop_track = array.array("q")
+        self.frame = array.array("q")
+        self.size = array.array("f")
+        self.shard = array.array("q")
+        self.offset = array.array("q")
+        self.length = array.array("q")
+
+    def add(self, video, track, frame, size, shard, offset, length):
+        """One record."""
+        v = self.videos.setdefault(video, len(self.videos))
+        self.crop_track.append(self.tracks.setdefault((v, track), len(self.tracks)))
+        self.frame.append(frame)
+        self.size.extend(size)
+        self.shard.append(shard)
+        self.offset.append(offset)
+        self.length.append(length)
+
+    def write(self, folder, manifest):
+        """Writes index and manifest of the data set; see `index.write`."""
+        index_lib.write(
+            folder,
+            manifest,
+            list(self.videos),
+            [name for _, name in self.tracks],
+            np.array([video for video, _ in self.tracks], np.int64),
+            *(np.array(c) for c in (self.crop_track, self.frame, self.size)),
+            *(np.array(c) for c in (self.shard, self.offset, self.length)),
+        )
+
+
+class ShardWriter:
+    """Writes one data set: shards, then index and manifest.
+
+    Until `close` has returned, readers refuse the folder as unfinished. Use it as a context manager: after
+    an exception the folder stays unfinished, and a new writer starts over.
+    """
+
+    def __init__(
+        self,
+        out_dir: str | Path,
+        name: str,
+        max_bytes: int = 128 << 20,
+        jpeg_quality: int = 95,
+        crop: int = 511,
+    ):
+        """Opens a folder for writing.
+
+        Args:
+            out_dir: folder of the data set; made if need be.
+            name: of the data set.
+            max_bytes: a new shard begins where the next record would make one larger.
+            jpeg_quality: 0..100.
+            crop: side of the crops, px.
+
+        Raises:
+            UserError: the folder can't be written, holds a finished data set, or another run writes to it.
+        """
+        self.folder = Path(out_dir)
+        self.name, self.max_bytes, self.jpeg_quality, self.crop = name, max_bytes, jpeg_quality, crop
+        self._lock = lock_folder(self.folder)
+        self._columns = Columns()
+        self._file = None
+        self._sizes: list[int] = []
+        if (self.folder / index_lib.MANIFEST).exists():
+            self._release()
+            raise UserError(f"{self.folder}: holds a data set already; remove it or choose another --out")
+        for old in self.folder.glob(f"{name}-train.tfrecord-*"):
+            old.unlink()
+
+    def add(self, video: str, track: str, frame: int, image: np.ndarray, size) -> None:
+        """Encodes and appends one crop.
+
+        Args:
+            video, track: names; a track's name is unique in its video.
+            frame: number of the frame in the video, >= 0; unique in its track.
+            image: (crop, crop, 3) uint8 BGR.
+            size: width and height of the target, px of the source image, > 0.
+        """
+        if image.shape != (self.crop, self.crop, 3) or image.dtype != np.uint8:
+            raise ValueError(f"crop of shape {image.shape} {image.dtype}, not {self.crop} px uint8")
+        self.add_encoded(video, track, frame, encode_image(image, self.jpeg_quality), size)
+
+    def add_encoded(self, video: str, track: str, frame: int, jpeg: bytes, size) -> None:
+        """Appends one crop that is encoded already; arguments as in `add`."""
+        width, height = (float(v) for v in size)
+        if not (0 < width < float("inf") and 0 < height < float("inf")):
+            raise ValueError(f"target of {width} x {height} px")
+        data = frame_record(encode_example(Record(jpeg, video, track, frame, (width, height))))
+        with explain_os_errors(self.folder):
+            if self._file is None or (self._sizes[-1] and self._sizes[-1] + len(data) > self.max_bytes):
+                self._next_shard()
+            self._file.write(data)
+        shard, offset = len(self._sizes) - 1, self._sizes[-1]
+        length = len(data) - HEADER - FOOTER
+        self._columns.add(video, track, frame, (width, height), shard, offset, length)
+        self._sizes[-1] += len(data)
+
+    def close(self, **manifest) -> None:
+        """Finishes the data set.
+
+        Args:
+            **manifest: further entries of the manifest (source, seed, skipped, ...), JSON values.
+
+        Raises:
+            UserError: nothing was added, or the folder can't be written.
+        """
+        try:
+            with explain_os_errors(self.folder):
+                if self._file is not None:
+                    finish(self._file)
+                    self._file = None
+                names = [shard_name(self.name, i, len(self._sizes)) for i in range(len(self._sizes))]
+                for i, name in enumerate(names):
+                    os.replace(self._part(i), self.folder / name)
+                shards = [{"file": n, "bytes": b} for n, b in zip(names, self._sizes)]
+                write_tfds_metadata(self.folder, self.name, self.crop, self._shard_lengths(), self._sizes)
+                head = {"name": self.name, "crop": self.crop, "jpeg_quality": self.jpeg_quality}
+                self._columns.write(self.folder, {**head, "shards": shards, **manifest})
+        finally:
+            self._release()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is None:
+            self.close()
+        else:
+            self._release()
+
+    def _shard_lengths(self):
+        return np.bincount(np.array(self._columns.shard, np.int64), minlength=len(self._sizes)).tolist()
+
+    def _part(self, i):
+        return self.folder / f"{self.name}-train.tfrecord-{i:05d}.part"
+
+    def _next_shard(self):
+        if self._file is not None:
+            finish(self._file)
+        self._file = open(self._part(len(self._sizes)), "wb")
+        self._sizes.append(0)
+
+    def _release(self):
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def encode_image(image: np.ndarray, quality: int) -> bytes:
+    """BGR uint8 as JPEG."""
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def shard_name(name: str, i: int, count: int) -> str:
+    """File name of a shard as TensorFlow Datasets expects it."""
+    return f"{name}-train.tfrecord-{i:05d}-of-{count:05d}"
+
+
+def lock_folder(folder: Path) -> int:
+    """Makes the folder and locks it for this process; the lock goes with the returned descriptor.
+
+    Raises:
+        UserError: the folder can't be written, or another run writes to it.
+    """
+    with explain_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise UserError(
+            f"{folder}: another run writes to this folder; wait for it or choose another --out"
+        ) from error
+    return fd
+
+
+def finish(file) -> None:
+    """Brings a file's data to the disk and closes it."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+
+
+@contextlib.contextmanager
+def explain_os_errors(folder: Path):
+    """Turns a full disk or a folder without permission into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            fix = "no space left; free some and run again"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            fix = "not writable; choose another --out"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            fix = "not a folder; choose another --out"
+        else:
+            raise
+        raise UserError(f"{folder}: {fix}") from error
+
+
+def write_tfds_metadata(folder: Path, name: str, crop: int, lengths, sizes) -> None:
+    """Writes what `tfds.builder_from_directory` needs to read the shards, without TensorFlow.
+
+    Args:
+        folder: the data set's folder.
+        name: of the data set.
+        crop: side of the crops, px.
+        lengths: records of each shard.
+        sizes: bytes of each shard.
+    """
+    info = {
+        "name": name,
+        "version": "1.0.0",
+        "description": "Context crops of siamjax.",
+        "fileFormat": "tfrecord",
+        "moduleName": "data_prep",
+        "splits": [
+            {
+                "name": "train",
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "shardLengths": [str(n) for n in lengths],
+                "numBytes": str(sum(sizes)),
+            }
+        ],
+    }
+    package = "tensorflow_datasets.core.features"
+
+    def scalar(dtype, encoding="none"):
+        return {"tensor": {"shape": {}, "dtype": dtype, "encoding": encoding}}
+
+    def entry(kind, proto):
+        return {"pythonClassName": f"{package}.{kind}", **proto}
+
+    image = {
+        "image": {
+            "shape": {"dimensions": [str(crop), str(crop), "3"]},
+            "dtype": "uint8",
+            "encodingFormat": "jpeg",
+        }
+    }
+    encoded = {"features": {"encoded": entry("image_feature.Image", image)}}
+    size = {"tensor": {"shape": {"dimensions": ["2"]}, "dtype": "float32", "encoding": "none"}}
+    features = {
+        "image": entry("features_dict.FeaturesDict", {"featuresDict": encoded}),
+        "video": entry("text_feature.Text", {"text": {}}),
+        "track": entry("text_feature.Text", {"text": {}}),
+        "frame": entry("scalar.Scalar", scalar("int64")),
+        "size": entry("tensor_feature.Tensor", size),
+    }
+    tree = entry("features_dict.FeaturesDict", {"featuresDict": {"features": features}})
+    for file, content in (("features.json", tree), ("dataset_info.json", info)):
+        temporary = folder / f"{file}.tmp"
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        os.replace(temporary, folder / file)

@@ -1,0 +1,90 @@
+"""Labels on the anchor grid for one training pair (SiamRPN++; Faster R-CNN's rule with random subsets)."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from siamjax.geometry import boxes
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetRule:
+    """Which anchors are positive, negative or ignored.
+
+    Attributes:
+        positive_iou: anchors with a larger overlap are positive, 0..1.
+        negative_iou: anchors with a smaller overlap are negative, 0..1.
+        positives: most positives kept.
+        total: most positives and negatives kept; at most `total - positives` negatives, however few positives.
+        negatives: most negatives kept in a negative pair.
+        neighbourhood: cells on each side of the target that a negative pair takes its negatives from.
+    """
+
+    positive_iou: float = 0.6
+    negative_iou: float = 0.3
+    positives: int = 16
+    total: int = 64
+    negatives: int = 16
+    neighbourhood: int = 3
+
+
+def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool) -> np.ndarray:
+    """Draws the labels of one pair.
+
+    A pair may have no positive: there is no rescue of the best anchor. In a negative pair the anchors
+    around the (other) object in the search crop are the hard negatives.
+
+    Args:
+        rng: a NumPy generator; asked for a permutation of the positives, then of the negatives, each only
+            where there are more than are kept.
+        rule: the thresholds and numbers.
+        anchors_grid: (A, S, S, 4) cx, cy, w, h, px of the search crop.
+        box: cx, cy, w, h of the object in the search crop, px.
+        negative: whether the template shows another object.
+
+    Returns:
+        (A, S, S) int8: 1 object, 0 background, -1 ignored.
+    """
+    label = np.full(anchors_grid.shape[:3], -1, np.int8)
+    flat = label.reshape(-1)
+    if negative:
+        candidates = _around(anchors_grid, box, rule.neighbourhood)
+        flat[_subset(rng, candidates, rule.negatives)] = 0
+        return label
+    overlap = _overlap(anchors_grid, np.asarray(box, np.float64))
+    positive = np.flatnonzero(overlap > rule.positive_iou)
+    background = np.flatnonzero(overlap < rule.negative_iou)
+    flat[_subset(rng, positive, rule.positives)] = 1
+    flat[_subset(rng, background, rule.total - rule.positives)] = 0
+    return label
+
+
+def loc_weights(label: np.ndarray) -> np.ndarray:
+    """Weight of each anchor in the localisation loss: 1 / (positives + 1e-6) on positives, 0 elsewhere, float32."""
+    positive = label == 1
+    return positive.astype(np.float32) / np.float32(positive.sum() + 1e-6)
+
+
+def _overlap(anchors_grid, box):
+    anchors = boxes.cxcywh_to_xyxy(anchors_grid.astype(np.float64))
+    return boxes.iou(anchors, boxes.cxcywh_to_xyxy(box))
+
+
+def _around(anchors_grid, box, reach):
+    """Flat indices of all anchors of the cells within `reach` of the box's centre, in (anchor, row, column) order."""
+    size = anchors_grid.shape[1]
+    centre = anchors_grid[0, size // 2, size // 2, 0]
+    stride = anchors_grid[0, 0, 1, 0] - anchors_grid[0, 0, 0, 0]
+    # The published rule: half a cell is added before rounding up, so the cell right of the nearest is meant.
+    column, row = (size // 2 + math.ceil((v - centre) / stride + 0.5) for v in box[:2])
+    index = np.arange(anchors_grid[..., 0].size).reshape(anchors_grid.shape[:3])
+    rows = slice(max(0, row - reach), max(0, min(size, row + reach + 1)))
+    columns = slice(max(0, column - reach), max(0, min(size, column + reach + 1)))
+    return index[:, rows, columns].reshape(-1)
+
+
+def _subset(rng, candidates, keep):
+    if len(candidates) <= keep:
+        return candidates
+    return candidates[rng.permutation(len(candidates))[:keep]]
