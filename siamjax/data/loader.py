@@ -1,0 +1,320 @@
+"""Training batches from shards: a grain pipeline whose whole state is the number of the step.
+
+Batch k is a function of the config and k: the same with any number of workers, on one host or as the union
+of several, and after resuming at k.
+"""
+
+import dataclasses
+import functools
+import logging
+import math
+from collections.abc import Iterator
+
+import cv2
+import grain
+import ml_collections
+import numpy as np
+from absl import flags
+
+from siamjax.data import augment, crops, records, sampling, targets
+from siamjax.data.index import Index
+from siamjax.errors import UserError
+from siamjax.geometry.anchors import Anchors, score_map_size
+
+_log = logging.getLogger(__name__)
+
+_MAX_ATTEMPTS = 100  # pairs drawn for one position before the data set counts as unreadable
+
+
+def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
+    """Opens the sources of an experiment.
+
+    Raises:
+        UserError: no source, a source that is missing, empty, unfinished, truncated, or of another crop size.
+    """
+    sources = []
+    for name, source in config.data.sources.items():
+        index = Index(source.path)
+        if index.manifest["crop"] != config.crops.stored:
+            raise UserError(
+                f"{source.path}: crops of {index.manifest['crop']} px; prepare it with"
+                f" --crop={config.crops.stored} or set --config.crops.stored"
+            )
+        sources.append(sampling.Source(name, index, source.frame_range, source.videos))
+    if not sources:
+        raise UserError("the config has no training set; add one to config.data.sources")
+    return sampling.Sampler(
+        sources, config.seed, config.data.pairs_per_epoch, config.data.negative, config.data.grey
+    )
+
+
+def anchor_grid(config: ml_collections.ConfigDict) -> np.ndarray:
+    """The (A, S, S, 4) anchors of the training crop, cx, cy, w, h in px of the search crop."""
+    size = score_map_size(
+        config.crops.search,
+        config.crops.exemplar,
+        config.anchors.stride,
+        config.tracker.base_size,
+    )
+    return Anchors(**config.anchors).grid(size, centre=config.crops.search // 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One training pair.
+
+    Attributes:
+        template: (exemplar, exemplar, 3) uint8 BGR.
+        search: (search, search, 3) uint8 BGR.
+        template_noise, search_noise: (3,) float32, to be subtracted from the images.
+        label: (A, S, S) int8, 1 object, 0 background, -1 ignored.
+        box: (4,) float64 cx, cy, w, h of the object in the search crop, px.
+        pair: what was drawn.
+        bad: damaged records that came up before, as (source, crop, reason).
+    """
+
+    template: np.ndarray
+    search: np.ndarray
+    template_noise: np.ndarray
+    search_noise: np.ndarray
+    label: np.ndarray
+    box: np.ndarray
+    pair: sampling.Pair
+    bad: tuple[tuple[int, int, str], ...]
+
+
+class Examples:
+    """Training pairs by position. Opens its sources on first use, in the process that uses it."""
+
+    def __init__(self, config: ml_collections.ConfigDict):
+        """Args: config: an experiment."""
+        self._config = ml_collections.FrozenConfigDict(config)
+
+    def __getstate__(self):
+        return {"_config": self._config}
+
+    def __getitem__(self, position: int) -> Example:
+        """The pair of a position.
+
+        Raises:
+            UserError: no readable pair was found.
+        """
+        bad: list[tuple[int, int, str]] = []
+        for attempt in range(_MAX_ATTEMPTS):
+            rng = self.sampler.generator(position, attempt)
+            pair = self.sampler.pair(position, rng, attempt)
+            try:
+                z, z_box = self._read(pair.source, pair.template, bad)
+                x, x_box = self._read(pair.search_source, pair.search, bad)
+            except records.BadRecord:
+                continue
+            return self._make(rng, pair, z, z_box, x, x_box, tuple(bad))
+        source, crop, reason = bad[-1]
+        raise UserError(
+            f"{self.sampler.sources[source].index.describe(crop)}: {reason}; {_MAX_ATTEMPTS} pairs in a row"
+            " were unreadable; prepare the data set again"
+        )
+
+    @functools.cached_property
+    def sampler(self) -> sampling.Sampler:
+        """The sampler behind the pairs."""
+        return make_sampler(self._config)
+
+    @functools.cached_property
+    def grid(self) -> np.ndarray:
+        """The anchors, as `anchor_grid`."""
+        return anchor_grid(self._config)
+
+    @functools.cached_property
+    def _parts(self):
+        c = self._config
+        return (
+            augment.Augmentation(**c.data.template),
+            augment.Augmentation(**c.data.search),
+            targets.TargetRule(**c.targets),
+        )
+
+    def _read(self, source, crop, bad):
+        index = self.sampler.sources[source].index
+        try:
+            image, size = records.read_crop(index, crop)
+        except records.BadRecord as error:
+            bad.append((source, crop, str(error)))
+            raise
+        c = self._config.crops
+        box = crops.target_in_crop(float(size[0]), float(size[1]), c.stored, c.exemplar, c.context)
+        return image, box
+
+    def _make(self, rng, pair, z, z_box, x, x_box, bad):
+        c = self._config.crops
+        of_template, of_search, rule = self._parts
+        z_draw = augment.draw(rng, of_template)
+        x_draw = augment.draw(rng, of_search)
+        box = augment.move_box(x_draw, x_box, c.search, c.stored)
+        return Example(
+            template=augment.patch(z_draw, z, c.exemplar, pair.grey),
+            search=augment.patch(x_draw, x, c.search, pair.grey),
+            template_noise=z_draw.noise,
+            search_noise=x_draw.noise,
+            label=targets.assign(rng, rule, self.grid, box, pair.negative),
+            box=box,
+            pair=pair,
+            bad=bad,
+        )
+
+
+class _Batches:
+    """grain's source: element k is this host's part of the batch of step start_step + k."""
+
+    def __init__(self, examples, start_step, batch_size, host, hosts):
+        self._examples = examples
+        self._start, self._size, self._host, self._hosts = start_step, batch_size, host, hosts
+
+    def __len__(self):
+        return 1 << 40
+
+    def __getitem__(self, k):
+        first = ((self._start + k) * self._hosts + self._host) * self._size
+        batch: dict = {}
+        bad: list = []
+        for i in range(self._size):
+            example = self._examples[first + i]
+            bad += example.bad
+            for name in ("template", "search", "template_noise", "search_noise", "label", "box"):
+                value = getattr(example, name)
+                if name not in batch:
+                    dtype = np.float32 if name == "box" else value.dtype
+                    batch[name] = np.empty((self._size, *value.shape), dtype)
+                batch[name][i] = value
+        return batch, bad
+
+
+class Loader(Iterator):
+    """Iterates over batches; close it when done.
+
+    Attributes:
+        skipped: damaged records read so far, each counted as often as it was drawn.
+    """
+
+    def __init__(self, iterator, sampler, batch_size, max_bad_fraction):
+        """Args: iterator over (batch, damaged records); see `make_loader` for the others."""
+        self._iterator, self._sources = iterator, sampler.sources
+        self._batch_size, self._fraction = batch_size, max_bad_fraction
+        self._crops = sum(source.index.crops for source in sampler.sources)
+        self._read = 0
+        self._known: set[tuple[int, int]] = set()
+        self.skipped = 0
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        """The next batch.
+
+        Raises:
+            UserError: the share of damaged records is above `max_bad_fraction`.
+        """
+        try:
+            batch, bad = next(self._iterator)
+        except Exception as error:
+            raise _user_error(error) from error
+        # The workers' arrays live in shared memory, which must be given back before the interpreter ends.
+        batch = {name: np.array(value) for name, value in batch.items()}
+        self._read += 2 * self._batch_size + len(bad)
+        for source, crop, reason in bad:
+            self.skipped += 1
+            if (source, crop) not in self._known:
+                self._known.add((source, crop))
+                _log.warning(
+                    "%s: %s; replaced by another pair (%d damaged so far)",
+                    self._sources[source].index.describe(crop),
+                    reason,
+                    len(self._known),
+                )
+        if bad:
+            self._judge(bad[-1])
+        return batch
+
+    def close(self) -> None:
+        """Ends the workers; the loader can't be used afterwards."""
+        if self._iterator is not None:
+            self._iterator.close()
+            self._iterator = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def _judge(self, last):
+        """Fails when too many of all records are known to be damaged, or clearly too many of those read."""
+        expected = self._fraction * self._read
+        too_many_read = self.skipped > expected + 4 * math.sqrt(expected) + 4
+        if len(self._known) <= self._fraction * self._crops and not too_many_read:
+            return
+        source, crop, reason = last
+        raise UserError(
+            f"{self._sources[source].index.folder}: more than {self._fraction:.2%} of the records are damaged"
+            f" ({len(self._known)} of {self._crops} crops so far, the last: {self._sources[source].index.describe(crop)}:"
+            f" {reason}); prepare the data set again"
+        )
+
+
+def make_loader(
+    config: ml_collections.ConfigDict,
+    start_step: int = 0,
+    batch_size: int | None = None,
+    host: int = 0,
+    hosts: int = 1,
+    workers: int | None = None,
+) -> Loader:
+    """Batches from a step on, without end.
+
+    A batch is a dict of arrays, B pairs each (see `Example`): `template`, `search` uint8; `template_noise`,
+    `search_noise` float32; `label` int8; `box` float32. Pair i of step s on this host has the position
+    (s * hosts + host) * batch_size + i.
+
+    Args:
+        config: an experiment.
+        start_step: first step.
+        batch_size: pairs per step on this host; None: `config.train.batch_size` / hosts.
+        host: number of this host, 0 <= host < hosts.
+        hosts: number of hosts.
+        workers: processes; 0: a thread of this process; None: `config.data.workers`.
+
+    Returns:
+        An iterator with `close()` and `skipped`, the number of damaged records met so far.
+
+    Raises:
+        UserError: as `make_sampler`; while iterating, when too many records are damaged.
+    """
+    if batch_size is None:
+        batch_size, rest = divmod(config.train.batch_size, hosts)
+        if rest:
+            raise UserError(f"--config.train.batch_size={config.train.batch_size}: not a multiple of {hosts} hosts")
+    workers = config.data.workers if workers is None else workers
+    examples = Examples(config)
+    sampler = examples.sampler  # bad folders are reported here, not by a worker
+    data = grain.MapDataset.source(_Batches(examples, start_step, batch_size, host, hosts))
+    prefetch = max(1, config.data.prefetch)
+    data = data.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch))
+    if workers:
+        if not flags.FLAGS.is_parsed():  # grain's worker start reads absl flags
+            flags.FLAGS.mark_as_parsed()
+        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
+        data = data.mp_prefetch(options, worker_init_fn=_start_worker)
+    return Loader(iter(data), sampler, batch_size, config.data.max_bad_fraction)
+
+
+def _start_worker(worker, count):
+    """One thread of OpenCV per worker: the workers are the parallelism."""
+    del worker, count
+    cv2.setNumThreads(1)
+
+
+def _user_error(error):
+    """The UserError behind an exception that came through grain, or the exception itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return error

@@ -1,0 +1,165 @@
+"""Which two crops make a training pair: a function of (seed, position), the same on every host and worker.
+
+The rule is SiamRPN++'s: each source's shuffled list of videos, repeated or cut to its share, the lists
+joined and shuffled; a positive pair is two near frames of one track of the entry's video, a negative pair
+takes its search crop from any source. The lists are permutations computed entry by entry, so position
+1,000,000 costs what position 0 does and nothing is kept in memory.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from siamjax.data.index import Index
+
+_MASK = (1 << 64) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One training set.
+
+    Attributes:
+        name: for messages.
+        index: its crops.
+        frame_range: largest distance of the two frames of a positive pair, in positions of the track's frames.
+        videos: entries in one pass over all sources; 0: each video once.
+    """
+
+    name: str
+    index: Index
+    frame_range: int
+    videos: int = 0
+
+    @property
+    def entries(self) -> int:
+        """Entries in one pass over all sources."""
+        return self.videos or self.index.videos
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """What was drawn for one position.
+
+    Attributes:
+        source: position in the sampler's sources of the template's set.
+        template: crop in that set's index.
+        search_source: position of the search crop's set.
+        search: crop in that set's index.
+        negative: whether search was drawn without regard to template.
+        grey: whether both crops lose their colour.
+    """
+
+    source: int
+    template: int
+    search_source: int
+    search: int
+    negative: bool
+    grey: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """Draws pairs.
+
+    Attributes:
+        sources: the training sets.
+        seed: of everything that is drawn.
+        pairs_per_epoch: positions in an epoch; positions count on from epoch to epoch.
+        negative: probability of a negative pair, 0..1.
+        grey: probability that a pair loses its colour, 0..1.
+    """
+
+    sources: Sequence[Source]
+    seed: int
+    pairs_per_epoch: int
+    negative: float = 0.0
+    grey: float = 0.0
+
+    def generator(self, position: int, attempt: int = 0) -> np.random.Generator:
+        """The generator of a position: first the pair is drawn from it, then augmentation and labels.
+
+        Args:
+            position: of the pair since the start of training.
+            attempt: counts the pairs drawn for this position before, whose records turned out to be damaged.
+        """
+        epoch, position = divmod(position, self.pairs_per_epoch)
+        return np.random.default_rng((self.seed, epoch, position, attempt))
+
+    def entry(self, position: int, attempt: int = 0) -> tuple[int, int]:
+        """The source and the video that a position is about."""
+        ends = np.cumsum([source.entries for source in self.sources])
+        total = int(ends[-1])
+        round_, slot = divmod(position, total)
+        slot = shuffled(slot, total, (self.seed, 0, round_))
+        # A damaged record is replaced from a neighbouring entry: its video may have no readable crop.
+        slot = (slot + attempt) % total
+        which = int(np.searchsorted(ends, slot, side="right"))
+        source = self.sources[which]
+        slot -= int(ends[which]) - source.entries
+        # The video lists go on from round to round, so that all videos are used equally often.
+        repeat, slot = divmod(round_ * source.entries + slot, source.index.videos)
+        return which, shuffled(slot, source.index.videos, (self.seed, 1 + which, repeat))
+
+    def pair(self, position: int, rng: np.random.Generator, attempt: int = 0) -> Pair:
+        """Draws the pair of a position.
+
+        Args:
+            position: of the pair since the start of training.
+            rng: `generator(position, attempt)`, in its first state.
+            attempt: as in `generator`.
+        """
+        which, video = self.entry(position, attempt)
+        source = self.sources[which]
+        grey = bool(self.grey and rng.random() < self.grey)
+        if rng.random() < self.negative:
+            template = _any_crop(rng, source.index, video)
+            other = int(rng.integers(len(self.sources)))
+            index = self.sources[other].index
+            search = _any_crop(rng, index, int(rng.integers(index.videos)))
+            return Pair(which, template, other, search, True, grey)
+        begin, end = source.index.crops_of(int(rng.integers(*source.index.tracks_of(video))))
+        template = int(rng.integers(begin, end))
+        reach = source.frame_range
+        search = int(rng.integers(max(begin, template - reach), min(end, template + reach + 1)))
+        return Pair(which, template, which, search, False, grey)
+
+
+def _any_crop(rng, index, video):
+    track = int(rng.integers(*index.tracks_of(video)))
+    return int(rng.integers(*index.crops_of(track)))
+
+
+def shuffled(i: int, n: int, key: Sequence[int]) -> int:
+    """Element i of a pseudo-random permutation of range(n), without computing the others.
+
+    A Feistel network on the next even number of bits, walked until it lands below n (Black and Rogaway, 2002).
+
+    Args:
+        i: 0 <= i < n.
+        n: size of the permutation.
+        key: numbers that choose the permutation.
+    """
+    if n <= 1024:  # a network on few bits is a poor permutation
+        return int(np.random.default_rng(tuple(key)).permutation(n)[i])
+    half = ((n - 1).bit_length() + 1) // 2
+    low = (1 << half) - 1
+    mixed = 0
+    for part in key:
+        mixed = _mix(mixed ^ part)
+    while True:
+        left, right = i >> half, i & low
+        for round_ in range(6):
+            left, right = right, left ^ (_mix(mixed ^ (round_ << 56) ^ right) & low)
+        i = left << half | right
+        if i < n:
+            return i
+
+
+def _mix(x):
+    """splitmix64: one step of a generator whose every output bit depends on every input bit."""
+    x = (x + 0x9E3779B97F4A7C15) & _MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
+    return x ^ (x >> 31)
