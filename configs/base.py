@@ -34,7 +34,7 @@ def get_config():
     c.model.levels = (2, 3, 4)  # backbone levels with a head each; the paper's conv3, conv4, conv5
     # 1x1 adjust layer's channels per level; one value: for all levels; empty: no adjust layer
     c.model.adjust_channels = (256,)
-    c.model.head = "depthwise"  # depthwise (SiamRPN++) or upchannel (SiamRPN)
+    c.model.correlation = "depthwise"  # of the head: depthwise (SiamRPN++) or upchannel (SiamRPN)
     c.model.weighted = True  # learned softmax fusion of the levels; False: plain mean
     c.model.dtype = "float32"  # of the computation; parameters and outputs stay float32
 
@@ -109,6 +109,9 @@ def get_config():
     # on every trainable tensor; the paper says 5e-4, the published models were trained with 1e-4
     c.train.weight_decay = 1e-4
     c.train.clip_norm = 10.0  # total L2 norm of the gradient
+    c.train.freeze_bn = False  # batch norm uses its running statistics everywhere (small batches)
+    c.train.ema = 0.0  # per step, share of the old in moving averages of the weights; 0: none kept
+    c.train.remat = False  # recompute cheap activations in the backward pass: less memory, more time
     c.train.max_loss = 1e4  # a step with a larger or non-finite loss is skipped
     c.train.max_skipped = 50  # skipped steps in a row that end the run
     c.train.warmup_epochs = 5  # geometric from warmup_start towards warmup_end
@@ -123,6 +126,10 @@ def get_config():
     c.train.reference_quirks = False  # summed gradients, momentum lost at the switch; see docs
     c.train.checkpoint_every = 0  # steps between checkpoints besides each epoch's end; 0: none
     c.train.keep = 3  # newest checkpoints kept
+    c.train.keep_best = 1  # checkpoints with the best validation score kept besides
+    c.train.evaluate = ()  # validation while training: ((data set, every N epochs), ...)
     c.train.log_every = 50  # steps between TensorBoard points and lines of metrics.jsonl
-    c.train.init_from = ""  # weights file to start from (siamjax convert); empty: random
+    c.train.images_every = 0  # steps between images in TensorBoard; 0: none
+    # weights to start from: a file (siamjax convert), or a run's folder to fine-tune; empty: random
+    c.train.init_from = ""
     return c

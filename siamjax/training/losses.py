@@ -1,0 +1,112 @@
+"""The two losses of the region proposal head and the targets they compare with (SiamRPN++, section
+3; SiamRPN, section 4).
+
+Sums are divided by numbers counted over the whole batch (`Counts`), so that a batch computed in
+parts, on several devices or one part after the other, gives the same loss as the same batch in one
+piece.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from siamjax.geometry import anchors as anchors_lib
+
+
+class Counts(NamedTuple):
+    """What the losses are divided by.
+
+    Attributes:
+        positives: kept positive anchors.
+        negatives: kept negative anchors.
+        pairs: pairs, negative ones included.
+    """
+
+    positives: jax.Array
+    negatives: jax.Array
+    pairs: jax.Array
+
+
+def count(label) -> Counts:
+    """Counts of a batch of labels, (B, A, S, S) in {1, 0, -1}, as float32 scalars."""
+    return Counts(
+        jnp.sum(label == 1, dtype=jnp.float32),
+        jnp.sum(label == 0, dtype=jnp.float32),
+        jnp.float32(label.shape[0]),
+    )
+
+
+def targets_from_batch(anchors: anchors_lib.Anchors, batch, search: int = 255):
+    """What the head should answer, from the batch's labels and boxes.
+
+    Args:
+        anchors: the anchor shapes.
+        batch: with `label` int8 (B, A, S, S) in {1, 0, -1} and `box` float32 (B, 4) cx, cy, w, h of
+            the target in the search crop, px.
+        search: side of the search crop, px.
+
+    Returns:
+        label: as given.
+        delta: (B, A, S, S, 4) float32 offsets of the box from each anchor; 0 where the anchor is
+            not positive.
+        weight: (B, A, S, S) float32, 1 / number of the pair's positives on its positives, else 0.
+    """
+    label, box = batch["label"], batch["box"]
+    grid = jnp.asarray(anchors.grid(label.shape[-1], centre=search // 2))
+    positive = label == 1
+    # A negative pair's box takes no part; a box of size 1 keeps its logarithm finite.
+    used = jnp.any(positive, axis=(1, 2, 3))[:, None]
+    box = jnp.where(used, box, jnp.float32([0, 0, 1, 1]))
+    delta = anchors_lib.encode(grid, box[:, None, None, None, :])
+    delta = jnp.where(positive[..., None], delta, 0.0)
+    number = jnp.sum(positive, axis=(1, 2, 3), keepdims=True, dtype=jnp.float32)
+    weight = positive / (number + 1e-6)
+    return label, delta, weight
+
+
+def rpn_loss(cls, loc, label, delta, weight, counts: Counts | None = None, minimum: int = 1):
+    """Balanced two-class cross-entropy and weighted L1.
+
+    The classification loss is half the mean negative log-likelihood over the positives plus half
+    that over the negatives; the regression loss is |offset - target| summed over the four offsets,
+    times the weight, summed, per pair. (The paper says smooth L1; the published models were trained
+    with plain L1.)
+
+    Args:
+        cls: (B, S, S, 2A) logits, channel = class * A + anchor; 0 background, 1 object.
+        loc: (B, S, S, 4A) offsets, channel = k * A + anchor.
+        label: (B, A, S, S) in {1, 0, -1}; -1 takes no part.
+        delta: (B, A, S, S, 4) target offsets.
+        weight: (B, A, S, S) weight of each anchor's offsets.
+        counts: what the sums are divided by; of the whole batch where this is a part of it. None:
+            of `label`.
+        minimum: a side (positives, negatives) with fewer elements than this contributes 0.
+
+    Returns:
+        cls_loss, loc_loss: float32 scalars, the share of this part in the batch's losses.
+    """
+    counts = count(label) if counts is None else counts
+    per_cell = label.shape[1]
+    cls = _by_anchor(cls.astype(jnp.float32), per_cell)  # (B, A, S, S, 2)
+    loc = _by_anchor(loc.astype(jnp.float32), per_cell)  # (B, A, S, S, 4)
+    log_p = jax.nn.log_softmax(cls, axis=-1)
+    nll_positive = -jnp.sum(jnp.where(label == 1, log_p[..., 1], 0.0))
+    nll_negative = -jnp.sum(jnp.where(label == 0, log_p[..., 0], 0.0))
+    cls_loss = 0.5 * (
+        _mean(nll_positive, counts.positives, minimum)
+        + _mean(nll_negative, counts.negatives, minimum)
+    )
+    loc_loss = jnp.sum(jnp.sum(jnp.abs(loc - delta), -1) * weight) / counts.pairs
+    return cls_loss, loc_loss
+
+
+def _by_anchor(maps, per_cell):
+    """(B, S, S, K * A) -> (B, A, S, S, K)."""
+    batch, height, width, channels = maps.shape
+    maps = maps.reshape(batch, height, width, channels // per_cell, per_cell)
+    return maps.transpose(0, 4, 1, 2, 3)
+
+
+def _mean(total, number, minimum):
+    return jnp.where(number >= minimum, total / jnp.maximum(number, 1), 0.0)

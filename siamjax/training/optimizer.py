@@ -1,0 +1,134 @@
+"""Who trains, how fast: parameter groups by path rules, and SGD as the published models used it."""
+
+import re
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from siamjax.errors import UserError
+
+FROZEN = "frozen"  # never trains
+BACKBONE = "backbone"  # trains from `unfreeze_epoch`, at a fraction of the learning rate
+REST = "rest"  # neck and head: trains from the start
+
+
+class Phase(NamedTuple):
+    """What trains in one stretch of the training; each phase is a program of its own.
+
+    Attributes:
+        name: "frozen" or "full".
+        groups: groups whose parameters are updated.
+        layers: parts of the backbone whose batch norm uses and updates batch statistics.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    layers: tuple[str, ...]
+
+
+def phase_of(train, epoch: int) -> Phase:
+    """The phase an epoch (0-based) belongs to, by `unfreeze_epoch` and `unfreeze_layers` of the
+    train section."""
+    if epoch < train.unfreeze_epoch or not train.unfreeze_layers:
+        return Phase("frozen", (REST,), ())
+    return Phase("full", (REST, BACKBONE), () if train.freeze_bn else tuple(train.unfreeze_layers))
+
+
+def rules(unfreeze_layers) -> dict[str, str]:
+    """Group -> regular expression that a parameter's whole path, joined by "/", must match."""
+    layers = "|".join(re.escape(layer) for layer in unfreeze_layers) or "(?!)"
+    return {
+        FROZEN: rf"backbone/(?!(?:{layers})/).*",
+        BACKBONE: rf"backbone/(?:{layers})/.*",
+        REST: r"(?:neck|head)/.*",
+    }
+
+
+def paths(tree) -> Any:
+    """The tree with each leaf replaced by its path, joined by "/"."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "/".join(str(getattr(key, "key", key)) for key in path), tree
+    )
+
+
+def label(params, unfreeze_layers) -> Any:
+    """The group of each parameter.
+
+    Args:
+        params: the network's parameters.
+        unfreeze_layers: parts of the backbone that ever train.
+
+    Returns:
+        The tree with each leaf replaced by its group's name.
+
+    Raises:
+        UserError: a layer that the backbone does not have.
+        ValueError: a parameter that matches no rule or more than one.
+    """
+    known = rules(unfreeze_layers)
+
+    def group(path):
+        matches = [name for name, rule in known.items() if re.fullmatch(rule, path)]
+        if len(matches) != 1:
+            raise ValueError(f"parameter {path} matches {len(matches)} of the group rules {known}")
+        return matches[0]
+
+    names = paths(params)
+    backbone = [
+        name.split("/")[1] for name in jax.tree.leaves(names) if name.startswith("backbone/")
+    ]
+    for layer in unfreeze_layers:
+        if layer not in backbone:
+            raise UserError(
+                f"--config.train.unfreeze_layers: the backbone has no {layer!r}; "
+                f"its parts are {', '.join(dict.fromkeys(backbone))}"
+            )
+    return jax.tree.map(group, names)
+
+
+def make(train, labels, active=(REST, BACKBONE)) -> optax.GradientTransformation:
+    """SGD with momentum, weight decay and a rate factor per group.
+
+    Its updates are those of torch.optim.SGD before the learning rate: decay is added to the
+    gradient, then the momentum gathers it (momentum = m * momentum + gradient + decay * parameter).
+    The caller subtracts learning rate times update.
+
+    Args:
+        train: the config's train section (momentum, weight_decay, backbone_lr).
+        labels: from `label`.
+        active: groups that train; the others get update 0 and keep their momentum untouched, so
+            that the state has the same form whoever trains.
+    """
+
+    def sgd(factor):
+        return optax.chain(
+            optax.add_decayed_weights(train.weight_decay),
+            optax.trace(decay=train.momentum),
+            optax.scale(factor),
+        )
+
+    groups = {REST: sgd(1.0), BACKBONE: sgd(train.backbone_lr)}
+    groups = {name: sgd_ if name in active else _rest(sgd_) for name, sgd_ in groups.items()}
+    return optax.multi_transform({**groups, FROZEN: optax.set_to_zero()}, labels)
+
+
+def _rest(transform):
+    def update(updates, state, params=None):
+        del params
+        return jax.tree.map(jnp.zeros_like, updates), state
+
+    return optax.GradientTransformation(transform.init, update)
+
+
+def split(params, labels, active):
+    """Parameters of the active groups, with None in the place of the others."""
+    return jax.tree.map(lambda p, group: p if group in active else None, params, labels)
+
+
+def join(chosen, params, otherwise=lambda p: p):
+    """The inverse of `split`: where `chosen` has None, `otherwise` of the full tree's leaf."""
+    return jax.tree.map(
+        lambda c, p: otherwise(p) if c is None else c, chosen, params, is_leaf=lambda x: x is None
+    )

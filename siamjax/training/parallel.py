@@ -1,0 +1,105 @@
+"""Devices and hosts: the only module that maps a step over them.
+
+The state is one copy for all devices; the batch is split, first over the hosts, then over each
+host's devices.
+"""
+
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from siamjax.errors import UserError
+
+AXIS = "devices"
+
+
+def initialise(flag: str) -> None:
+    """Joins the processes of a run on several hosts; call it before anything else uses JAX.
+
+    Args:
+        flag: "" for a single process, "auto" where JAX finds the cluster itself (Slurm, TPU pods,
+            Kubernetes, MPI), or "HOST:PORT,PROCESSES,INDEX": the address of process 0, how many
+            there are, and which one this is.
+
+    Raises:
+        UserError: a flag of another form.
+    """
+    if not flag:
+        return
+    if flag == "auto":
+        jax.distributed.initialize()
+        return
+    try:
+        address, processes, index = flag.split(",")
+        processes, index = int(processes), int(index)
+    except ValueError:
+        raise UserError(f"--distributed={flag}: give auto or HOST:PORT,PROCESSES,INDEX") from None
+    jax.distributed.initialize(address, processes, index)
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs between runs, unless JAX's own settings name a cache already."""
+    if jax.config.jax_compilation_cache_dir is None:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        # Programs for the CPU are made for one kind of CPU: machines that share a home don't share
+        # them.
+        jax.config.update("jax_compilation_cache_dir", str(root / "siamjax" / platform.node()))
+
+
+def host_batch_size(batch_size: int, accumulate: int) -> int:
+    """This host's share of the batch.
+
+    Raises:
+        UserError: the batch can't be split evenly over the devices and their parts.
+    """
+    devices = jax.device_count()
+    if batch_size < 1 or accumulate < 1 or batch_size % (devices * accumulate):
+        raise UserError(
+            f"--config.train.batch_size={batch_size} can't be split over {devices} device(s) x "
+            f"{accumulate} part(s) (train.accumulate); give a multiple of "
+            f"{devices * max(accumulate, 1)}"
+        )
+    return batch_size // devices * jax.local_device_count()
+
+
+def compile_step(step: Callable) -> Callable:
+    """Maps `step(state, batch) -> (state, metrics)` over all devices of all hosts.
+
+    The given state must not be used again: its memory goes to the new one.
+
+    Args:
+        step: from `siamjax.training.step.make_step` with axis `AXIS`.
+
+    Returns:
+        The same function for the whole state and a batch from `put`; read its metrics by `first`.
+    """
+    return jax.pmap(
+        step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, 0), donate_argnums=(0,)
+    )
+
+
+def put(batch):
+    """Starts the copy of this host's batch (leading axis pairs) onto its devices (leading axes
+    device, pairs)."""
+    devices = jax.local_devices()
+    sharding = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
+
+    def split(x):
+        return jax.device_put(x.reshape(len(devices), -1, *x.shape[1:]), sharding)
+
+    return jax.tree.map(split, dict(batch))
+
+
+def first(metrics) -> dict[str, float]:
+    """The metrics as numbers, from this host's first device; waits for the step that makes them."""
+    return {name: float(np.ravel(x.addressable_shards[0].data)[0]) for name, x in metrics.items()}
+
+
+def ready(metrics) -> bool:
+    """Whether the step that makes these metrics is done."""
+    return all(x.is_ready() for x in metrics.values())

@@ -1,0 +1,78 @@
+"""A small world to train on: few shards, a network of a few thousand parameters."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import ml_collections
+import numpy as np
+import pytest
+
+from siamjax.data.records import ShardWriter
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from configs import base  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory):
+    """A folder of shards: 6 videos with 4 frames each of a bright box on a smooth background."""
+    folder = tmp_path_factory.mktemp("shards")
+    writer = ShardWriter(folder, "tiny")
+    rng = np.random.default_rng(0)
+    for video in range(6):
+        scene = cv2.resize(rng.integers(0, 200, (12, 12, 3), np.uint8), (511, 511))
+        w, h = rng.uniform(50, 90, 2)
+        # The target's size in the crop: the stored crop shows it at 127 px per context side.
+        side = np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
+        dx, dy = int(w * 127 / side / 2), int(h * 127 / side / 2)
+        for frame in range(4):
+            crop = np.roll(scene, 9 * frame, axis=1)
+            cv2.rectangle(crop, (255 - dx, 255 - dy), (255 + dx, 255 + dy), (40, 90, 250), -1)
+            writer.add(f"video{video}", "0", frame, crop, size=(w, h))
+    writer.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(shards):
+    """make(**fields of train) -> config: 2 pairs a step, 3 steps an epoch, 2 epochs, a tiny ResNet."""
+
+    def make(**fields):
+        c = base.get_config()
+        c.model.backbone = "resnet18"
+        c.model.width = 0.05
+        c.model.blocks = (1, 1, 1, 1)
+        c.model.adjust_channels = (4,)
+        c.data.sources = ml_collections.ConfigDict()
+        c.data.sources.tiny = base.source(str(shards), frame_range=3)
+        c.data.pairs_per_epoch = 6
+        c.data.workers = 0
+        c.train.epochs = 2
+        c.train.batch_size = 2
+        c.train.warmup_epochs = 1
+        c.train.unfreeze_epoch = 1
+        c.train.log_every = 1
+        for name, value in fields.items():
+            section, _, field = name.rpartition("__")
+            setattr(c[section or "train"], field, value)
+        c.lock()
+        return c
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_programs(tmp_path_factory):
+    """One compilation cache for all tests, their child processes included, apart from the user's."""
+    import os
+
+    import jax
+
+    folder = str(tmp_path_factory.mktemp("xla"))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
