@@ -408,7 +408,7 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is None:
+        if kind is None and self._lock is not None:  # else: closed inside the block
             self.close()
         else:
             self._release()
