@@ -1,0 +1,71 @@
+"""The AlexNet of SiamRPN: five unpadded layers, stride 8, pooling before the ReLU."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+
+from siamjax.models.conv import Numerics, conv_bn
+
+# Per layer1..layer5: channels, side of the kernel, stride, max pooling (3x3, stride 2) behind it.
+LAYERS = (
+    (96, 11, 2, True),
+    (256, 5, 1, True),
+    (384, 3, 1, False),
+    (384, 3, 1, False),
+    (256, 3, 1, False),
+)
+LEVELS = {f"layer{i}": i for i in range(1, 6)}
+
+
+class Layer(nn.Module):
+    """Convolution with bias, batch normalisation, perhaps pooling, perhaps ReLU."""
+
+    features: int
+    size: int
+    stride: int
+    pool: bool
+    relu: bool
+    numerics: Numerics
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        conv = dict(features=self.features, size=self.size, stride=self.stride, bias=True)
+        x = conv_bn(self.numerics, conv, x, train, ("conv", "bn"))
+        if self.pool:
+            x = nn.max_pool(x, (3, 3), (2, 2))
+        return nn.relu(x) if self.relu else x
+
+
+class AlexNet(nn.Module):
+    """The backbone: 127 px -> 6 cells, 255 px -> 22, 287 px -> 26 at level 5.
+
+    Attributes:
+        width: factor on all channels, truncated to whole ones.
+        levels: outputs, 1..5; layers beyond the last are not built. Layer 5 has no ReLU.
+    """
+
+    width: float = 1.0
+    levels: Sequence[int] = (5,)
+    numerics: Numerics = Numerics()
+
+    def channels(self) -> tuple[int, ...]:
+        """Output channels per level."""
+        return tuple(int(LAYERS[level - 1][0] * self.width) for level in self.levels)
+
+    @nn.compact
+    def __call__(self, x, train_parts: Sequence[str] = ()):
+        """x: (B, H, W, 3) raw 0..255, BGR -> {level: (B, h, w, C)}; see `ResNet`."""
+        levels = {}
+        for i, (channels, size, stride, pool) in enumerate(LAYERS[: max(self.levels)], 1):
+            name = f"layer{i}"
+            layer = Layer(
+                features=int(channels * self.width),
+                size=size,
+                stride=stride,
+                pool=pool,
+                relu=i < len(LAYERS),
+                numerics=self.numerics,
+                name=name,
+            )
+            x = levels[i] = layer(x, name in train_parts)
+        return {level: levels[level] for level in self.levels}

@@ -1,0 +1,183 @@
+"""Convolutions of NHWC images, each in the formulation that its backend runs fastest."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from siamjax.models.norm import BatchNorm
+
+# Input channels from which XLA's CPU convolution is slower than patches and one matrix product
+# (benchmarks/forward.py prints both).
+WIDE = 256
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """What every layer of a network shares.
+
+    Attributes:
+        dtype: of the computation; parameters and statistics are float32 whatever it is.
+        bn_axis_name: device axis that batch statistics are averaged over; None: per device.
+        folded: batch normalisations are part of the convolutions (`siamjax.models.folding`).
+    """
+
+    dtype: jnp.dtype = jnp.float32
+    bn_axis_name: str | None = None
+    folded: bool = False
+
+
+def on_cpu() -> bool:
+    """True when the program being traced will run on the CPU backend."""
+    return jax.default_backend() == "cpu"
+
+
+def conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
+    """Convolution (in the neural network's sense: correlation) with zero padding.
+
+    On CPU a 1x1 kernel is a matrix product and a wide 3x3 one is patches times a matrix: XLA's own
+    convolution is slower there, its weight gradient several times. Elsewhere it is `lax.conv`.
+
+    Args:
+        x: (B, H, W, C).
+        kernel: (kh, kw, C, D).
+        stride, padding, dilation: px, the same for both directions.
+
+    Returns:
+        (B, H', W', D), H' = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1.
+    """
+    height, width, channels, _ = kernel.shape
+    if on_cpu() and (height, width, stride, padding) == (1, 1, 1, 0):
+        return x @ kernel[0, 0]
+    if on_cpu() and channels >= WIDE:
+        return _conv_by_patches(x, kernel, stride, padding, dilation)
+    return lax_conv(x, kernel, stride, padding, dilation)
+
+
+def lax_conv(x, kernel, stride=1, padding=0, dilation=1, groups=1):
+    """`conv2d` by XLA's convolution; `groups` as torch has it, kernel (kh, kw, C / groups, D)."""
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=((padding, padding), (padding, padding)),
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
+
+
+def depthwise_conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
+    """One kernel per channel, the same for all images: x (B, H, W, C), kernel (kh, kw, 1, C)."""
+    if not on_cpu():
+        return lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
+    shifts = _shifts(x, kernel.shape, stride, padding, dilation)
+    taps = kernel.reshape(-1, x.shape[-1])
+    return sum(patch * tap for patch, tap in zip(shifts, taps))
+
+
+def _shifts(x, kernel_shape, stride, padding, dilation):
+    """The kh * kw shifted copies of x that the kernel's taps see, row by row."""
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    height, width = kernel_shape[:2]
+    rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
+    columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
+    return [
+        x[
+            :,
+            dilation * i : dilation * i + stride * (rows - 1) + 1 : stride,
+            dilation * j : dilation * j + stride * (columns - 1) + 1 : stride,
+        ]
+        for i in range(height)
+        for j in range(width)
+    ]
+
+
+def _conv_by_patches(x, kernel, stride, padding, dilation):
+    # The patches are nine times the input: remade in the backward pass rather than kept.
+    @jax.checkpoint
+    def apply(x, kernel):
+        patches = jnp.concatenate(_shifts(x, kernel.shape, stride, padding, dilation), axis=-1)
+        return patches @ kernel.reshape(-1, kernel.shape[-1])
+
+    return apply(x, kernel)
+
+
+def torch_uniform(key, shape, dtype=jnp.float32):
+    """PyTorch's default for convolutions: uniform within +-1 / sqrt(fan in)."""
+    fan_in = shape[0] * shape[1] * shape[2]
+    return jax.random.uniform(key, shape, dtype, -1.0, 1.0) / jnp.sqrt(fan_in)
+
+
+def fan_out_normal(key, shape, dtype=jnp.float32):
+    """ResNet's: normal with variance 2 / (kh * kw * out)."""
+    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / (shape[0] * shape[1] * shape[3]))
+
+
+class Conv(nn.Module):
+    """A square convolution; parameters `kernel` (k, k, C or 1, D) and, if wanted, `bias` (D,).
+
+    Attributes:
+        features: output channels D.
+        size: side k of the kernel, px.
+        depthwise: one kernel per channel; `features` must equal the input's channels.
+    """
+
+    features: int
+    size: int = 1
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    bias: bool = False
+    depthwise: bool = False
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: Callable = torch_uniform
+
+    @nn.compact
+    def __call__(self, x):
+        inputs = 1 if self.depthwise else x.shape[-1]
+        shape = (self.size, self.size, inputs, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        apply = depthwise_conv2d if self.depthwise else conv2d
+        y = apply(
+            x.astype(self.dtype),
+            kernel.astype(self.dtype),
+            self.stride,
+            self.padding,
+            self.dilation,
+        )
+        if self.bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            y = y + bias.astype(self.dtype)
+        return y
+
+
+def conv_bn(numerics: Numerics, conv: dict, x, train: bool, names: Sequence[str]):
+    """A convolution and its batch normalisation, as two children of the module that calls this.
+
+    Args:
+        conv: arguments of `Conv`.
+        names: of the convolution and of the normalisation.
+    """
+    conv = dict(conv, dtype=numerics.dtype, name=names[0])
+    if numerics.folded:
+        return Conv(**conv | {"bias": True})(x)
+    y = Conv(**conv)(x)
+    return BatchNorm(numerics.dtype, numerics.bn_axis_name, name=names[1])(y, train)
+
+
+class ConvBN(nn.Module):
+    """Convolution (child `conv`), batch normalisation (child `bn`), and a ReLU if wanted."""
+
+    features: int
+    size: int = 1
+    relu: bool = False
+    numerics: Numerics = Numerics()
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        conv = {"features": self.features, "size": self.size}
+        y = conv_bn(self.numerics, conv, x, train, ("conv", "bn"))
+        return nn.relu(y) if self.relu else y

@@ -1,0 +1,137 @@
+"""MobileNetV2 of any width at stride 8 (arXiv 1801.04381), dilated for SiamRPN++."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+
+from siamjax.models.conv import Numerics, conv_bn
+
+# Per layer1..layer7: expansion factor, channels, blocks, stride of the first block, dilation.
+LAYERS = (
+    (1, 16, 1, 1, 1),
+    (6, 24, 2, 2, 1),
+    (6, 32, 3, 2, 1),
+    (6, 64, 4, 1, 2),
+    (6, 96, 3, 1, 2),
+    (6, 160, 3, 1, 4),
+    (6, 320, 1, 1, 4),
+)
+STEM = 32  # channels of layer0
+LEVELS = {f"layer{i}": i for i in range(8)}
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expansion (also where the factor is 1), 3x3 per channel, linear 1x1 projection.
+
+    Attributes:
+        features: output channels; the input is added where stride is 1 and the channels agree.
+        expansion: factor of the hidden channels on the input's.
+    """
+
+    features: int
+    expansion: int
+    stride: int
+    dilation: int
+    numerics: Numerics
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        hidden = x.shape[-1] * self.expansion
+        spatial = dict(
+            stride=self.stride,
+            padding=self.dilation if self.dilation > 1 else 2 - self.stride,
+            dilation=self.dilation,
+        )
+        y = self._conv_bn("expand", x, train, features=hidden)
+        y = nn.relu6(y)
+        y = self._conv_bn("depthwise", y, train, features=hidden, size=3, depthwise=True, **spatial)
+        y = nn.relu6(y)
+        y = self._conv_bn("project", y, train, features=self.features)
+        return x + y if self.stride == 1 and x.shape == y.shape else y
+
+    def _conv_bn(self, name, x, train, **conv):
+        return conv_bn(self.numerics, conv, x, train, (f"{name}_conv", f"{name}_bn"))
+
+
+class Layer(nn.Module):
+    """The inverted residuals of one layer, children `block0`, `block1`, ...
+
+    Attributes:
+        first_dilation: of the first block, where a change of dilation sets in at half.
+    """
+
+    features: int
+    expansion: int
+    blocks: int
+    stride: int
+    dilation: int
+    first_dilation: int
+    numerics: Numerics
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        for i in range(self.blocks):
+            x = InvertedResidual(
+                features=self.features,
+                expansion=self.expansion,
+                stride=self.stride if i == 0 else 1,
+                dilation=self.first_dilation if i == 0 else self.dilation,
+                numerics=self.numerics,
+                name=f"block{i}",
+            )(x, train)
+        return x
+
+
+class Stem(nn.Module):
+    """layer0: 3x3, stride 2, unpadded."""
+
+    features: int
+    numerics: Numerics
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        conv = dict(features=self.features, size=3, stride=2)
+        return nn.relu6(conv_bn(self.numerics, conv, x, train, ("conv", "bn")))
+
+
+class MobileNetV2(nn.Module):
+    """The backbone: 127 px -> 15 cells, 255 px -> 31 cells from level 3 on.
+
+    Attributes:
+        width: factor on all channels, truncated to whole ones (1.4 in the published tracker).
+        levels: outputs, 0..7; layers beyond the last are not built.
+    """
+
+    width: float = 1.4
+    levels: Sequence[int] = (3, 5, 7)
+    numerics: Numerics = Numerics()
+
+    def channels(self) -> tuple[int, ...]:
+        """Output channels per level."""
+        own = (STEM, *(layer[1] for layer in LAYERS))
+        return tuple(int(own[level] * self.width) for level in self.levels)
+
+    @nn.compact
+    def __call__(self, x, train_parts: Sequence[str] = ()):
+        """x: (B, H, W, 3) raw 0..255, BGR -> {level: (B, h, w, C)}; see `ResNet`."""
+        levels = {}
+        stem = Stem(int(STEM * self.width), self.numerics, name="layer0")
+        x = levels[0] = stem(x, "layer0" in train_parts)
+        before = 1
+        for i, (expansion, channels, blocks, stride, dilation) in enumerate(LAYERS, 1):
+            if i > max(self.levels):
+                break
+            name = f"layer{i}"
+            layer = Layer(
+                features=int(channels * self.width),
+                expansion=expansion,
+                blocks=blocks,
+                stride=stride,
+                dilation=dilation,
+                first_dilation=dilation if dilation == before else max(dilation // 2, 1),
+                numerics=self.numerics,
+                name=name,
+            )
+            x = levels[i] = layer(x, name in train_parts)
+            before = dilation
+        return {level: levels[level] for level in self.levels}

@@ -1,0 +1,153 @@
+"""Region proposal heads on template and search features, their fusion (SiamRPN++, section 3)."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from siamjax.models.conv import Conv, ConvBN, Numerics
+from siamjax.models.xcorr import batched_depthwise_correlation, batched_upchannel_correlation
+
+
+class DepthwiseBranch(nn.Module):
+    """Classification or regression of one level: correlation per channel, then 1x1 layers.
+
+    Attributes:
+        outputs: channels of the map, 2A for cls and 4A for loc.
+        channels: C of the features.
+    """
+
+    outputs: int
+    channels: int
+    numerics: Numerics
+
+    def setup(self):
+        shared = {"features": self.channels, "relu": True, "numerics": self.numerics}
+        self.kernel = ConvBN(size=3, **shared)
+        self.search = ConvBN(size=3, **shared)
+        self.hidden = ConvBN(size=1, **shared)
+        self.out = Conv(self.outputs, bias=True, dtype=self.numerics.dtype)
+
+    def kernels(self, template, train: bool = False):
+        """(B, 7, 7, C) template features -> (B, 5, 5, C) correlation kernels."""
+        return self.kernel(template, train)
+
+    def correlate(self, kernels, search, train: bool = False):
+        """(B, 5, 5, C) kernels, (B, 31, 31, C) search features -> (B, 25, 25, outputs)."""
+        similarity = batched_depthwise_correlation(self.search(search, train), kernels)
+        return self.out(self.hidden(similarity, train))
+
+
+class UpChannelBranch(nn.Module):
+    """The branch of SiamRPN: the template side makes one full kernel per output channel.
+
+    Attributes:
+        adjust: a further 1x1 convolution on the map (the regression branch has one).
+    """
+
+    outputs: int
+    channels: int
+    adjust: bool
+    numerics: Numerics
+
+    def setup(self):
+        shared = {"size": 3, "bias": True, "dtype": self.numerics.dtype}
+        self.kernel = Conv(self.channels * self.outputs, **shared)
+        self.search = Conv(self.channels, **shared)
+        if self.adjust:
+            self.out = Conv(self.outputs, bias=True, dtype=self.numerics.dtype)
+
+    def kernels(self, template, train: bool = False):
+        return self.kernel(template)
+
+    def correlate(self, kernels, search, train: bool = False):
+        response = batched_upchannel_correlation(self.search(search), kernels)
+        return self.out(response) if self.adjust else response
+
+
+class RPN(nn.Module):
+    """Both branches of one level: children `cls` and `loc`.
+
+    Attributes:
+        kind: "depthwise" (SiamRPN++) or "upchannel" (SiamRPN).
+        anchors_per_cell: A.
+        channels: C of the features.
+    """
+
+    kind: str
+    anchors_per_cell: int
+    channels: int
+    numerics: Numerics = Numerics()
+
+    def setup(self):
+        cls, loc = 2 * self.anchors_per_cell, 4 * self.anchors_per_cell
+        if self.kind == "depthwise":
+            self.cls = DepthwiseBranch(cls, self.channels, self.numerics)
+            self.loc = DepthwiseBranch(loc, self.channels, self.numerics)
+        else:
+            self.cls = UpChannelBranch(cls, self.channels, False, self.numerics)
+            self.loc = UpChannelBranch(loc, self.channels, True, self.numerics)
+
+    def kernels(self, template, train: bool = False):
+        """Template features of this level -> {"cls": kernels, "loc": kernels}."""
+        return {
+            "cls": self.cls.kernels(template, train),
+            "loc": self.loc.kernels(template, train),
+        }
+
+    def correlate(self, kernels, search, train: bool = False):
+        """-> cls (B, S, S, 2A), loc (B, S, S, 4A), float32."""
+        cls = self.cls.correlate(kernels["cls"], search, train)
+        loc = self.loc.correlate(kernels["loc"], search, train)
+        return cls.astype(jnp.float32), loc.astype(jnp.float32)
+
+
+class Head(nn.Module):
+    """One RPN per level, children `level2`, `level3`, ..., and the fusion of their maps.
+
+    Attributes:
+        channels: C per level.
+        weighted: fuse with the softmax of one learned scalar per level, one set (`cls_weight`,
+            `loc_weight`) for each branch; False: plain mean. A single level is not fused.
+    """
+
+    kind: str
+    anchors_per_cell: int
+    levels: Sequence[int]
+    channels: Sequence[int]
+    weighted: bool
+    numerics: Numerics = Numerics()
+
+    def setup(self):
+        self.rpns = [
+            RPN(self.kind, self.anchors_per_cell, channels, self.numerics, name=f"level{level}")
+            for level, channels in zip(self.levels, self.channels, strict=True)
+        ]
+        if self.weighted and len(self.levels) > 1:
+            shape = (len(self.levels),)
+            self.cls_weight = self.param("cls_weight", nn.initializers.ones, shape)
+            self.loc_weight = self.param("loc_weight", nn.initializers.ones, shape)
+
+    def kernels(self, template, train: bool = False):
+        """Tuple over the levels of template features -> tuple of {"cls", "loc"} kernels."""
+        return tuple(rpn.kernels(z, train) for rpn, z in zip(self.rpns, template, strict=True))
+
+    def maps(self, kernels, search, train: bool = False):
+        """Tuple over the levels of (cls, loc), before fusion."""
+        return tuple(
+            rpn.correlate(k, x, train) for rpn, k, x in zip(self.rpns, kernels, search, strict=True)
+        )
+
+    def correlate(self, kernels, search, train: bool = False):
+        """-> the fused cls (B, S, S, 2A) and loc (B, S, S, 4A), float32."""
+        cls, loc = zip(*self.maps(kernels, search, train))
+        if len(self.levels) == 1:
+            return cls[0], loc[0]
+        if not self.weighted:
+            return sum(cls) / len(cls), sum(loc) / len(loc)
+        return _fuse(self.cls_weight, cls), _fuse(self.loc_weight, loc)
+
+
+def _fuse(weight, maps):
+    return sum(share * level for share, level in zip(jax.nn.softmax(weight), maps))

@@ -1,0 +1,190 @@
+"""SiamRPN++: one backbone sees both crops, a head correlates them (arXiv 1812.11703)."""
+
+import difflib
+import functools
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from siamjax.errors import UserError
+from siamjax.geometry.anchors import Anchors
+from siamjax.models import alexnet, mobilenetv2, resnet
+from siamjax.models.adjust import Neck, centre_crop
+from siamjax.models.conv import Numerics
+from siamjax.models.rpn import Head
+
+# name -> (module, {name: index} of its levels)
+BACKBONES = {
+    "resnet18": (functools.partial(resnet.ResNet, depth=18), resnet.LEVELS),
+    "resnet34": (functools.partial(resnet.ResNet, depth=34), resnet.LEVELS),
+    "resnet50": (functools.partial(resnet.ResNet, depth=50), resnet.LEVELS),
+    "mobilenetv2": (mobilenetv2.MobileNetV2, mobilenetv2.LEVELS),
+    "alexnet": (alexnet.AlexNet, alexnet.LEVELS),
+}
+CORRELATIONS = ("depthwise", "upchannel")
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+class SiamRPN(nn.Module):
+    """The tracker's network. Images are (B, H, W, 3) BGR, raw 0..255, any dtype; maps are float32.
+
+    z is the template crop (127 px), x the search crop (255 px in training). cls channels are
+    class * A + anchor (class 0 background, 1 object), loc channels k * A + anchor for k = dx, dy,
+    dw, dh. Variables: `params` with the children backbone, neck (unless `adjust_channels` is empty)
+    and head, and `batch_stats` of the batch normalisations.
+
+    Attributes:
+        backbone: resnet18, resnet34, resnet50, mobilenetv2 or alexnet.
+        width: factor on the backbone's channels.
+        blocks: residual blocks of layer1..layer4 (ResNet only); empty: the backbone's own.
+        levels: backbone levels with a head each, by index or name ("layer3").
+        adjust_channels: of the 1x1 adjust layers, per level; one value: for all; empty: no layers.
+        correlation: the head's: "depthwise" (SiamRPN++) or "upchannel" (SiamRPN).
+        weighted: learned softmax fusion of the levels; False: plain mean.
+        dtype: of the computation, "float32" or "bfloat16".
+        anchors_per_cell: A.
+        bn_axis_name: device axis that batch statistics are averaged over; None: per device.
+        folded: variables come from `siamjax.models.folding.fold` (inference only).
+
+    Raises:
+        UserError: a field's value that makes no network, or an image of the wrong shape.
+    """
+
+    backbone: str = "resnet50"
+    width: float = 1.0
+    blocks: Sequence[int] = ()
+    levels: Sequence[int | str] = (2, 3, 4)
+    adjust_channels: Sequence[int] = (256,)
+    correlation: str = "depthwise"
+    weighted: bool = True
+    dtype: str = "float32"
+    anchors_per_cell: int = 5
+    bn_axis_name: str | None = None
+    folded: bool = False
+
+    def setup(self):
+        numerics = Numerics(_choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded)
+        _choose("correlation", self.correlation, dict.fromkeys(CORRELATIONS))
+        build, known = _choose("backbone", self.backbone, BACKBONES)
+        levels = _level_indices(self.backbone, self.levels, known)
+        arguments = {"width": self.width, "levels": levels, "numerics": numerics}
+        if self.blocks:
+            if len(self.blocks) != 4 or "resnet" not in self.backbone:
+                raise UserError(
+                    f"model.blocks={tuple(self.blocks)}: give layer1..layer4's four, of a ResNet"
+                )
+            arguments["blocks"] = tuple(self.blocks)
+        self.backbone_module = build(**arguments, name="backbone")
+        channels = self.backbone_module.channels()
+        if self.adjust_channels:
+            channels = _per_level(tuple(self.adjust_channels), levels)
+            self.neck = Neck(levels, channels, numerics)
+        self.rpn_head = Head(
+            kind=self.correlation,
+            anchors_per_cell=self.anchors_per_cell,
+            levels=levels,
+            channels=channels,
+            weighted=self.weighted,
+            numerics=numerics,
+            name="head",
+        )
+
+    def __call__(self, z, x, train: bool = False, train_backbone: Sequence[str] = ()):
+        """-> cls (B, S, S, 2A), loc (B, S, S, 4A).
+
+        train: the batch normalisations of neck and head use the batch's statistics, in the backbone
+        those of the parts named in `train_backbone` ("layer2", ...); "batch_stats" must be mutable.
+        """
+        if z.ndim == x.ndim == 4 and (z.shape[1] > x.shape[1] or z.shape[2] > x.shape[2]):
+            raise UserError(
+                f"the template {z.shape[1:3]} is larger than the search crop {x.shape[1:3]}; "
+                "the order is (z, x)"
+            )
+        zf = self.template(z, train, train_backbone)
+        xf = self.search(x, train, train_backbone)
+        return self.head(zf, xf, train)
+
+    def features(self, image, train_parts: Sequence[str] = ()):
+        """The backbone's levels of an image: tuple of (B, h, w, C)."""
+        _check_images(image)
+        levels = self.backbone_module(image, train_parts)
+        return tuple(levels.values())
+
+    def template(self, z, train: bool = False, train_backbone: Sequence[str] = ()):
+        """Template crops (B, 127, 127, 3) -> tuple over levels of adjusted (B, 7, 7, C)."""
+        features = self.features(z, train_backbone if train else ())
+        if not self.adjust_channels:
+            return features
+        return tuple(centre_crop(level) for level in self.neck(features, train))
+
+    def search(self, x, train: bool = False, train_backbone: Sequence[str] = ()):
+        """Search crops (B, 255, 255, 3) -> tuple over levels of adjusted (B, 31, 31, C)."""
+        features = self.features(x, train_backbone if train else ())
+        return self.neck(features, train) if self.adjust_channels else features
+
+    def kernels(self, zf, train: bool = False):
+        """The head's template side: correlation kernels, a pytree, once per target."""
+        return self.rpn_head.kernels(zf, train)
+
+    def maps(self, kernels, xf, train: bool = False):
+        """The levels' own maps before fusion: tuple of (cls, loc)."""
+        return self.rpn_head.maps(kernels, xf, train)
+
+    def correlate(self, kernels, xf, train: bool = False):
+        """The head's search side: kernels of `kernels`, features of `search` -> cls, loc."""
+        return self.rpn_head.correlate(kernels, xf, train)
+
+    def head(self, zf, xf, train: bool = False):
+        """Features of both crops -> cls (B, S, S, 2A), loc (B, S, S, 4A)."""
+        return self.correlate(self.kernels(zf, train), xf, train)
+
+
+def build(config) -> SiamRPN:
+    """The network of an experiment's config (`config.model`, `config.anchors`)."""
+    return SiamRPN(**config.model, anchors_per_cell=Anchors(**config.anchors).per_cell)
+
+
+def _choose(field, value, known):
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.0)
+        raise UserError(
+            f"model.{field}={value!r}: choose from {', '.join(known)}; did you mean {near[0]}?"
+        )
+    return known[value]
+
+
+def _level_indices(backbone, levels, known):
+    names = {**known, **{index: index for index in known.values()}}
+    unknown = [level for level in levels if level not in names]
+    if unknown or not levels:
+        what = repr(unknown[0]) if unknown else "no level"
+        raise UserError(
+            f"model.levels={tuple(levels)}: {what} given, {backbone} has "
+            + ", ".join(f"{index} ({name})" for name, index in known.items())
+        )
+    indices = tuple(names[level] for level in levels)
+    if list(indices) != sorted(set(indices)):
+        raise UserError(f"model.levels={tuple(levels)}: give each level once, in rising order")
+    return indices
+
+
+def _per_level(channels, levels):
+    if len(channels) not in (1, len(levels)):
+        raise UserError(
+            f"model.adjust_channels={channels}: give one value, or one per level ({len(levels)})"
+        )
+    return channels * len(levels) if len(channels) == 1 else channels
+
+
+def _check_images(images):
+    shape = images.shape
+    if len(shape) != 4 or shape[-1] != 3:
+        hint = "add a batch axis" if len(shape) == 3 and shape[-1] == 3 else "convert it"
+        if len(shape) == 4 and shape[1] == 3:
+            hint = "this looks like NCHW: transpose to NHWC"
+        elif shape[-1] == 1 or len(shape) == 2 or (len(shape) == 3 and shape[-1] != 3):
+            hint = "this looks grey: repeat the channel three times"
+        raise UserError(f"images must be (batch, height, width, 3) BGR, got {shape}; {hint}")
+    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(f"images must be uint8 or float with values 0..255, got {images.dtype}")

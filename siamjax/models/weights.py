@@ -1,0 +1,113 @@
+"""The portable weights file: one `.npz` with the arrays and the config that they belong to.
+
+Members are named by their path ("params/backbone/conv1/kernel"); `config` and `metadata` are JSON.
+Readers need NumPy alone.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import flax.traverse_util
+import numpy as np
+
+from siamjax.config import from_json, to_json
+from siamjax.errors import UserError
+from siamjax.models.initialise import shapes
+from siamjax.models.siamrpn import SiamRPN, build
+
+FORMAT = "siamjax weights 1"
+
+
+def save(path, config, variables, metadata: dict | None = None) -> None:
+    """Writes the file whole: under a temporary name beside it, then renamed.
+
+    Args:
+        path: of the file, by custom `.npz`.
+        config: the experiment's config.
+        variables: {"params", "batch_stats"}, arrays of any library.
+        metadata: anything JSON can hold, kept beside the arrays.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    path = Path(path)
+    arrays = flax.traverse_util.flatten_dict(dict(variables), sep="/")
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    text = {
+        "format": FORMAT,
+        "config": to_json(config),
+        "metadata": json.dumps(metadata or {}),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays, **{name: np.array(value) for name, value in text.items()})
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path) -> tuple:
+    """Reads a file of `save`: (config, variables); arrays are NumPy.
+
+    Raises:
+        UserError: no such file, or not a weights file.
+    """
+    config, variables, _ = load_with_metadata(path)
+    return config, variables
+
+
+def load_with_metadata(path) -> tuple:
+    """`load`, with the metadata as third value."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            members = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: not a siamjax weights file; make one with `siamjax convert`"
+        ) from error
+    if str(members.pop("format", "")) != FORMAT:
+        raise UserError(f"{path}: not a siamjax weights file; make one with `siamjax convert`")
+    config = from_json(str(members.pop("config")))
+    metadata = json.loads(str(members.pop("metadata")))
+    return config, flax.traverse_util.unflatten_dict(members, sep="/"), metadata
+
+
+def check_matches(model, variables, path) -> None:
+    """Raises unless the variables are those of the network, tensor by tensor.
+
+    Args:
+        model: a `SiamRPN`, or the experiment's config.
+        variables: {"params", "batch_stats"}.
+        path: where they came from, for the message.
+
+    Raises:
+        UserError: names the first tensors that are missing, left over or of another shape.
+    """
+    model = model if isinstance(model, SiamRPN) else build(model)
+    wanted = _shapes(shapes(model))
+    given = _shapes(variables)
+    faults = [
+        f"{name} is {given.get(name, 'missing')}, the network has {wanted.get(name, 'none')}"
+        for name in sorted(wanted.keys() | given.keys())
+        if wanted.get(name) != given.get(name)
+    ]
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise UserError(
+            f"{path}: weights of another architecture: {'; '.join(faults[:3])}{more}; "
+            "use the config they were made with"
+        )
+
+
+def _shapes(tree):
+    flat = flax.traverse_util.flatten_dict(dict(tree), sep="/")
+    return {name: tuple(leaf.shape) for name, leaf in flat.items()}
