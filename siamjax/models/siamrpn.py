@@ -66,8 +66,8 @@ class SiamRPN(nn.Module):
     def setup(self):
         numerics = Numerics(_choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded)
         _choose("correlation", self.correlation, dict.fromkeys(CORRELATIONS))
-        build, known = _choose("backbone", self.backbone, BACKBONES)
-        levels = _level_indices(self.backbone, self.levels, known)
+        build, _ = _choose("backbone", self.backbone, BACKBONES)
+        levels = self.level_indices()
         arguments = {"width": self.width, "levels": levels, "numerics": numerics}
         if self.blocks:
             if len(self.blocks) != 4 or "resnet" not in self.backbone:
@@ -89,6 +89,12 @@ class SiamRPN(nn.Module):
             numerics=numerics,
             name="head",
         )
+
+    @nn.nowrap
+    def level_indices(self) -> tuple[int, ...]:
+        """The levels by index."""
+        _, known = _choose("backbone", self.backbone, BACKBONES)
+        return _level_indices(self.backbone, self.levels, known)
 
     def __call__(self, z, x, train: bool = False, train_backbone: Sequence[str] = ()):
         """-> cls (B, S, S, 2A), loc (B, S, S, 4A).

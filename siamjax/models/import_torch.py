@@ -1,0 +1,118 @@
+"""Name tables: PySOT checkpoints, torchvision or timm ResNets and a TensorFlow MobileNetV2 <-> variables.
+
+Everything here works on {name: NumPy array}; reading `.pth` files is `siamjax.models.torch_files`.
+"""
+
+import re
+
+import flax.traverse_util
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.models.initialise import shapes
+from siamjax.models.siamrpn import SiamRPN
+
+# ours (below its part) -> PySOT's, tried in turn on the whole path
+_BACKBONES = {
+    "resnet": [
+        (r"(conv1|bn1)", r"\1"),
+        (r"(layer\d)/block(\d+)/shortcut_conv", r"\1.\2.downsample.0"),
+        (r"(layer\d)/block(\d+)/shortcut_bn", r"\1.\2.downsample.1"),
+        (r"(layer\d)/block(\d+)/((?:conv|bn)\d)", r"\1.\2.\3"),
+    ],
+    "mobilenetv2": [
+        (r"layer0/conv", r"layer0.0"),
+        (r"layer0/bn", r"layer0.1"),
+        *(
+            (rf"(layer\d)/block(\d+)/{name}_{kind}", rf"\1.\2.conv.{3 * i + j}")
+            for i, name in enumerate(("expand", "depthwise", "project"))
+            for j, kind in enumerate(("conv", "bn"))
+        ),
+    ],
+    "alexnet": [
+        (rf"layer{i}/{kind}", f"features.{first + j}")
+        for i, first in enumerate((0, 4, 8, 11, 14), 1)
+        for j, kind in enumerate(("conv", "bn"))
+    ],
+}
+_BRANCHES = {
+    "depthwise": [
+        (r"(cls|loc)/kernel/conv", r"\1.conv_kernel.0"),
+        (r"(cls|loc)/kernel/bn", r"\1.conv_kernel.1"),
+        (r"(cls|loc)/search/conv", r"\1.conv_search.0"),
+        (r"(cls|loc)/search/bn", r"\1.conv_search.1"),
+        (r"(cls|loc)/hidden/conv", r"\1.head.0"),
+        (r"(cls|loc)/hidden/bn", r"\1.head.1"),
+        (r"(cls|loc)/out", r"\1.head.3"),
+    ],
+    "upchannel": [
+        (r"(cls|loc)/kernel", r"template_\1_conv"),
+        (r"(cls|loc)/search", r"search_\1_conv"),
+        (r"loc/out", r"loc_adjust"),
+    ],
+}
+_LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+# Modules and tensors in the order in which PySOT's classes define them; numbers are their own rank.
+_ORDER = (
+    "backbone neck rpn_head conv1 bn1 conv2 bn2 conv3 bn3 downsample "
+    "cls_weight loc_weight cls loc conv_kernel conv_search head "
+    "template_cls_conv template_loc_conv search_cls_conv search_loc_conv loc_adjust "
+    "weight bias running_mean running_var num_batches_tracked"
+).split()
+
+COUNTER = "num_batches_tracked"  # of each batch normalisation; it has no meaning for the network
+
+
+def pysot_names(model: SiamRPN) -> dict[str, tuple[str, ...] | None]:
+    """{PySOT's tensor name: our path, collection first}, in the order of PySOT's state dict.
+
+    The batch normalisations' counters are listed too, with None: siamjax has no such variable.
+    """
+    table = {}
+    levels = model.level_indices()
+    for path in flax.traverse_util.flatten_dict(shapes(model)):
+        name = _pysot_name(model, levels, path[1:])
+        table[name] = path
+        if path[-1] == "var":
+            table[name.replace("running_var", COUNTER)] = None
+    return dict(sorted(table.items(), key=lambda item: [_rank(part) for part in item[0].split(".")]))
+
+
+def _pysot_name(model, levels, path):
+    part, inner, leaf = path[0], "/".join(path[1:-1]), path[-1]
+    if part == "backbone":
+        family = "resnet" if model.backbone.startswith("resnet") else model.backbone
+        return f"backbone.{_translate(inner, _BACKBONES[family])}.{_LEAVES[leaf]}"
+    if len(path) == 2:
+        return f"rpn_head.{leaf}"  # a fusion weight
+    # PySOT counts levels from 2 in the order of use, and does not number a single one.
+    level, _, inner = inner.partition("/")
+    number = levels.index(int(level.removeprefix("level"))) + 2 if len(levels) > 1 else ""
+    if part == "neck":
+        return f"neck.downsample{number}.downsample.{['conv', 'bn'].index(inner)}.{_LEAVES[leaf]}"
+    prefix = f"rpn_head.rpn{number}." if len(levels) > 1 else "rpn_head."
+    return f"{prefix}{_translate(inner, _BRANCHES[model.correlation])}.{_LEAVES[leaf]}"
+
+
+def _translate(path, rules):
+    for pattern, replacement in rules:
+        match = re.fullmatch(pattern, path)
+        if match:
+            return match.expand(replacement)
+    raise ValueError(f"no name for {path}")
+
+
+def _rank(part):
+    name = re.fullmatch(r"([a-z_]*?)(\d*)", part)
+    if part in _ORDER:
+        return (_ORDER.index(part), 0)
+    if name[1] == "":
+        return (0, int(part))
+    # layer3, downsample2, rpn4: after the other children of the same module
+    return (len(_ORDER), int(name[2] or 0))
