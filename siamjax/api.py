@@ -1,0 +1,37 @@
+"""What `import siamjax` offers to scripts: `siamjax.load`."""
+
+import os
+from pathlib import Path
+
+from siamjax.errors import UserError
+from siamjax.tracking.session import Tracker
+
+
+def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
+    """A tracker from trained weights, compiled and ready.
+
+        tracker = siamjax.load("runs/demo")
+        tracker.init(frame, (x, y, w, h))
+        prediction = tracker.update(next_frame)  # prediction.box, prediction.score
+
+    Args:
+        path: the folder of a training run (its newest checkpoint), the folder of one checkpoint, or
+            a weights file (.npz) of `siamjax convert`. The config stored there is used.
+        rgb: frames will be given as RGB; the default is BGR, as OpenCV reads them.
+
+    Raises:
+        UserError: nothing there, not a checkpoint, or weights that do not fit their config.
+    """
+    from siamjax.models import weights
+
+    path = Path(path)
+    if path.is_dir():
+        from siamjax.training.checkpoint import load_variables
+
+        config, variables, _ = load_variables(path)
+    elif path.is_file():
+        config, variables = weights.load(path)
+    else:
+        raise UserError(f"{path}: no such checkpoint folder or weights file")
+    weights.check_matches(config, variables, path)
+    return Tracker(config, variables, rgb=rgb)

@@ -1,0 +1,70 @@
+"""The tracker's constants: those that shape the computation, and those that are numbers in it."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from siamjax.geometry.anchors import Anchors, score_map_size
+
+
+class Settings(NamedTuple):
+    """Numbers that may differ from call to call without compiling again; arrays under `vmap`."""
+
+    penalty_k: Any  # strength of the penalty on changes of scale and ratio
+    window_influence: Any  # share of the cosine window in the final score, 0..1
+    lr: Any  # rate at which the size follows the prediction, 0..1
+    lost_window_influence: Any  # window_influence while lost
+    confidence_low: Any  # score below which the target counts as lost
+    confidence_high: Any  # score above which it counts as found again
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackerConfig:
+    """All constants of a tracker: the fields of `config.tracker` and what it shares with training.
+
+    Attributes:
+        instance: px, side of the search crop.
+        base_size: cells the score map has beyond (instance - exemplar) // stride + 1.
+        long_term: switch to the large search region when the target is lost.
+        lost_instance: px, side of the search crop while lost.
+        exemplar: px, side of the template crop.
+        context: margin around the box as a fraction of w + h.
+        anchors: anchor boxes of the score map.
+        penalty_k, window_influence, lr, lost_window_influence, confidence_low, confidence_high: see
+            `Settings`.
+    """
+
+    instance: int = 255
+    base_size: int = 8
+    penalty_k: float = 0.05
+    window_influence: float = 0.42
+    lr: float = 0.38
+    long_term: bool = False
+    lost_instance: int = 831
+    lost_window_influence: float = 0.001
+    confidence_low: float = 0.8
+    confidence_high: float = 0.998
+    exemplar: int = 127
+    context: float = 0.5
+    anchors: Anchors = dataclasses.field(default_factory=Anchors)
+
+    @classmethod
+    def of(cls, config) -> "TrackerConfig":
+        """From an experiment's config: its sections tracker, crops and anchors."""
+        return cls(
+            **config.tracker,
+            exemplar=config.crops.exemplar,
+            context=config.crops.context,
+            anchors=Anchors(**config.anchors),
+        )
+
+    def settings(self) -> Settings:
+        """The numbers among the constants."""
+        return Settings(*(getattr(self, name) for name in Settings._fields))
+
+    def structure(self) -> "TrackerConfig":
+        """The same without the numbers: what a compiled step depends on."""
+        return dataclasses.replace(self, **dict.fromkeys(Settings._fields, 0.0))
+
+    def map_size(self, instance: int) -> int:
+        """Cells per side of the score map for a search crop of `instance` px."""
+        return score_map_size(instance, self.exemplar, self.anchors.stride, self.base_size)
