@@ -1,0 +1,148 @@
+"""Renders the synthetic world and stores the context crops of all its tracks as a training set.
+
+    python -m data_prep.synthetic --out=data/synthetic --videos=300
+
+The shards are the same, byte for byte, for any number of workers. A folder that is finished with
+the same arguments is left alone; an interrupted run starts anew.
+"""
+
+import argparse
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from siamjax.data import index, records
+from siamjax.data.crops import context_crop, mean_colour
+from siamjax.data.synthetic import SyntheticVideo
+from siamjax.errors import UserError, run_main
+from siamjax.geometry.boxes import xywh_to_xyxy
+
+NAME = "synthetic"
+VISIBLE = 0.5  # crops of targets with a smaller visible fraction are left out
+QUALITY = 95  # of the JPEGs
+
+
+def build(
+    out: str | Path,
+    videos: int,
+    seed: int = 0,
+    length: int = 60,
+    every: int = 1,
+    workers: int = 2,
+    progress: bool = True,
+) -> None:
+    """Writes a training set of `videos` clips of the train split.
+
+    Args:
+        out: folder of the data set.
+        videos: number of clips, >= 1; they have the seeds seed, seed + 1, ...
+        seed: of the first clip, >= 0.
+        length: frames of a clip, >= 1.
+        every: take each n-th frame, >= 1.
+        workers: processes that render; 0: in this process.
+        progress: show a progress bar on stderr.
+
+    Raises:
+        UserError: an argument is out of range, the folder can't be written, or it holds a data set
+            that was made with other arguments.
+    """
+    _check(
+        videos=(videos, 1),
+        seed=(seed, 0),
+        length=(length, 1),
+        every=(every, 1),
+        workers=(workers, 0),
+    )
+    out = Path(out)
+    made_with = {
+        "source": NAME,
+        "synthetic": {"videos": videos, "seed": seed, "length": length, "every": every},
+    }
+    if (out / index.MANIFEST).exists():
+        manifest = index.read_manifest(out)
+        if {key: manifest.get(key) for key in made_with} != made_with:
+            raise UserError(f"{out}: made with other arguments; remove it or choose another --out")
+        return
+    jobs = [(number, length, every) for number in range(seed, seed + videos)]
+    with records.ShardWriter(out, NAME, jpeg_quality=QUALITY) as writer:
+        bar = tqdm(total=videos, unit="video", desc=str(out), disable=not progress)
+        with bar, _mapped(jobs, workers) as results:
+            for name, crops in results:
+                for track, frame, jpeg, size in crops:
+                    writer.add_encoded(name, track, frame, jpeg, size)
+                bar.update()
+        writer.close(**made_with)
+
+
+def _check(**values):
+    for name, (value, least) in values.items():
+        if value < least:
+            raise UserError(f"--{name}={value}: must be at least {least}")
+
+
+class _mapped:
+    """`_crops_of` over jobs, in order, in worker processes that end with the block."""
+
+    def __init__(self, jobs, workers):
+        self._jobs, self._workers = jobs, workers
+        self._pool = None
+
+    def __enter__(self) -> Iterator:
+        if not self._workers:
+            return map(_crops_of, self._jobs)
+        # spawned, not forked: the caller may have started JAX's threads
+        context = multiprocessing.get_context("spawn")
+        self._pool = context.Pool(self._workers, initializer=cv2.setNumThreads, initargs=(1,))
+        return self._pool.imap(_crops_of, self._jobs)
+
+    def __exit__(self, *_):
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool.join()
+
+
+def _crops_of(job):
+    """A clip's name and its crops as (track, frame, JPEG, size); `job` is (seed, length, every)."""
+    seed, length, every = job
+    video = SyntheticVideo(seed, length=length, split="train")
+    crops = []
+    for i in range(0, length, every):
+        seen = np.flatnonzero(video.visible[:, i] > VISIBLE)
+        if not len(seen):
+            continue
+        frame = video.frames[i]
+        border = mean_colour(frame)
+        for target in seen:
+            box = video.boxes[target, i]
+            crop = context_crop(frame, xywh_to_xyxy(box), border=border)
+            jpeg = records.encode_image(crop, QUALITY)
+            crops.append((f"{target:02d}", i, jpeg, tuple(box[2:])))
+    return f"train{seed:06d}", crops
+
+
+def main(argv=None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.synthetic", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--out", required=True, help="folder of the data set")
+    parser.add_argument("--videos", type=int, required=True, help="number of clips")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first clip (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--length", type=int, default=60, help="frames per clip (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--every", type=int, default=1, help="take each n-th frame (default: %(default)s)"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
+    args = parser.parse_args(argv)
+    build(args.out, args.videos, args.seed, args.length, args.every, args.workers)
+
+
+if __name__ == "__main__":
+    run_main(main)

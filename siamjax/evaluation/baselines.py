@@ -1,0 +1,209 @@
+"""Trackers to compare with: the first box forever, template matching, OpenCV's own.
+
+Each has `init(frame, xywh)` and `update(frame) -> Prediction`; frames are BGR uint8, boxes 0-based
+`xywh` in px.
+"""
+
+import os
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from siamjax.errors import UserError
+
+
+class Prediction(NamedTuple):
+    """The box (x, y, width, height in px) and how sure the tracker is of it."""
+
+    box: tuple[float, float, float, float]
+    score: float
+
+
+def _as_box(xywh) -> tuple[float, float, float, float]:
+    x, y, w, h = (float(v) for v in xywh)
+    if not (np.isfinite([x, y, w, h]).all() and w > 0 and h > 0):
+        raise UserError(f"box {tuple(xywh)}: need finite x, y and width, height > 0")
+    return x, y, w, h
+
+
+class Static:
+    """Answers the first box for every frame: what a sequence gives away for nothing."""
+
+    def init(self, frame: np.ndarray, xywh) -> None:
+        self._box = _as_box(xywh)
+
+    def update(self, frame: np.ndarray) -> Prediction:
+        return Prediction(self._box, 1.0)
+
+
+class TemplateMatching:
+    """Normalised cross-correlation of the first patch around the last position, at the first size.
+
+    The score is the correlation coefficient (OpenCV's TM_CCOEFF_NORMED), -1..1. Pixels outside of
+    the frame repeat its border.
+
+    Args:
+        search: side of the search window in sides of the box, > 1.
+    """
+
+    def __init__(self, search: float = 3.0):
+        if not search > 1:
+            raise ValueError("search must be greater than 1")
+        self._search = search
+
+    def init(self, frame: np.ndarray, xywh) -> None:
+        x, y, w, h = _as_box(xywh)
+        left, top = round(x), round(y)
+        self._shape = max(round(w), 1), max(round(h), 1)
+        self._offset = x - left, y - top, w, h
+        self._corner = left, top
+        self._template = _window(frame, left, top, *self._shape)
+
+    def update(self, frame: np.ndarray) -> Prediction:
+        w, h = self._shape
+        reach_x, reach_y = (round((self._search - 1) / 2 * side) for side in (w, h))
+        left, top = self._corner[0] - reach_x, self._corner[1] - reach_y
+        window = _window(frame, left, top, w + 2 * reach_x, h + 2 * reach_y)
+        response = cv2.matchTemplate(window, self._template, cv2.TM_CCOEFF_NORMED)
+        # a patch without any contrast has no correlation; OpenCV answers values beyond 1 there
+        response[~(np.abs(response) <= 1 + 1e-3)] = -1.0
+        score = float(response.max())
+        if score > -1.0:
+            dy, dx = np.unravel_index(int(response.argmax()), response.shape)
+            height, width = frame.shape[:2]
+            # the centre stays inside of the frame
+            x = int(np.clip(left + dx, -(w // 2), width - 1 - w // 2))
+            y = int(np.clip(top + dy, -(h // 2), height - 1 - h // 2))
+            self._corner = x, y
+        dx, dy, width, height = self._offset
+        return Prediction(
+            (self._corner[0] + dx, self._corner[1] + dy, width, height), min(score, 1.0)
+        )
+
+
+def _window(image: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
+    """The pixels left..left+width, top..top+height; outside of the image its border is repeated."""
+    rows = np.arange(top, top + height).clip(0, image.shape[0] - 1)
+    columns = np.arange(left, left + width).clip(0, image.shape[1] - 1)
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][rows - rows[0]][
+        :, columns - columns[0]
+    ]
+
+
+class OpenCV:
+    """One of OpenCV's own trackers behind siamjax's interface; integer boxes.
+
+    MIL is in every build of OpenCV; CSRT, KCF and MOSSE come with opencv-contrib-python; Nano,
+    DaSiamRPN and Vit need the ONNX files of OpenCV's model zoo. When the tracker reports a failure
+    it answers its last box with score 0.
+
+    Args:
+        name: "MIL", "CSRT", "KCF", "MOSSE", "Nano", "DaSiamRPN" or "Vit".
+        **files: paths of the model files by OpenCV's own names, as in `MODEL_FILES`.
+
+    Raises:
+        UserError: the tracker is not in this OpenCV, or a model file is missing.
+    """
+
+    def __init__(self, name: str, **files: str):
+        self._name = name
+        self._files = {key: os.fspath(path) for key, path in files.items()}
+        if name not in opencv_trackers():
+            raise UserError(
+                f"tracker {name} is not in this OpenCV (it has {', '.join(opencv_trackers())}); "
+                "CSRT and KCF need: pip install opencv-contrib-python-headless"
+            )
+        needed = MODEL_FILES.get(name, ())
+        if set(self._files) != set(needed):
+            raise UserError(
+                f"OpenCV's tracker {name} needs model files: "
+                + (", ".join(f"{key}=FILE" for key in needed) or "none")
+            )
+        for path in self._files.values():
+            if not os.path.isfile(path):
+                raise UserError(f"{path}: no such model file for OpenCV's tracker {name}")
+
+    def _create(self):
+        if not self._files:
+            return _opencv_factory(self._name)()
+        params = getattr(cv2, f"Tracker{self._name}_Params")()
+        for key, path in self._files.items():
+            setattr(params, key, path)
+        try:
+            return _opencv_factory(self._name)(params)
+        except cv2.error as error:
+            files = ", ".join(self._files.values())
+            raise UserError(
+                f"{files}: OpenCV cannot read these model files ({error.err})"
+            ) from error
+
+    def init(self, frame: np.ndarray, xywh) -> None:
+        x, y, w, h = _as_box(xywh)
+        # OpenCV wants integers, and a box inside of the frame
+        left, top = (
+            int(np.clip(round(v), 0, n - 2)) for v, n in ((x, frame.shape[1]), (y, frame.shape[0]))
+        )
+        right = int(np.clip(round(x + w), left + 2, frame.shape[1]))
+        bottom = int(np.clip(round(y + h), top + 2, frame.shape[0]))
+        self._box = (float(left), float(top), float(right - left), float(bottom - top))
+        cv2.setRNGSeed(0)  # MIL samples patches at random
+        self._tracker = self._create()
+        self._tracker.init(frame, (left, top, right - left, bottom - top))
+
+    def update(self, frame: np.ndarray) -> Prediction:
+        found, box = self._tracker.update(frame)
+        if not found:
+            return Prediction(self._box, 0.0)
+        x, y, w, h = (float(v) for v in box)
+        self._box = (x, y, w, h)
+        score = getattr(self._tracker, "getTrackingScore", lambda: 1.0)()
+        return Prediction(self._box, float(score))
+
+
+# OpenCV's names of the files each tracker with a network needs
+MODEL_FILES = {
+    "Nano": ("backbone", "neckhead"),
+    "DaSiamRPN": ("model", "kernel_cls1", "kernel_r1"),
+    "Vit": ("net",),
+}
+_OPENCV = ("MIL", "CSRT", "KCF", "MOSSE", *MODEL_FILES)
+
+
+def _opencv_factory(name):
+    legacy = getattr(cv2, "legacy", None)
+    for module in (cv2, legacy):
+        factory = getattr(module, f"Tracker{name}_create", None)
+        if factory is not None:
+            return factory
+    return None
+
+
+def opencv_trackers() -> tuple[str, ...]:
+    """Names of the trackers that this build of OpenCV has."""
+    return tuple(name for name in _OPENCV if _opencv_factory(name) is not None)
+
+
+def available() -> tuple[str, ...]:
+    """Names that `make` takes without model files."""
+    return "static", "template_matching", *(n for n in opencv_trackers() if n not in MODEL_FILES)
+
+
+def make(name: str, **files: str) -> Static | TemplateMatching | OpenCV:
+    """A new tracker by name: "static", "template_matching" or an OpenCV tracker; in any case.
+
+    Args:
+        **files: model files, for the OpenCV trackers that need them (see `OpenCV`).
+
+    Raises:
+        UserError: unknown name, or one that this OpenCV does not have; lists what is available.
+    """
+    known = {"static": Static, "template_matching": TemplateMatching}
+    if name.lower() in known:
+        if files:
+            raise UserError(f"tracker {name} takes no model files")
+        return known[name.lower()]()
+    for tracker in _OPENCV:
+        if name.lower() == tracker.lower():
+            return OpenCV(tracker, **files)
+    raise UserError(f"unknown tracker {name!r}; available: {', '.join(available())}")
