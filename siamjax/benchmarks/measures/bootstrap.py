@@ -1,0 +1,26 @@
+"""How far a mean over sequences could be off: percentile bootstrap over the sequences (Efron
+1979)."""
+
+import numpy as np
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+
+def resamples(count: int, seed: int = 0, repeats: int = RESAMPLES) -> np.ndarray:
+    """(repeats, count) indices of sequences drawn with replacement; the same for the same
+    arguments."""
+    return np.random.default_rng(seed).integers(0, count, (repeats, count))
+
+
+def interval(samples: np.ndarray) -> tuple[float, float]:
+    """The central 95 % of resampled figures, low and high; NaN samples are ignored."""
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(samples, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def of_mean(values, seed: int = 0) -> tuple[float, float]:
+    """Interval of the mean of one figure per sequence."""
+    values = np.asarray(values, np.float64)
+    return interval(values[resamples(len(values), seed)].mean(1))

@@ -1,0 +1,93 @@
+"""Number tables as benchmarks write them: commas, tabs or spaces, "NaN" for unknown, one row per
+frame."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.errors import UserError
+
+_SEPARATORS = str.maketrans(",;\t", "   ")
+
+
+def read_table(path: Path, widths: tuple[int, ...] = (4,)) -> np.ndarray:
+    """Reads rows of numbers.
+
+    Args:
+        path: text file; columns are separated by commas, semicolons, tabs or spaces; empty lines
+            are skipped; "NaN" (any case) reads as NaN.
+        widths: allowed numbers of columns.
+
+    Returns:
+        (rows, width) float64. Where `widths` allows 4 and 8 and both occur, boxes become polygons
+            of 8 numbers.
+
+    Raises:
+        UserError: no such file, no row, a row with another number of columns, or not a number;
+            names file and line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({_reason(error)}); restore it from the data set"
+        ) from None
+    lines = [line.split() for line in text.translate(_SEPARATORS).splitlines()]
+    rows = [(number, row) for number, row in enumerate(lines, 1) if row]
+    if not rows:
+        raise UserError(f"{path}: the file is empty; one row per frame is expected")
+    found = {len(row) for _, row in rows}
+    if not found <= set(widths):
+        number, row = next((n, r) for n, r in rows if len(r) not in widths)
+        allowed = " or ".join(map(str, widths))
+        raise UserError(f"{path}:{number}: {len(row)} numbers where {allowed} are expected")
+    try:
+        if len(found) == 1:
+            width = found.pop()
+            return np.array([row for _, row in rows], np.float64).reshape(len(rows), width)
+        return _mixed(rows)
+    except ValueError:
+        for number, row in rows:
+            for word in row:
+                if not _is_number(word):
+                    raise UserError(f"{path}:{number}: '{word}' is not a number") from None
+        raise
+
+
+def _mixed(rows) -> np.ndarray:
+    from siamjax.geometry.polygons import pixel_corners
+
+    values = [np.array(row, np.float64) for _, row in rows]
+    return np.stack([pixel_corners(value) for value in values])
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file so that it is there whole or not at all: temporary name, then rename.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({_reason(error)}); choose another --out"
+        ) from None

@@ -1,0 +1,151 @@
+"""`siamjax eval`: trackers on a benchmark, or existing result files, to scores and a report."""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from siamjax.benchmarks.tables import write_whole
+from siamjax.errors import UserError
+
+_DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser("eval", help=_DESCRIPTION, description=_DESCRIPTION)
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags, which run_eval.py shares."""
+    add = parser.add_argument
+    add("--dataset", required=True, help="benchmark, for example OTB100, VOT2018 or synthetic")
+    add("--data_root", help="folder of the benchmark; default $SIAMJAX_DATA, then ./data")
+    add("--checkpoint", help="training folder, checkpoint or .npz of the tracker to evaluate")
+    add("--name", default="siamjax", help="name of that tracker in tables and folders")
+    add("--baselines", default="", help="other trackers, by comma: static,template_matching,mil")
+    add("--results", help="score the result files in this folder instead of running trackers")
+    add("--out", help="folder for results and report; default runs/eval/<dataset>")
+    add("--sequences", help="only these, by comma")
+    add("--limit", type=int, help="only the first so many sequences")
+    add("--clip", help="a .webm video to embed in the report")
+
+
+def run(args: argparse.Namespace) -> int | None:
+    """Evaluates as the flags say and prints the table.
+
+    Raises:
+        UserError: what the user has to change.
+    """
+    from siamjax.benchmarks import registry
+
+    if args.limit is not None and args.limit < 1:
+        raise UserError(f"--limit={args.limit}: give at least 1")
+    wanted = None if args.sequences is None else args.sequences.split(",")
+    benchmark = registry.load(
+        args.dataset, args.data_root, wanted, args.limit, images=args.results is None
+    )
+    out = Path(args.out or f"runs/eval/{benchmark.name}")
+    if args.results is not None:
+        return _report(benchmark, *_score_existing(args, benchmark), out, args.clip)
+    return _run_trackers(args, benchmark, out)
+
+
+def _score_existing(args, benchmark):
+    from siamjax.benchmarks.results import Store
+    from siamjax.evaluation import scoring
+
+    if args.checkpoint or args.baselines:
+        raise UserError("--results scores existing files: leave out --checkpoint and --baselines")
+    folder = Path(args.results).resolve()
+    names = Store(folder, benchmark.dataset).trackers()
+    if not names:
+        raise UserError(f"--results={folder}: no folder of a tracker in it")
+    results = {folder.name: folder} if names == ["."] else {name: folder / name for name in names}
+    return scoring.score(benchmark, results), results
+
+
+def _run_trackers(args, benchmark, out):
+    from siamjax.evaluation import baselines, runner
+
+    names = [name for name in args.baselines.split(",") if name]
+    if not args.checkpoint and not names:
+        raise UserError(
+            "nothing to evaluate: give --checkpoint=FILE, --baselines=static,template_matching,mil"
+            " or --results=DIR"
+        )
+    trackers: dict[str, Callable] = {}
+    if args.checkpoint:
+        trackers[args.name] = checkpoint_tracker(args.checkpoint)
+        _claim(out, args.name, checkpoint_identity(args.checkpoint))
+    for name in names:
+        if name in trackers:
+            raise UserError(f"--baselines: '{name}' is there twice; rename by --name")
+        trackers[name] = lambda name=name: baselines.make(name)
+    scores = runner.evaluate(benchmark, trackers, out)
+    return _report(
+        benchmark, scores, {name: out / "results" / name for name in trackers}, out, args.clip
+    )
+
+
+def checkpoint_tracker(path: str | Path) -> Callable:
+    """A factory of the checkpoint's tracker, started as the published results were (half a pixel,
+    see protocols)."""
+
+    def make():
+        from siamjax import api
+        from siamjax.evaluation.protocols import FromHalfPixel
+
+        return FromHalfPixel(api.load(path))
+
+    return make
+
+
+def checkpoint_identity(path: str | Path) -> str:
+    """What tells one checkpoint from another: the digest of a file, or of a folder's file names and
+    sizes.
+
+    Raises:
+        UserError: no such file or folder.
+    """
+    path = Path(path)
+    digest = hashlib.sha256()
+    if path.is_file():
+        digest.update(path.read_bytes())
+    elif path.is_dir():
+        config = path / "config.json"
+        if config.is_file():
+            digest.update(config.read_bytes())
+        folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                digest.update(f"{file.relative_to(folder)} {file.stat().st_size}\n".encode())
+    else:
+        raise UserError(f"--checkpoint={path}: no such file or folder")
+    return digest.hexdigest()
+
+
+def _claim(out: Path, name: str, identity: str) -> None:
+    """Remembers whose results a folder holds; results of two checkpoints are never mixed under one
+    name."""
+    path = out / "results" / f"{name}.json"
+    if path.is_file() and json.loads(path.read_text())["checkpoint"] != identity:
+        raise UserError(
+            f"{path.with_suffix('')}: holds results of another checkpoint;"
+            " choose another --out or --name, or delete it"
+        )
+    write_whole(path, json.dumps({"checkpoint": identity}) + "\n")
+
+
+def _report(benchmark, scores, results, out, clip) -> None:
+    from siamjax.evaluation import report
+
+    written = report.write(out, scores, benchmark, results, clip)
+    print(report.terminal(scores))
+    if benchmark.left_out and scores.left_out:
+        name, reason = next(iter(scores.left_out.items()))
+        print(f"not scored: {len(scores.left_out)} sequences; the first, {name}: {reason}")
+    print(f"report: {written}")
