@@ -59,6 +59,7 @@ class TemplateMatching:
         self._offset = x - left, y - top, w, h
         self._corner = left, top
         self._template = _window(frame, left, top, *self._shape)
+        self._contrast = bool(np.ptp(self._template, axis=(0, 1)).any())
 
     def update(self, frame: np.ndarray) -> Prediction:
         w, h = self._shape
@@ -66,37 +67,32 @@ class TemplateMatching:
         left, top = self._corner[0] - reach_x, self._corner[1] - reach_y
         window = _window(frame, left, top, w + 2 * reach_x, h + 2 * reach_y)
         response = cv2.matchTemplate(window, self._template, cv2.TM_CCOEFF_NORMED)
-        # a patch without any contrast has no correlation; OpenCV answers values beyond 1 there
-        response[~(np.abs(response) <= 1 + 1e-3)] = -1.0
-        score = float(response.max())
-        if score > -1.0:
-            dy, dx = np.unravel_index(int(response.argmax()), response.shape)
-            height, width = frame.shape[:2]
+        score = 0.0  # without contrast there is no correlation: stays where it is
+        if self._contrast:
+            score = float(response.max())
+            row, column = np.unravel_index(int(response.argmax()), response.shape)
             # the centre stays inside of the frame
-            x = int(np.clip(left + dx, -(w // 2), width - 1 - w // 2))
-            y = int(np.clip(top + dy, -(h // 2), height - 1 - h // 2))
+            x = int(np.clip(left + column, -(w // 2), frame.shape[1] - 1 - w // 2))
+            y = int(np.clip(top + row, -(h // 2), frame.shape[0] - 1 - h // 2))
             self._corner = x, y
-        dx, dy, width, height = self._offset
-        return Prediction(
-            (self._corner[0] + dx, self._corner[1] + dy, width, height), min(score, 1.0)
-        )
+        (left, top), (dx, dy, width, height) = self._corner, self._offset
+        return Prediction((left + dx, top + dy, width, height), min(score, 1.0))
 
 
 def _window(image: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
     """The pixels left..left+width, top..top+height; outside of the image its border is repeated."""
     rows = np.arange(top, top + height).clip(0, image.shape[0] - 1)
     columns = np.arange(left, left + width).clip(0, image.shape[1] - 1)
-    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][rows - rows[0]][
-        :, columns - columns[0]
-    ]
+    return image[rows[:, None], columns]
 
 
 class OpenCV:
     """One of OpenCV's own trackers behind siamjax's interface; integer boxes.
 
     MIL is in every build of OpenCV; CSRT, KCF and MOSSE come with opencv-contrib-python; Nano,
-    DaSiamRPN and Vit need the ONNX files of OpenCV's model zoo. When the tracker reports a failure
-    it answers its last box with score 0.
+    DaSiamRPN and Vit need the ONNX files of OpenCV's model zoo. The score is the tracker's own,
+    1 where it has none; when it reports a failure: its last box, score 0. MIL seeds itself from
+    the clock, so its results differ from run to run.
 
     Args:
         name: "MIL", "CSRT", "KCF", "MOSSE", "Nano", "DaSiamRPN" or "Vit".
@@ -147,7 +143,6 @@ class OpenCV:
         right = int(np.clip(round(x + w), left + 2, frame.shape[1]))
         bottom = int(np.clip(round(y + h), top + 2, frame.shape[0]))
         self._box = (float(left), float(top), float(right - left), float(bottom - top))
-        cv2.setRNGSeed(0)  # MIL samples patches at random
         self._tracker = self._create()
         self._tracker.init(frame, (left, top, right - left, bottom - top))
 
@@ -157,8 +152,8 @@ class OpenCV:
             return Prediction(self._box, 0.0)
         x, y, w, h = (float(v) for v in box)
         self._box = (x, y, w, h)
-        score = getattr(self._tracker, "getTrackingScore", lambda: 1.0)()
-        return Prediction(self._box, float(score))
+        score = getattr(self._tracker, "getTrackingScore", lambda: -1.0)()
+        return Prediction(self._box, float(score) if score >= 0 else 1.0)  # -1: it has none
 
 
 # OpenCV's names of the files each tracker with a network needs
