@@ -50,8 +50,12 @@ def run(args: argparse.Namespace) -> int | None:
     )
     out = Path(args.out or f"runs/eval/{benchmark.name}")
     if args.results is not None:
-        return _report(benchmark, *_score_existing(args, benchmark), out, args.clip)
-    return _run_trackers(args, benchmark, out)
+        scores, results = _score_existing(args, benchmark)
+    else:
+        baselines = [name for name in args.baselines.split(",") if name]
+        scores, results = run_trackers(benchmark, out, args.checkpoint, baselines, args.name)
+    _report(benchmark, scores, results, out, args.clip)
+    return None
 
 
 def _score_existing(args, benchmark):
@@ -68,27 +72,42 @@ def _score_existing(args, benchmark):
     return scoring.score(benchmark, results), results
 
 
-def _run_trackers(args, benchmark, out):
-    from siamjax.evaluation import baselines, runner
+def run_trackers(benchmark, out, checkpoint=None, baselines=(), name: str = "siamjax"):
+    """Runs a checkpoint's tracker and baselines on a benchmark; what is done is skipped.
 
-    names = [name for name in args.baselines.split(",") if name]
-    if not args.checkpoint and not names:
+    Args:
+        benchmark: from `siamjax.benchmarks.registry.load`.
+        out: folder; gets results/ and times/.
+        checkpoint: training folder, checkpoint or .npz; None: baselines alone.
+        baselines: names that `siamjax.evaluation.baselines.make` knows.
+        name: what the checkpoint's tracker is called.
+
+    Returns:
+        The scores, and the folder of each tracker's result files by its name.
+
+    Raises:
+        UserError: an unknown baseline, no such checkpoint, results of another checkpoint in `out`.
+    """
+    from siamjax.evaluation import baselines as known
+    from siamjax.evaluation import runner
+
+    out = Path(out)
+    trackers: dict[str, Callable] = {}
+    for baseline in baselines:
+        known.make(baseline)  # an unknown name is said before anything runs
+        trackers[baseline] = lambda baseline=baseline: known.make(baseline)
+    if checkpoint is not None:
+        if name in trackers:
+            raise UserError(f"--name={name}: a baseline is called so; choose another name")
+        _claim(out, name, checkpoint_identity(checkpoint))
+        trackers = {name: checkpoint_tracker(checkpoint), **trackers}
+    if not trackers:
         raise UserError(
             "nothing to evaluate: give --checkpoint=FILE, --baselines=static,template_matching,mil"
             " or --results=DIR"
         )
-    trackers: dict[str, Callable] = {}
-    if args.checkpoint:
-        trackers[args.name] = checkpoint_tracker(args.checkpoint)
-        _claim(out, args.name, checkpoint_identity(args.checkpoint))
-    for name in names:
-        if name in trackers:
-            raise UserError(f"--baselines: '{name}' is there twice; rename by --name")
-        trackers[name] = lambda name=name: baselines.make(name)
     scores = runner.evaluate(benchmark, trackers, out)
-    return _report(
-        benchmark, scores, {name: out / "results" / name for name in trackers}, out, args.clip
-    )
+    return scores, {tracker: out / "results" / tracker for tracker in trackers}
 
 
 def checkpoint_tracker(path: str | Path) -> Callable:
