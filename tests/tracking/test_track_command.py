@@ -1,0 +1,196 @@
+import csv
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+import siamjax
+from siamjax import cli
+from siamjax.errors import UserError
+from siamjax.models import weights
+from siamjax.tracking import session
+from siamjax.viz import VideoWriter, read_video
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    weights.save(path, tiny.config, tiny.variables)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(clip, tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip")
+    for i, frame in enumerate(clip.frames):
+        cv2.imwrite(str(path / f"{i:04d}.png"), frame)
+    return path
+
+
+@pytest.fixture
+def track(checkpoint, tmp_path, monkeypatch):
+    """Runs `siamjax track` with the tiny weights, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        return cli.dispatch(["track", *map(str, arguments), f"--checkpoint={checkpoint}"])
+
+    return run
+
+
+BOX = "--box=40,50,30,24"
+
+
+def test_load_gives_a_tracker(checkpoint, tiny, clip):
+    loaded = siamjax.load(checkpoint)
+    made = session.Tracker(tiny.config, tiny.variables)
+    for tracker in (loaded, made):
+        tracker.init(clip.frames[0], clip.boxes[0])
+    for frame in clip.frames[1:4]:
+        assert loaded.update(frame) == made.update(frame)
+
+
+def test_load_of_what_is_no_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="nothing: no such checkpoint"):
+        siamjax.load(tmp_path / "nothing")
+    (tmp_path / "text.npz").write_text("no weights")
+    with pytest.raises(UserError, match=r"text\.npz: not a siamjax weights file"):
+        siamjax.load(tmp_path / "text.npz")
+    with pytest.raises(UserError, match="no checkpoint"):
+        siamjax.load(tmp_path)
+
+
+def test_load_of_another_architecture(tiny, tmp_path):
+    config = tiny.config.copy_and_resolve_references().unlock()
+    config.model.adjust_channels = (16,)
+    weights.save(tmp_path / "other.npz", config, tiny.variables)
+    with pytest.raises(UserError, match=r"other\.npz: weights of another architecture"):
+        siamjax.load(tmp_path / "other.npz")
+
+
+def test_all_outputs_agree(track, folder, clip, checkpoint, tmp_path):
+    outputs = ("--out=out.webm", "--csv=out.csv", "--json=out.json", "--txt=out.txt", "--mot=o.mot")
+    assert track(folder, BOX, *outputs) is None
+    tracker = siamjax.load(checkpoint)
+    tracker.init(clip.frames[0], (40, 50, 30, 24))
+    expected = [(40.0, 50.0, 30.0, 24.0)] + [tracker.update(f).box for f in clip.frames[1:]]
+
+    with open("out.csv") as file:
+        rows = list(csv.DictReader(file))
+    boxes = [[float(row[key]) for key in "xywh"] for row in rows]
+    np.testing.assert_allclose(boxes, expected)
+    assert [int(row["frame"]) for row in rows] == list(range(12))
+    target = json.loads((tmp_path / "out.json").read_text())["targets"][0]
+    np.testing.assert_allclose([frame["box"] for frame in target["frames"]], expected)
+    np.testing.assert_allclose(np.loadtxt("out.txt", delimiter=","), expected, atol=1e-4)
+    mot = np.loadtxt("o.mot", delimiter=",")
+    assert mot.shape == (12, 10)
+    np.testing.assert_array_equal(mot[:, :2], [[i + 1, 1] for i in range(12)])
+    np.testing.assert_allclose(mot[:, 2:6] - [1, 1, 0, 0], expected, atol=1e-4)
+    video = list(read_video("out.webm"))
+    assert len(video) == 12
+    assert video[0].shape == (120, 160, 3)
+    assert (
+        np.abs(video[5].astype(int) - clip.frames[5]).max(-1) > 60
+    ).sum() > 50  # it was drawn on
+    assert sorted(os.listdir()) == ["o.mot", "out.csv", "out.json", "out.txt", "out.webm"]
+
+
+def test_video_file_several_boxes_and_heatmap(track, clip, tmp_path):
+    with VideoWriter("in.webm", 30) as writer:
+        for frame in clip.frames:
+            writer.write(frame)
+    (tmp_path / "boxes.txt").write_text("100,20,40,40\n\n10 10 20 20\n")
+    track("in.webm", BOX, "--box_file=boxes.txt", "--frames=5", "--csv=b.csv", "--heatmap")
+    with open("b.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["frame"]), int(row["target"])) for row in rows] == [
+        (frame, target) for frame in range(5) for target in range(3)
+    ]
+    assert [float(rows[2][key]) for key in "xywh"] == [10, 10, 20, 20]
+    assert not os.path.exists("in_tracked.webm")  # the table was asked for, not the video
+
+
+def test_default_output(track, folder):
+    track(folder, BOX, "--frames=3", "--heatmap")
+    assert len(list(read_video(f"{folder.name}_tracked.webm"))) == 3
+
+
+def test_interrupt_keeps_what_there_is(track, folder, monkeypatch, capsys):
+    update, calls = session.Tracker.update, []
+
+    def interrupted(self, frame):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return update(self, frame)
+
+    monkeypatch.setattr(session.Tracker, "update", interrupted)
+    assert track(folder, BOX, "--out=out.webm", "--txt=out.txt") == 130
+    assert len(np.loadtxt("out.txt", delimiter=",")) == 5
+    assert len(list(read_video("out.webm"))) == 5
+    assert "interrupted after 5 frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--box=200,50,30,24"], "outside the frame of 160x120"),
+        (["--box=10,10,0,24"], "width and height have to be positive"),
+        (["--box=10,nan,5,24"], "four finite numbers"),
+        (["--box=10,10,5"], "--box=10,10,5: give four numbers"),
+        (["--box=a,b,c,d"], "give four numbers"),
+        ([], "--box=x,y,w,h: name the target"),
+        (["--box_file=none.txt"], "none.txt: not a readable text file"),
+        ([BOX, "--frames=0"], "--frames=0"),
+        ([BOX, "--out=out.gif"], "webm plays in browsers"),
+        ([BOX, "--csv=/proc/nowhere/a.csv"], "cannot make this folder"),
+        ([BOX, BOX, "--txt=a.txt"], "--txt holds one target"),
+        ([BOX, "--bogus=1"], "unknown argument --bogus=1"),
+    ],
+)
+def test_bad_input_leaves_nothing(track, folder, arguments, message):
+    with pytest.raises(UserError, match=message):
+        track(folder, *arguments)
+    assert os.listdir() == []
+
+
+def test_bad_frames_leave_nothing(track, clip, tmp_path):
+    (tmp_path / "in").mkdir()
+    for i, frame in enumerate(clip.frames[:4]):
+        cv2.imwrite(f"in/{i:04d}.png", frame)
+    cv2.imwrite("in/0004.png", np.zeros((50, 50, 3), np.uint8))
+    with pytest.raises(UserError, match="50x50 px in a video of 160x120 px"):
+        track("in", BOX, "--out=out.webm", "--csv=out.csv")
+    (tmp_path / "in/0003.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"0003\.png: not a readable image"):
+        track("in", BOX, "--out=out.webm", "--csv=out.csv")
+    assert os.listdir() == ["in"]
+
+
+def test_video_that_ends_early(track, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 120, 160, 3), dtype=np.uint8)
+    with VideoWriter("whole.avi") as writer:
+        for frame in noise:
+            writer.write(frame)
+    content = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"ends early, \d+ of 40"):
+        track("cut.avi", BOX, "--out=out.webm")
+    assert sorted(os.listdir()) == ["cut.avi", "whole.avi"]
+    track("cut.avi", BOX, "--out=out.webm", "--frames=10")
+    assert len(list(read_video("out.webm"))) == 10
+
+
+def test_missing_checkpoint(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="runs/demo: no such checkpoint"):
+        cli.dispatch(["track", str(folder), BOX])
+    assert os.listdir() == []
+
+
+def test_show_without_windows(track, folder):
+    with pytest.raises(UserError, match="--show: this OpenCV has no windows"):
+        track(folder, BOX, "--show")
