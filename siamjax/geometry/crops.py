@@ -141,8 +141,8 @@ def _taps(size, side, clamp_weight):
     position = (2 * jnp.arange(size, dtype=jnp.int32) + 1) * side - size
     first, rest = position // period, position % period
     # fractions with the 23 bits that float32 has for positions in 1..2, and the remainders
-    bits, remainder = np.divmod(np.arange(period, dtype=np.int64) << 23, period)
-    bits, remainder = jnp.asarray(bits, jnp.int32)[rest], jnp.asarray(remainder, jnp.int32)[rest]
+    table = np.stack(np.divmod(np.arange(period, dtype=np.int64) << 23, period))
+    bits, remainder = jnp.asarray(table, jnp.int32)[:, rest]
     # a position in 2**e..2**(e + 1) keeps e bits less
     exponent = 31 - jax.lax.clz(jnp.maximum(first, 1))
     kept = bits >> exponent

@@ -63,7 +63,8 @@ class TrackerConfig:
 
     def structure(self) -> "TrackerConfig":
         """The same without the numbers: what a compiled step depends on."""
-        return dataclasses.replace(self, **dict.fromkeys(Settings._fields, 0.0))
+        numbers: dict[str, Any] = dict.fromkeys(Settings._fields, 0.0)
+        return dataclasses.replace(self, **numbers)
 
     def map_size(self, instance: int) -> int:
         """Cells per side of the score map for a search crop of `instance` px."""

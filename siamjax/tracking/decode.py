@@ -1,6 +1,6 @@
 """From the network's two maps to the one candidate box of a frame (SiamRPN, section 4.3)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,14 @@ class Grid(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """The best anchor of a frame; lengths in px of the search crop."""
+    """The best anchor of a frame, NumPy or JAX; lengths in px of the search crop."""
 
-    offset: jax.Array  # (2,) of its box's centre from the crop's centre
-    size: jax.Array  # (2,) width and height
-    score: jax.Array  # () probability of being the target, 0..1, before penalty and window
-    penalty: jax.Array  # () 0..1, for the change of scale and ratio against the last frame
-    index: jax.Array  # () int32 in 0..N-1
-    second_peak: jax.Array  # () 0..1, see `best_candidate`
+    offset: Any  # (2,) of its box's centre from the crop's centre
+    size: Any  # (2,) width and height
+    score: Any  # () probability of being the target, 0..1, before penalty and window
+    penalty: Any  # () 0..1, for the change of scale and ratio against the last frame
+    anchor: Any  # () int32, index of the anchor in 0..N-1
+    second_peak: Any  # () 0..1, see `best_candidate`
 
 
 class Response(NamedTuple):
@@ -83,7 +83,7 @@ def best_candidate(
         size=best[2:],
         score=score[index],
         penalty=penalty[index],
-        index=index.astype(jnp.int32),
+        anchor=index.astype(jnp.int32),
         second_peak=second / jnp.maximum(penalised[index], 1e-12),
     )
     return candidate, Response(score, penalised)

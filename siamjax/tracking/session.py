@@ -27,14 +27,14 @@ class Prediction:
         second_peak: 0..1, strength of the best candidate elsewhere against the chosen one; near 1
             the target was one of two that look alike.
         lost: the score lies below `confidence_low` of the tracker's config.
-        index: the chosen anchor, a S S + row S + column.
+        anchor: index of the chosen anchor, a S S + row S + column.
     """
 
     box: tuple[float, float, float, float]
     score: float
     second_peak: float
     lost: bool
-    index: int
+    anchor: int
     _heatmap: Callable[[], "Heatmap"] = dataclasses.field(repr=False, compare=False)
 
     @functools.cached_property
@@ -141,11 +141,11 @@ class Tracker:
         )
         area = _cells_area(constants, motion.centre, instance, scale)
         return Prediction(
-            box=tuple(float(v) for v in box),
+            box=_four(box),
             score=float(candidate.score),
             second_peak=float(candidate.second_peak),
             lost=bool(candidate.score < constants.confidence_low),
-            index=candidate.index,
+            anchor=candidate.anchor,
             _heatmap=functools.partial(_heatmap, response, constants.map_size(instance), area),
         )
 
@@ -204,7 +204,7 @@ def _respond(
     )
     # one array, so that the host waits for one transfer
     values = [*candidate.offset, *candidate.size, candidate.score, candidate.penalty]
-    values += [candidate.index.astype(jnp.float32), candidate.second_peak]
+    values += [candidate.anchor.astype(jnp.float32), candidate.second_peak]
     return jnp.stack(values), response
 
 
@@ -215,6 +215,11 @@ def _unpack(values) -> decode.Candidate:
     )
 
 
+def _four(values) -> tuple[float, float, float, float]:
+    x, y, w, h = (float(v) for v in values)
+    return x, y, w, h
+
+
 def _cells_area(constants, centre, instance, scale):
     side = constants.map_size(instance) * constants.anchors.stride / scale
     return (centre[0] - side / 2, centre[1] - side / 2, side, side)
@@ -222,4 +227,4 @@ def _cells_area(constants, centre, instance, scale):
 
 def _heatmap(response, size, area) -> Heatmap:
     score, penalised = (decode.response_map(np.asarray(values), size) for values in response)
-    return Heatmap(score, penalised, tuple(float(v) for v in area))
+    return Heatmap(score, penalised, _four(area))

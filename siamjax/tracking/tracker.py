@@ -62,7 +62,7 @@ class Step(NamedTuple):
     box: jax.Array  # (4,) x, y, w, h, px
     score: jax.Array  # () 0..1
     second_peak: jax.Array  # () 0..1, see `decode.best_candidate`
-    index: jax.Array  # () int32, the chosen anchor
+    anchor: jax.Array  # () int32, index of the chosen anchor
 
 
 def init(network: Network, config: TrackerConfig, variables, frame, box, frame_size=None) -> State:
@@ -129,7 +129,7 @@ def update(
     else:
         candidate, scale = look(config.instance, settings.window_influence)
     motion, box = advance(config, settings, state.motion, candidate, scale, frame_size)
-    step = Step(box, candidate.score, candidate.second_peak, candidate.index)
+    step = Step(box, candidate.score, candidate.second_peak, candidate.anchor)
     return state._replace(motion=motion), step
 
 

@@ -26,7 +26,7 @@ def test_index_counts_anchor_row_column():
     cls, loc = maps(9)
     cls[2, 6, 5 + 3] = 12.0  # row 2, column 6, anchor 3, object
     candidate, _, grid = pick(cls, loc)
-    assert int(candidate.index) == 3 * 81 + 2 * 9 + 6
+    assert int(candidate.anchor) == 3 * 81 + 2 * 9 + 6
     np.testing.assert_allclose(candidate.offset, [(6 - 4) * 8, (2 - 4) * 8])
     np.testing.assert_allclose(candidate.size, ANCHORS.shapes()[3])
     assert float(candidate.score) == pytest.approx(1 / (1 + np.exp(5.0 - 12.0)), abs=1e-6)
@@ -49,15 +49,15 @@ def test_penalty_by_hand():
     target = np.sqrt((32 + 48) * (64 + 48))
     change = 128 / target * 2  # of scale times of ratio
     assert float(candidate.penalty) == pytest.approx(np.exp(-(change - 1) * 0.3), rel=1e-5)
-    best = float(response.penalised[int(candidate.index)])
+    best = float(response.penalised[int(candidate.anchor)])
     assert best == pytest.approx(float(candidate.penalty * candidate.score), rel=1e-6)
 
 
 def test_window_prefers_the_centre_and_is_zero_on_the_rim():
     cls, loc = maps(9)
     cls[4, 4, 5 + 2], cls[0, 4, 5 + 2] = 11.0, 12.0
-    assert int(pick(cls, loc)[0].index) == 2 * 81 + 4
-    assert int(pick(cls, loc, influence=0.4)[0].index) == 2 * 81 + 4 * 9 + 4
+    assert int(pick(cls, loc)[0].anchor) == 2 * 81 + 4
+    assert int(pick(cls, loc, influence=0.4)[0].anchor) == 2 * 81 + 4 * 9 + 4
     window = pick(cls, loc)[2].window.reshape(5, 9, 9)
     assert window[:, 4, 4] == pytest.approx(1)
     assert (window[:, 0] == 0).all()
@@ -67,7 +67,7 @@ def test_window_prefers_the_centre_and_is_zero_on_the_rim():
 def test_first_of_equal_candidates_wins():
     cls, loc = maps(9)
     cls[3, 3, 5 + 1] = cls[5, 5, 5 + 1] = 9.0
-    assert int(pick(cls, loc)[0].index) == 81 + 3 * 9 + 3
+    assert int(pick(cls, loc)[0].anchor) == 81 + 3 * 9 + 3
 
 
 def test_second_peak_sees_another_object_but_not_the_neighbour():
@@ -85,7 +85,7 @@ def test_candidates_that_overflow_are_never_chosen():
     loc[1, 1, 10:15] = 500.0
     cls[4, 4, 5 + 2] = 12.0
     candidate, _, _ = pick(cls, loc, penalty_k=0.05)
-    assert int(candidate.index) == 2 * 81 + 4 * 9 + 4
+    assert int(candidate.anchor) == 2 * 81 + 4 * 9 + 4
     assert np.isfinite(candidate.size).all()
 
 
@@ -110,7 +110,7 @@ def test_decoding_equals_the_reference(reference, name, penalty_k, influence):
     np.testing.assert_allclose(response.score, step["score"], atol=1e-6)
     np.testing.assert_allclose(response.penalised, step["pscore"], atol=2e-6)
     best = int(step["best_idx"])
-    assert int(candidate.index) == best
+    assert int(candidate.anchor) == best
     box = np.concatenate([candidate.offset, candidate.size])
     np.testing.assert_allclose(box, step["pred_bbox"][:, best], rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(candidate.penalty, step["penalty"][best], atol=1e-5)

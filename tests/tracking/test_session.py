@@ -99,7 +99,7 @@ def test_heatmap_lies_over_the_search_region(session, clip):
     assert (x + w / 2, y + h / 2) == pytest.approx((54.5, 61.5))
     assert float(heatmap.score.max()) >= prediction.score - 1e-6
     peak = np.unravel_index(heatmap.penalised.argmax(), (25, 25))
-    assert (prediction.index % 625) == peak[0] * 25 + peak[1]
+    assert (prediction.anchor % 625) == peak[0] * 25 + peak[1]
 
 
 def test_second_init_forgets_the_first(session, clip):
