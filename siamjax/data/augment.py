@@ -1,7 +1,8 @@
 """Random shift, scale, blur, flip and colour of one crop of a training pair (SiamRPN++, section 3).
 
-Drawing and applying are apart: `draw` asks the generator in a fixed order, the rest is a function of the
-draw. Colour noise is a constant per channel; it commutes with warp and blur and is left to the device.
+Drawing and applying are apart: `draw` asks the generator in a fixed order, the rest is a function of
+the draw. Colour noise is a constant per channel; it commutes with warp and blur and is left to the
+device.
 """
 
 import dataclasses
@@ -9,7 +10,8 @@ import dataclasses
 import cv2
 import numpy as np
 
-# Principal components of natural images' colours in RGB (AlexNet, section 4.1), scaled as in the published training.
+# Principal components of natural images' colours in RGB (AlexNet, section 4.1), scaled as in the
+# published training.
 _COLOUR_COMPONENTS = np.array(
     [
         [-0.55919361, 0.98062831, -0.41940627],
@@ -62,8 +64,8 @@ class Draw:
 def draw(rng, augmentation: Augmentation) -> Draw:
     """Draws the numbers for one crop: scale x, y, shift x, y, colour, blur, flip.
 
-    Scale, shift and flip ask for no number where they are switched off, noise and kernel only where their
-    test passed.
+    Scale, shift and flip ask for no number where they are switched off, noise and kernel only where
+    their test passed.
 
     Args:
         rng: a NumPy generator.
@@ -85,8 +87,8 @@ def draw(rng, augmentation: Augmentation) -> Draw:
 def window(draw: Draw, size: int, stored: int) -> tuple[np.ndarray, np.ndarray]:
     """The part of a context crop that becomes the patch.
 
-    It spans size - 1 px around the centre, is scaled about it (never larger than the crop), then shifted
-    (never beyond the crop's edge).
+    It spans size - 1 px around the centre, is scaled about it (never larger than the crop), then
+    shifted (never beyond the crop's edge).
 
     Args:
         draw: scale and shift.
@@ -145,9 +147,10 @@ def patch(draw: Draw, crop: np.ndarray, size: int, grey: bool = False) -> np.nda
 
 
 def _motion_blur(image, side, share):
-    """A cross of a vertical line of weight `share` and a horizontal one of weight 1 - share, each `side` px long.
+    """A cross of a vertical line of weight `share` and a horizontal one of weight 1 - share.
 
-    Two line sums in 16 bit instead of a side x side convolution: the same values, some ten times faster.
+    Two line sums in 16 bit instead of a side x side convolution: the same values, some ten times
+    faster.
     """
     lines = [
         cv2.boxFilter(image, cv2.CV_16U, kernel, normalize=False, borderType=cv2.BORDER_REFLECT_101)

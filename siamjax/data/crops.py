@@ -1,4 +1,4 @@
-"""The square context crop around a target that training stores and reads (SiamFC's crop, at 511 px)."""
+"""The square context crop around a target that training stores and reads (SiamFC's, at 511 px)."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def context_side(width: float, height: float, context: float = 0.5) -> float:
-    """Side of the square that holds a box and its context, px: sqrt((w + p)(h + p)), p = context * (w + h)."""
+    """Side of a box with its context, px: sqrt((w + p)(h + p)), p = context * (w + h)."""
     pad = context * (width + height)
     return math.sqrt((width + pad) * (height + pad))
 
@@ -22,8 +22,9 @@ def context_crop(
 ) -> np.ndarray:
     """Cuts the square around a box that a training pair can be drawn from.
 
-    The square is `size / exemplar` times the context square of the box; its corners fall on the centres of
-    the crop's corner pixels, interpolation is bilinear, and what lies outside the image has its mean colour.
+    The square is `size / exemplar` times the context square of the box; its corners fall on the
+    centres of the crop's corner pixels, interpolation is bilinear, and what lies outside the image
+    has its mean colour.
 
     Args:
         image: (H, W, 3) uint8.
@@ -31,7 +32,8 @@ def context_crop(
         size: side of the crop, px.
         exemplar: side, px, that the context square of the box has in the crop.
         context: context on each side as a fraction of width + height of the box.
-        border: colour outside of the image; None: the image's mean (pass it when one image has many boxes).
+        border: colour outside of the image; None: the image's mean (pass it when one image has many
+            boxes).
 
     Returns:
         (size, size, 3) uint8; the target's centre is at (size - 1) / 2.

@@ -1,6 +1,7 @@
 """The index of a data set: which crop lies where, as memory-mapped columns.
 
-Crops are sorted by video, track and frame, so a video is a range of tracks and a track a range of crops.
+Crops are sorted by video, track and frame, so a video is a range of tracks and a track a range of
+crops.
 Opening maps the columns and reads nothing: ten million crops open in milliseconds.
 """
 
@@ -51,7 +52,8 @@ class Index:
         """Maps the index of `folder`.
 
         Raises:
-            UserError: no such folder, empty, unfinished, another version, a shard missing or truncated.
+            UserError: no such folder, empty, unfinished, another version, a shard missing or
+                truncated.
         """
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
@@ -61,8 +63,8 @@ class Index:
             if size != shard["bytes"]:
                 found = "it is missing" if size is None else f"{size} bytes"
                 raise UserError(
-                    f"{path}: truncated or replaced shard ({shard['bytes']} bytes expected, {found});"
-                    " prepare the data set again"
+                    f"{path}: truncated or replaced shard ({shard['bytes']} bytes expected,"
+                    f" {found}); prepare the data set again"
                 )
         self._columns = {name: _map(self.folder / FOLDER / f"{name}.npy") for name in _COLUMNS}
         self.__dict__.update(self._columns)
@@ -114,8 +116,8 @@ class Index:
         """A crop in words for messages: shard, video, track and frame."""
         video, track = self.locate(crop)
         return (
-            f"{self.shards[int(self._columns['shard'][crop])]} at byte {int(self._columns['offset'][crop])}"
-            f" (video {self.video_name(video)}, track {self.track_name(track)},"
+            f"{self.shards[int(self._columns['shard'][crop])]}"
+            f" at byte {int(self._columns['offset'][crop])} (video {self.video_name(video)}, track {self.track_name(track)},"
             f" frame {int(self._columns['frame'][crop])})"
         )
 
@@ -133,18 +135,24 @@ def read_manifest(folder: str | Path) -> dict:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such data set; write it with python -m data_prep.NAME --out={folder}")
+        raise UserError(
+            f"{folder}: no such data set; write it with python -m data_prep.NAME --out={folder}"
+        )
     if not any(folder.iterdir()):
-        raise UserError(f"{folder}: empty folder; write shards with python -m data_prep.NAME --out={folder}")
+        raise UserError(
+            f"{folder}: empty folder; write shards with python -m data_prep.NAME --out={folder}"
+        )
     if not (folder / MANIFEST).is_file() or not (folder / FOLDER).is_dir():
         raise UserError(
-            f"{folder}: not a finished data set (no {MANIFEST}); run its preparation again, it goes on where it stopped"
+            f"{folder}: not a finished data set (no {MANIFEST}); run its preparation again"
         )
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         version = manifest["version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / MANIFEST}: not a manifest; prepare the data set again") from error
+        raise UserError(
+            f"{folder / MANIFEST}: not a manifest; prepare the data set again"
+        ) from error
     if version != VERSION:
         raise UserError(
             f"{folder}: written in format {version}, this siamjax reads {VERSION}; prepare it again"
@@ -165,7 +173,7 @@ def write(
     offset,
     length,
 ) -> None:
-    """Sorts the crops and writes the index, then the manifest, whose presence says that the set is finished.
+    """Sorts the crops and writes index, then manifest, whose presence says: finished.
 
     The content depends on the crops alone, not on the order in which they are given.
 
@@ -183,7 +191,9 @@ def write(
     """
     folder = Path(folder)
     if not len(frame):
-        raise UserError(f"{folder}: no crop was written; look at the source folder and the skipped counts")
+        raise UserError(
+            f"{folder}: no crop was written; look at the source folder and the skipped counts"
+        )
     track_video, crop_track = np.asarray(track_video), np.asarray(crop_track)
     frame, size, shard, offset, length = map(np.asarray, (frame, size, shard, offset, length))
     # Ranks by name; videos and tracks without a crop vanish.
@@ -244,7 +254,7 @@ def write_manifest(folder: str | Path, manifest: dict) -> None:
 
 def _map(path):
     try:
-        # A plain array over the map: numpy.memmap's own class makes every access some ten times slower.
+        # A plain array over the map: numpy.memmap makes every access some ten times slower.
         return np.asarray(np.load(path, mmap_mode="r"))
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{path}: unreadable index column; prepare the data set again") from error

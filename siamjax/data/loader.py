@@ -1,7 +1,7 @@
 """Training batches from shards: a grain pipeline whose whole state is the number of the step.
 
-Batch k is a function of the config and k: the same with any number of workers, on one host or as the union
-of several, and after resuming at k.
+Batch k is a function of the config and k: the same with any number of workers, on one host or as the
+union of several, and after resuming at k.
 """
 
 import dataclasses
@@ -30,7 +30,8 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
     """Opens the sources of an experiment.
 
     Raises:
-        UserError: no source, a source that is missing, empty, unfinished, truncated, or of another crop size.
+        UserError: no source, a source that is missing, empty, unfinished, truncated, or of another
+            crop size.
     """
     sources = []
     for name, source in config.data.sources.items():
@@ -111,8 +112,8 @@ class Examples:
             return self._make(rng, pair, z, z_box, x, x_box, tuple(bad))
         source, crop, reason = bad[-1]
         raise UserError(
-            f"{self.sampler.sources[source].index.describe(crop)}: {reason}; {_MAX_ATTEMPTS} pairs in a row"
-            " were unreadable; prepare the data set again"
+            f"{self.sampler.sources[source].index.describe(crop)}: {reason};"
+            f" {_MAX_ATTEMPTS} pairs in a row were unreadable; prepare the data set again"
         )
 
     @functools.cached_property
@@ -215,7 +216,8 @@ class Loader(Iterator):
             batch, bad = next(self._iterator)
         except Exception as error:
             raise _user_error(error) from error
-        # The workers' arrays live in shared memory, which must be given back before the interpreter ends.
+        # The workers' arrays live in shared memory, which must be given back before the interpreter
+        # ends.
         batch = {name: np.array(value) for name, value in batch.items()}
         self._read += 2 * self._batch_size + len(bad)
         for source, crop, reason in bad:
@@ -245,16 +247,17 @@ class Loader(Iterator):
         self.close()
 
     def _judge(self, last):
-        """Fails when too many of all records are known to be damaged, or clearly too many of those read."""
+        """Fails when too many of all records are damaged, or clearly too many of those read."""
         expected = self._fraction * self._read
         too_many_read = self.skipped > expected + 4 * math.sqrt(expected) + 4
         if len(self._known) <= self._fraction * self._crops and not too_many_read:
             return
         source, crop, reason = last
+        index = self._sources[source].index
         raise UserError(
-            f"{self._sources[source].index.folder}: more than {self._fraction:.2%} of the records are damaged"
-            f" ({len(self._known)} of {self._crops} crops so far, the last: {self._sources[source].index.describe(crop)}:"
-            f" {reason}); prepare the data set again"
+            f"{index.folder}: more than {self._fraction:.2%} of the records are damaged"
+            f" ({len(self._known)} of {self._crops} crops so far, the last:"
+            f" {index.describe(crop)}: {reason}); prepare the data set again"
         )
 
 
@@ -268,9 +271,9 @@ def make_loader(
 ) -> Loader:
     """Batches from a step on, without end.
 
-    A batch is a dict of arrays, B pairs each (see `Example`): `template`, `search` uint8; `template_noise`,
-    `search_noise` float32; `label` int8; `box` float32. Pair i of step s on this host has the position
-    (s * hosts + host) * batch_size + i.
+    A batch is a dict of arrays, B pairs each (see `Example`): `template`, `search` uint8;
+    `template_noise`, `search_noise` float32; `label` int8; `box` float32. Pair i of step s on this
+    host has the position (s * hosts + host) * batch_size + i.
 
     Args:
         config: an experiment.
@@ -289,7 +292,10 @@ def make_loader(
     if batch_size is None:
         batch_size, rest = divmod(config.train.batch_size, hosts)
         if rest:
-            raise UserError(f"--config.train.batch_size={config.train.batch_size}: not a multiple of {hosts} hosts")
+            raise UserError(
+                f"--config.train.batch_size={config.train.batch_size}:"
+                f" not a multiple of {hosts} hosts"
+            )
     workers = config.data.workers if workers is None else workers
     examples = Examples(config)
     sampler = examples.sampler  # bad folders are reported here, not by a worker

@@ -1,6 +1,7 @@
-"""The container of training crops: TFRecord shards of tf.train.Example, written and read without TensorFlow.
+"""The container of training crops: TFRecord shards of tf.train.Example, without TensorFlow.
 
-A TFRecord is: length (uint64), its masked CRC-32C (uint32), payload, the payload's masked CRC-32C; little endian.
+A TFRecord is: length (uint64), its masked CRC-32C (uint32), payload, the payload's masked CRC-32C;
+little endian.
 Each payload is a `tf.train.Example` with the features
 
 - `image/encoded`: JPEG of one context crop,
@@ -34,7 +35,7 @@ FOOTER = 4
 
 
 class BadRecord(Exception):
-    """A record that can't be used: wrong checksum, not an Example, or an image that can't be decoded."""
+    """A record that can't be used: wrong checksum, not an Example, or no whole image."""
 
 
 class Record(NamedTuple):
@@ -83,7 +84,8 @@ def read_records(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """All (offset, payload) of a shard, in order.
 
     Raises:
-        BadRecord: a checksum is wrong or the file ends inside a record; the message says at which byte.
+        BadRecord: a checksum is wrong or the file ends inside a record; the message says at which
+            byte.
     """
     offset = 0
     with open(path, "rb") as file:
@@ -174,7 +176,7 @@ def decode_image(data: bytes) -> np.ndarray:
 
 @functools.cache
 def _example_class():
-    """tf.train.Example, declared here in a pool of its own, so that TensorFlow may live in the same process."""
+    """tf.train.Example, in a pool of its own, so that TensorFlow may live in the same process."""
     file = descriptor_pb2.FileDescriptorProto(
         name="siamjax/example.proto", package="tensorflow", syntax="proto3"
     )
@@ -227,7 +229,8 @@ def read_crop(index: index_lib.Index, crop: int) -> tuple[np.ndarray, np.ndarray
     """Reads one crop of a data set.
 
     Returns:
-        (crop, crop, 3) uint8 BGR and (2,) float32 width and height of the target in px of the source image.
+        (crop, crop, 3) uint8 BGR and (2,) float32 width and height of the target in px of the
+        source image.
 
     Raises:
         BadRecord: the record or its image is damaged.
@@ -316,8 +319,8 @@ class Columns:
 class ShardWriter:
     """Writes one data set: shards, then index and manifest.
 
-    Until `close` has returned, readers refuse the folder as unfinished. Use it as a context manager: after
-    an exception the folder stays unfinished, and a new writer starts over.
+    Until `close` has returned, readers refuse the folder as unfinished. Use it as a context
+    manager: after an exception the folder stays unfinished, and a new writer starts over.
     """
 
     def __init__(
@@ -338,17 +341,21 @@ class ShardWriter:
             crop: side of the crops, px.
 
         Raises:
-            UserError: the folder can't be written, holds a finished data set, or another run writes to it.
+            UserError: the folder can't be written, holds a finished data set, or another run writes
+                to it.
         """
         self.folder = Path(out_dir)
-        self.name, self.max_bytes, self.jpeg_quality, self.crop = name, max_bytes, jpeg_quality, crop
+        self.name, self.crop = name, crop
+        self.max_bytes, self.jpeg_quality = max_bytes, jpeg_quality
         self._lock = lock_folder(self.folder)
         self._columns = Columns()
         self._file = None
         self._sizes: list[int] = []
         if (self.folder / index_lib.MANIFEST).exists():
             self._release()
-            raise UserError(f"{self.folder}: holds a data set already; remove it or choose another --out")
+            raise UserError(
+                f"{self.folder}: holds a data set already; remove it or choose another --out"
+            )
         for old in self.folder.glob(f"{name}-train.tfrecord-*"):
             old.unlink()
 
@@ -372,7 +379,9 @@ class ShardWriter:
             raise ValueError(f"target of {width} x {height} px")
         data = frame_record(encode_example(Record(jpeg, video, track, frame, (width, height))))
         with explain_os_errors(self.folder):
-            if self._file is None or (self._sizes[-1] and self._sizes[-1] + len(data) > self.max_bytes):
+            if self._file is None or (
+                self._sizes[-1] and self._sizes[-1] + len(data) > self.max_bytes
+            ):
                 self._next_shard()
             self._file.write(data)
         shard, offset = len(self._sizes) - 1, self._sizes[-1]
@@ -394,11 +403,15 @@ class ShardWriter:
                 if self._file is not None:
                     finish(self._file)
                     self._file = None
-                names = [shard_name(self.name, i, len(self._sizes)) for i in range(len(self._sizes))]
+                names = [
+                    shard_name(self.name, i, len(self._sizes)) for i in range(len(self._sizes))
+                ]
                 for i, name in enumerate(names):
                     os.replace(self._part(i), self.folder / name)
                 shards = [{"file": n, "bytes": b} for n, b in zip(names, self._sizes)]
-                write_tfds_metadata(self.folder, self.name, self.crop, self._shard_lengths(), self._sizes)
+                write_tfds_metadata(
+                    self.folder, self.name, self.crop, self._shard_lengths(), self._sizes
+                )
                 head = {"name": self.name, "crop": self.crop, "jpeg_quality": self.jpeg_quality}
                 self._columns.write(self.folder, {**head, "shards": shards, **manifest})
         finally:
@@ -414,7 +427,9 @@ class ShardWriter:
             self._release()
 
     def _shard_lengths(self):
-        return np.bincount(np.array(self._columns.shard, np.int64), minlength=len(self._sizes)).tolist()
+        return np.bincount(
+            np.array(self._columns.shard, np.int64), minlength=len(self._sizes)
+        ).tolist()
 
     def _part(self, i):
         return self.folder / f"{self.name}-train.tfrecord-{i:05d}.part"
@@ -422,7 +437,7 @@ class ShardWriter:
     def _next_shard(self):
         if self._file is not None:
             finish(self._file)
-        self._file = open(self._part(len(self._sizes)), "wb")
+        self._file = open(self._part(len(self._sizes)), "wb")  # noqa: SIM115
         self._sizes.append(0)
 
     def _release(self):

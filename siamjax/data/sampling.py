@@ -1,9 +1,9 @@
-"""Which two crops make a training pair: a function of (seed, position), the same on every host and worker.
+"""Which two crops make a training pair: a function of seed and position, the same everywhere.
 
-The rule is SiamRPN++'s: each source's shuffled list of videos, repeated or cut to its share, the lists
-joined and shuffled; a positive pair is two near frames of one track of the entry's video, a negative pair
-takes its search crop from any source. The lists are permutations computed entry by entry, so position
-1,000,000 costs what position 0 does and nothing is kept in memory.
+The rule is SiamRPN++'s: each source's shuffled list of videos, repeated or cut to its share, the
+lists joined and shuffled; a positive pair is two near frames of one track of the entry's video, a
+negative pair takes its search crop from any source. The lists are permutations computed entry by
+entry, so position 1,000,000 costs what position 0 does and nothing is kept in memory.
 """
 
 import dataclasses
@@ -23,7 +23,8 @@ class Source:
     Attributes:
         name: for messages.
         index: its crops.
-        frame_range: largest distance of the two frames of a positive pair, in positions of the track's frames.
+        frame_range: largest distance of the two frames of a positive pair, in positions of the
+            track's frames.
         videos: entries in one pass over all sources; 0: each video once.
     """
 
@@ -78,11 +79,12 @@ class Sampler:
     grey: float = 0.0
 
     def generator(self, position: int, attempt: int = 0) -> np.random.Generator:
-        """The generator of a position: first the pair is drawn from it, then augmentation and labels.
+        """The generator of a position, for the pair, then augmentation, then labels.
 
         Args:
             position: of the pair since the start of training.
-            attempt: counts the pairs drawn for this position before, whose records turned out to be damaged.
+            attempt: counts the pairs drawn for this position before, whose records turned out to be
+                damaged.
         """
         epoch, position = divmod(position, self.pairs_per_epoch)
         return np.random.default_rng((self.seed, epoch, position, attempt))
@@ -93,14 +95,14 @@ class Sampler:
         total = int(ends[-1])
         round_, slot = divmod(position, total)
         slot = shuffled(slot, total, (self.seed, 0, round_))
-        # A damaged record is replaced from a neighbouring entry: its video may have no readable crop.
+        # A damaged record is replaced from a neighbouring entry: its video may have no readable
+        # crop.
         slot = (slot + attempt) % total
         which = int(np.searchsorted(ends, slot, side="right"))
         source = self.sources[which]
         slot -= int(ends[which]) - source.entries
-        # The video lists go on from round to round, so that all videos are used equally often.
-        repeat, slot = divmod(round_ * source.entries + slot, source.index.videos)
-        return which, shuffled(slot, source.index.videos, (self.seed, 1 + which, repeat))
+        repeat, slot = divmod(slot, source.index.videos)
+        return which, shuffled(slot, source.index.videos, (self.seed, 1 + which, round_, repeat))
 
     def pair(self, position: int, rng: np.random.Generator, attempt: int = 0) -> Pair:
         """Draws the pair of a position.
@@ -134,7 +136,8 @@ def _any_crop(rng, index, video):
 def shuffled(i: int, n: int, key: Sequence[int]) -> int:
     """Element i of a pseudo-random permutation of range(n), without computing the others.
 
-    A Feistel network on the next even number of bits, walked until it lands below n (Black and Rogaway, 2002).
+    A Feistel network on the next even number of bits, walked until it lands below n (Black and
+    Rogaway, 2002).
 
     Args:
         i: 0 <= i < n.

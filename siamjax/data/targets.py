@@ -1,4 +1,4 @@
-"""Labels on the anchor grid for one training pair (SiamRPN++; Faster R-CNN's rule with random subsets)."""
+"""Labels on the anchor grid for one training pair (SiamRPN++, after Faster R-CNN)."""
 
 import dataclasses
 import math
@@ -16,9 +16,11 @@ class TargetRule:
         positive_iou: anchors with a larger overlap are positive, 0..1.
         negative_iou: anchors with a smaller overlap are negative, 0..1.
         positives: most positives kept.
-        total: most positives and negatives kept; at most `total - positives` negatives, however few positives.
+        total: most positives and negatives kept; at most `total - positives` negatives, however few
+            positives.
         negatives: most negatives kept in a negative pair.
-        neighbourhood: cells on each side of the target that a negative pair takes its negatives from.
+        neighbourhood: cells on each side of the target that a negative pair takes its negatives
+            from.
     """
 
     positive_iou: float = 0.6
@@ -36,8 +38,8 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
     around the (other) object in the search crop are the hard negatives.
 
     Args:
-        rng: a NumPy generator; asked for a permutation of the positives, then of the negatives, each only
-            where there are more than are kept.
+        rng: a NumPy generator; asked for a permutation of the positives, then of the negatives,
+            each only where there are more than are kept.
         rule: the thresholds and numbers.
         anchors_grid: (A, S, S, 4) cx, cy, w, h, px of the search crop.
         box: cx, cy, w, h of the object in the search crop, px.
@@ -61,7 +63,7 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
 
 
 def loc_weights(label: np.ndarray) -> np.ndarray:
-    """Weight of each anchor in the localisation loss: 1 / (positives + 1e-6) on positives, 0 elsewhere, float32."""
+    """Weights of the localisation loss: 1 / (positives + 1e-6) on positives, 0 elsewhere."""
     positive = label == 1
     return positive.astype(np.float32) / np.float32(positive.sum() + 1e-6)
 
@@ -72,11 +74,12 @@ def _overlap(anchors_grid, box):
 
 
 def _around(anchors_grid, box, reach):
-    """Flat indices of all anchors of the cells within `reach` of the box's centre, in (anchor, row, column) order."""
+    """Flat indices of all anchors of the cells within `reach` of the box's centre."""
     size = anchors_grid.shape[1]
     centre = anchors_grid[0, size // 2, size // 2, 0]
     stride = anchors_grid[0, 0, 1, 0] - anchors_grid[0, 0, 0, 0]
-    # The published rule: half a cell is added before rounding up, so the cell right of the nearest is meant.
+    # The published rule: half a cell is added before rounding up, so the cell right of the nearest
+    # is meant.
     column, row = (size // 2 + math.ceil((v - centre) / stride + 0.5) for v in box[:2])
     index = np.arange(anchors_grid[..., 0].size).reshape(anchors_grid.shape[:3])
     rows = slice(max(0, row - reach), max(0, min(size, row + reach + 1)))

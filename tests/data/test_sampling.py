@@ -1,0 +1,263 @@
+"""Pair sampling: the rules, on our own pairs and on the reference's, and the statistics."""
+
+import json
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from siamjax.data.sampling import Sampler, Source, shuffled
+
+
+def make_index(frames_per_track):
+    """An index in memory: per video, per track, the number of frames."""
+    tracks = [t for video in frames_per_track for t in video]
+    track_start = np.concatenate([[0], np.cumsum(tracks)])
+    video_start = np.concatenate([[0], np.cumsum([len(v) for v in frames_per_track])])
+    return SimpleNamespace(
+        videos=len(frames_per_track),
+        crops=int(track_start[-1]),
+        tracks_of=lambda v: (int(video_start[v]), int(video_start[v + 1])),
+        crops_of=lambda t: (int(track_start[t]), int(track_start[t + 1])),
+        track_of=lambda c: int(np.searchsorted(track_start, c, side="right")) - 1,
+        video_of=lambda c: (
+            int(
+                np.searchsorted(
+                    video_start, np.searchsorted(track_start, c, side="right") - 1, side="right"
+                )
+            )
+            - 1
+        ),
+    )
+
+
+def make_sampler(seed=0, negative=0.2, grey=0.3):
+    """Sources of the shapes of VID (repeated), YouTube-BB, COCO and a set that is cut."""
+    return Sampler(
+        [
+            Source("vid", make_index([[250, 40], [120], [90, 200, 7]]), 100, 20),
+            Source("youtubebb", make_index([[10, 6], [12], [1], [5]]), 3),
+            Source("coco", make_index([[1] * n for n in (1, 5, 2, 7, 3, 1, 1)]), 1),
+            Source("cut", make_index([[2]] * 9), 1, 4),
+        ],
+        seed,
+        pairs_per_epoch=1000,
+        negative=negative,
+        grey=grey,
+    )
+
+
+def draw(sampler, position, attempt=0):
+    return sampler.pair(position, sampler.generator(position, attempt), attempt)
+
+
+# --- permutation
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3000), st.integers(0, 2**40), st.integers(0, 100))
+def test_shuffled_is_a_permutation(n, seed, turn):
+    assert sorted(shuffled(i, n, (seed, turn)) for i in range(n)) == list(range(n))
+
+
+def test_shuffled_is_spread_evenly():
+    """Where entries land over many keys, and how far neighbours are apart, below and above the
+    switch of methods.
+    """
+    for n in (7, 1500):
+        keys = 200 if n > 1000 else 2000
+        landed = np.array([[shuffled(i, n, (4, k)) for i in (0, 1, n - 1)] for k in range(keys)])
+        for column in landed.T:
+            counts = np.histogram(column, bins=7, range=(0, n))[0]
+            expected = np.histogram(np.arange(n), bins=7, range=(0, n))[0] / n * keys
+            assert stats.chisquare(counts, expected).pvalue > 1e-3
+    table = np.array([shuffled(i, 5000, (9, 9)) for i in range(5000)])
+    assert abs(np.corrcoef(table[:-1], table[1:])[0, 1]) < 0.05
+    assert abs(np.corrcoef(np.arange(5000), table)[0, 1]) < 0.05
+
+
+# --- rules
+
+
+def check_lists(entries, sources):
+    """The rule of the lists of one round: each source its share, its videos as equally often as
+    possible.
+    """
+    counts = Counter(entries)
+    for s, source in enumerate(sources):
+        used = [counts[s, v] for v in range(source.index.videos)]
+        assert sum(used) == source.entries
+        assert max(used) - min(used) <= 1
+
+
+def test_each_round_keeps_the_shares():
+    sampler = make_sampler()
+    total = sum(s.entries for s in sampler.sources)
+    assert total == 20 + 4 + 7 + 4
+    orders = []
+    for round_ in range(4):
+        entries = [sampler.entry(round_ * total + i) for i in range(total)]
+        orders.append(entries)
+        check_lists(entries, sampler.sources)
+    assert orders[0] != orders[1]
+
+
+def test_a_cut_source_takes_other_videos_each_round():
+    """9 videos, 4 per round."""
+    sampler = make_sampler()
+    total = sum(s.entries for s in sampler.sources)
+    rounds = [
+        {v for s, v in map(sampler.entry, range(r * total, (r + 1) * total)) if s == 3}
+        for r in range(12)
+    ]
+    assert all(len(videos) == 4 for videos in rounds)
+    assert set.union(*rounds) == set(range(9))
+
+
+def test_pairs_keep_the_rules():
+    sampler = make_sampler()
+    for position in range(3000):
+        pair = draw(sampler, position)
+        source, video = sampler.entry(position)
+        index = sampler.sources[source].index
+        assert pair.source == source
+        assert index.video_of(pair.template) == video
+        if pair.negative:
+            assert 0 <= pair.search < sampler.sources[pair.search_source].index.crops
+        else:
+            assert pair.search_source == source
+            assert index.track_of(pair.search) == index.track_of(pair.template)
+            assert abs(pair.search - pair.template) <= sampler.sources[source].frame_range
+
+
+@pytest.mark.reference
+def test_reference_and_own_pairs_keep_the_same_rules(reference):
+    """The reference's lists and pairs of a small index, judged by the checks that ours pass."""
+    expected = json.loads((reference / "conformance/data/pairs.json").read_text())
+    picks, starts = expected["picks"], expected["starts"]
+    ranges = {"VID": 100, "YOUTUBEBB": 3, "COCO": 1, "DET": 1}
+    names = list(starts)
+    ends = [*list(starts.values())[1:], 1 + max(max(p) for p in expected["sub_picks"].values())]
+    sources = [
+        Source(
+            name,
+            make_index([[1]] * (end - starts[name])),
+            ranges[name],
+            len(expected["sub_picks"][name]),
+        )
+        for name, end in zip(names, ends)
+    ]
+
+    def entry(pick):
+        s = int(np.searchsorted(ends, pick, side="right"))
+        return s, pick - starts[names[s]]
+
+    total = sum(s.entries for s in sources)
+    ours = Sampler(sources, 0, 10**6)
+    for round_ in range(len(picks) // total):
+        part = slice(round_ * total, (round_ + 1) * total)
+        check_lists([entry(p) for p in picks[part]], sources)
+        check_lists([ours.entry(i) for i in range(total * round_, total * (round_ + 1))], sources)
+
+    def parse(path):
+        name, video, file = path.split("/")
+        frame, track = file.split(".")[:2]
+        return name, video, track, int(frame)
+
+    negatives = 0
+    for pick, pair in zip(picks, expected["pairs"]):
+        z, x = parse(pair["z"]), parse(pair["x"])
+        s, video = entry(pick)
+        assert z[:2] == (names[s], f"v{video:02d}")
+        negatives += pair["neg"]
+        if not pair["neg"]:
+            assert x[:3] == z[:3]
+            assert abs(x[3] - z[3]) <= 3 * ranges[z[0]]  # the index has every third frame
+    assert 0 < negatives < len(picks) / 2
+
+
+# --- statelessness
+
+
+def test_a_position_does_not_depend_on_the_others():
+    forwards = [draw(make_sampler(), p) for p in range(50)]
+    sampler = make_sampler()
+    assert [draw(sampler, p) for p in reversed(range(50))] == forwards[::-1]
+
+
+def test_seed_epoch_position_and_attempt_matter():
+    pairs = [draw(make_sampler(), p) for p in range(200)]
+    assert [draw(make_sampler(seed=1), p) for p in range(200)] != pairs
+    assert [draw(make_sampler(), 1000 + p) for p in range(200)] != pairs
+    assert [draw(make_sampler(), p, attempt=1) for p in range(200)] != pairs
+
+
+def test_a_source_with_one_video_of_one_frame():
+    sampler = Sampler([Source("one", make_index([[1]]), 100)], 0, 10, negative=0.5)
+    for position in range(20):
+        pair = draw(sampler, position)
+        assert (pair.template, pair.search) == (0, 0)
+
+
+# --- statistics over 100,000 pairs
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    sampler = make_sampler()
+    return sampler, [draw(sampler, p) for p in range(100_000)]
+
+
+def close(counts, expected):
+    return (
+        stats.chisquare(counts, np.asarray(expected) * (sum(counts) / np.sum(expected))).pvalue
+        > 1e-3
+    )
+
+
+@pytest.mark.slow
+def test_statistics_of_the_lists_and_probabilities(drawn):
+    sampler, pairs = drawn
+    shares = [s.entries for s in sampler.sources]
+    # The lists are exact per round, so the counts must be nearer than chance: within one round.
+    counts = np.bincount([p.source for p in pairs], minlength=4)
+    np.testing.assert_allclose(
+        counts, np.array(shares) / sum(shares) * len(pairs), atol=sum(shares)
+    )
+    negative = sum(p.negative for p in pairs)
+    assert stats.binomtest(negative, len(pairs), 0.2).pvalue > 1e-3
+    assert stats.binomtest(sum(p.grey for p in pairs), len(pairs), 0.3).pvalue > 1e-3
+    assert close(np.bincount([p.search_source for p in pairs if p.negative], minlength=4), [1] * 4)
+
+
+@pytest.mark.slow
+def test_statistics_of_tracks_and_frames(drawn):
+    """Tracks uniform in their video, templates in their track, distances as two uniform draws give
+    them.
+    """
+    sampler, pairs = drawn
+    index = sampler.sources[0].index
+    positive = [p for p in pairs if p.source == 0 and not p.negative]
+    for video in range(index.videos):
+        first, last = index.tracks_of(video)
+        tracks = [index.track_of(p.template) for p in positive]
+        counts = np.bincount(tracks, minlength=last)[first:last]
+        assert len(counts) == 1 or close(counts, [1] * len(counts))
+    for track in range(6):
+        begin, end = index.crops_of(track)
+        chosen = [p for p in positive if begin <= p.template < end]
+        n = end - begin
+        assert close(np.bincount([p.template - begin for p in chosen], minlength=n), [1] * n)
+        expected = np.zeros(201)
+        for t in range(n):
+            left, right = max(0, t - 100), min(n - 1, t + 100)
+            expected[left - t + 100 : right - t + 101] += 1 / (n * (right - left + 1))
+        counts = np.bincount([p.search - p.template + 100 for p in chosen], minlength=201)
+        assert not counts[expected == 0].any()
+        wide = expected.reshape(3, 67).sum(1), counts.reshape(3, 67).sum(1)
+        keep = wide[0] > 0
+        assert close(wide[1][keep], wide[0][keep])

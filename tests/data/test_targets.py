@@ -1,0 +1,133 @@
+"""Labels on the anchor grid: against the reference's labels, by hand, and as properties."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siamjax.data.targets import TargetRule, assign, loc_weights
+from siamjax.geometry import boxes
+from siamjax.geometry.anchors import Anchors, encode
+
+RULE = TargetRule()
+GRID = Anchors().grid(25, centre=127)
+
+
+@pytest.fixture(scope="module")
+def targets(reference):
+    return np.load(reference / "conformance/data/targets.npz")
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("name, size", [("r50", 25), ("alex", 17)])
+def test_anchor_grid_equals_the_reference(reference, name, size):
+    expected = np.load(reference / "conformance/data/anchors.npz")
+    grid = Anchors().grid(size, centre=127)
+    np.testing.assert_array_equal(grid, np.moveaxis(expected[f"{name}_center"], 0, -1))
+    np.testing.assert_array_equal(
+        boxes.cxcywh_to_xyxy(grid), np.moveaxis(expected[f"{name}_corner"], 0, -1)
+    )
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("name, size", [("r50", 25), ("alex", 17)])
+def test_labels_offsets_and_weights_equal_the_reference(targets, name, size):
+    """The reference drew from NumPy's old generator, seeded 1000 + i: the same draws give the same
+    subsets.
+    """
+    grid = Anchors().grid(size, centre=127)
+    for i, (corners, negative) in enumerate(zip(targets[f"{name}_box"], targets[f"{name}_neg"])):
+        box = boxes.xyxy_to_cxcywh(corners)
+        label = assign(np.random.RandomState(1000 + i), RULE, grid, box, bool(negative))
+        np.testing.assert_array_equal(label, targets[f"{name}_cls"][i])
+        weights = loc_weights(label)
+        np.testing.assert_allclose(weights, targets[f"{name}_weight"][i], rtol=1e-6)
+        if not negative:
+            offsets = np.moveaxis(encode(grid, box.astype(np.float32)), -1, 0)
+            np.testing.assert_allclose(offsets, targets[f"{name}_loc"][i], atol=1e-5)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("name, size", [("r50", 25), ("alex", 17)])
+def test_candidates_follow_the_reference_overlap(targets, name, size):
+    """With room for all of them, positives and negatives are exactly those of the thresholds."""
+    grid = Anchors().grid(size, centre=127)
+    everything = TargetRule(positives=10**6, total=2 * 10**6)
+    for i, corners in enumerate(targets[f"{name}_box"]):
+        overlap = targets[f"{name}_overlap"][i]
+        if targets[f"{name}_neg"][i]:
+            continue
+        box = boxes.xyxy_to_cxcywh(corners)
+        label = assign(np.random.default_rng(0), everything, grid, box, False)
+        np.testing.assert_array_equal(label == 1, overlap > 0.6)
+        np.testing.assert_array_equal(label == 0, overlap < 0.3)
+
+
+def test_a_box_on_the_middle_anchor_by_hand():
+    """A 64 x 64 box in the centre: the square anchor there has overlap 1; 8 px aside 56/72 = .778;
+    16 px .6.
+    """
+    everything = TargetRule(positives=10**6, total=2 * 10**6)
+    label = assign(np.random.default_rng(0), everything, GRID, (127, 127, 64, 64), False)
+    expected = np.zeros((25, 25), bool)
+    expected[11:14, 11:14] = (
+        True  # diagonally (56 * 56) / (2 * 4096 - 56 * 56) = .620; 16 px aside is not > .6
+    )
+    np.testing.assert_array_equal(label[2] == 1, expected)
+    assert not (label[[0, 4]] == 1).any()  # 104 x 32 and 32 x 96 can reach .48 and .5 at most
+
+
+def test_at_most_16_positives_and_48_negatives():
+    label = assign(
+        np.random.default_rng(0), TargetRule(positive_iou=0.4), GRID, (127, 127, 64, 64), False
+    )
+    assert (label == 1).sum() == 16
+    assert (label == 0).sum() == 48
+
+
+def test_negatives_are_not_topped_up():
+    label = assign(np.random.default_rng(0), RULE, GRID, (127, 127, 300, 300), False)
+    assert (label == 1).sum() == 0
+    assert (label == 0).sum() == 48
+
+
+def test_a_negative_pair_takes_its_negatives_around_the_object():
+    label = assign(np.random.default_rng(3), RULE, GRID, (127, 127, 60, 60), True)
+    assert (label == 0).sum() == 16
+    assert not (label == 1).any()
+    _, rows, columns = np.nonzero(label == 0)
+    # ceil(0 / 8 + .5) = 1: the 7 x 7 cells around cell 13
+    assert rows.min() >= 10
+    assert rows.max() <= 16
+    assert columns.min() >= 10
+    assert columns.max() <= 16
+
+
+def test_a_negative_pair_far_outside_has_no_label():
+    assert (assign(np.random.default_rng(3), RULE, GRID, (1000, 127, 60, 60), True) == -1).all()
+    assert (assign(np.random.default_rng(3), RULE, GRID, (-1000, 127, 60, 60), True) == -1).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.floats(0, 255),
+    st.floats(0, 255),
+    st.floats(1, 300),
+    st.floats(1, 300),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_labels_keep_the_rule(cx, cy, w, h, negative, seed):
+    box = np.array([cx, cy, w, h])
+    label = assign(np.random.default_rng(seed), RULE, GRID, box, negative)
+    overlap = boxes.iou(boxes.cxcywh_to_xyxy(GRID.astype(np.float64)), boxes.cxcywh_to_xyxy(box))
+    assert label.dtype == np.int8
+    if negative:
+        assert (label == 0).sum() <= 16
+        assert not (label == 1).any()
+        return
+    assert (overlap[label == 1] > 0.6).all()
+    assert (overlap[label == 0] < 0.3).all()
+    assert (label == 1).sum() == min(16, (overlap > 0.6).sum())
+    assert (label == 0).sum() == min(48, (overlap < 0.3).sum())
+    np.testing.assert_allclose(loc_weights(label).sum(), float((label == 1).any()), rtol=1e-5)
