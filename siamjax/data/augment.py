@@ -1,8 +1,7 @@
 """Random shift, scale, blur, flip and colour of one crop of a training pair (SiamRPN++, section 3).
 
-Drawing and applying are apart: `draw` asks the generator in a fixed order, the rest is a function of
-the draw. Colour noise is a constant per channel; it commutes with warp and blur and is left to the
-device.
+Drawing and applying are apart: `draw` asks the generator in a fixed order, the rest follows.
+Colour noise is a constant per channel; it commutes with warp and blur and is left to the device.
 """
 
 import dataclasses

@@ -115,11 +115,9 @@ class Index:
     def describe(self, crop: int) -> str:
         """A crop in words for messages: shard, video, track and frame."""
         video, track = self.locate(crop)
-        return (
-            f"{self.shards[int(self._columns['shard'][crop])]}"
-            f" at byte {int(self._columns['offset'][crop])} (video {self.video_name(video)}, track {self.track_name(track)},"
-            f" frame {int(self._columns['frame'][crop])})"
-        )
+        shard, offset = self.shards[int(self.shard[crop])], int(self.offset[crop])
+        names = f"video {self.video_name(video)}, track {self.track_name(track)}"
+        return f"{shard} at byte {offset} ({names}, frame {int(self.frame[crop])})"
 
     def _name(self, column, i):
         ends = self._columns[f"{column}_end"]

@@ -1,7 +1,7 @@
 """Training batches from shards: a grain pipeline whose whole state is the number of the step.
 
-Batch k is a function of the config and k: the same with any number of workers, on one host or as the
-union of several, and after resuming at k.
+Batch k is a function of the config and k: the same with any number of workers, on one host or as
+the union of several, and after resuming at k.
 """
 
 import dataclasses

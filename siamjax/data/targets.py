@@ -34,8 +34,8 @@ class TargetRule:
 def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool) -> np.ndarray:
     """Draws the labels of one pair.
 
-    A pair may have no positive: there is no rescue of the best anchor. In a negative pair the anchors
-    around the (other) object in the search crop are the hard negatives.
+    A pair may have no positive: there is no rescue of the best anchor. In a negative pair the
+    anchors around the (other) object in the search crop are the hard negatives.
 
     Args:
         rng: a NumPy generator; asked for a permutation of the positives, then of the negatives,

@@ -141,8 +141,8 @@ OPEN = """
 import sys, time
 from siamjax.data.index import Index
 def resident():
-    return int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1]) /
-    1024
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 Index(sys.argv[2])
 before, start = resident(), time.perf_counter()
 index = Index(sys.argv[1])
