@@ -267,7 +267,7 @@ class SyntheticVideo:
         """An object with valid sides, mostly inside the frame; `like`: of about this size."""
         for _ in range(ATTEMPTS):
             elongation = np.exp(rng.uniform(0, 0.85) * rng.uniform(0.2, 1))
-            low, high = SIDE[0] * 1.5 * np.sqrt(elongation), SIDE[1] / 1.3 / np.sqrt(elongation)
+            low, high = SIDE[0] * 1.7 * np.sqrt(elongation), SIDE[1] / 1.3 / np.sqrt(elongation)
             size = np.exp(rng.uniform(np.log(low), np.log(high)))
             if like is not None:
                 size = np.clip(like * rng.uniform(0.75, 1.25), low, high)
@@ -527,7 +527,8 @@ def _paint_scene(rng, families, height, width):
         image = textures.texture(
             rng, str(rng.choice(families)), palette, half[0] // 2, half[1] // 2
         )
-        image = full(np.tile(image, (2, 2, 1)))
+        image = np.concatenate([image, image[:, ::-1]], 1)  # mirrored: no seams
+        image = full(np.concatenate([image, image[::-1]], 0))
         mask = np.zeros((height, width), np.uint8)
         for _ in range(rng.integers(2, 7)):
             outline = _radii(rng, str(rng.choice(SHAPES)), theta)[:, None] * directions
