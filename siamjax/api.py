@@ -15,8 +15,9 @@ def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
         prediction = tracker.update(next_frame)  # prediction.box, prediction.score
 
     Args:
-        path: the folder of a training run (its newest checkpoint), the folder of one checkpoint, or
-            a weights file (.npz) of `siamjax convert`. The config stored there is used.
+        path: the folder of a training run or of `siamjax demo` (the newest checkpoint is taken),
+            the folder of one checkpoint, or a weights file (.npz) of `siamjax convert`. The config
+            stored there is used.
         rgb: frames will be given as RGB; the default is BGR, as OpenCV reads them.
 
     Raises:
@@ -25,6 +26,8 @@ def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
     from siamjax.models import weights
 
     path = Path(path)
+    if (path / "train" / "checkpoints").is_dir():  # what `siamjax demo` leaves
+        path = path / "train"
     if path.is_dir():
         from siamjax.training.checkpoint import load_variables
 

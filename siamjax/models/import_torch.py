@@ -69,15 +69,22 @@ _ORDER = (
 COUNTER = "num_batches_tracked"  # of each batch normalisation; it has no meaning for the network
 
 
-def pysot_names(model: SiamRPN) -> dict[str, tuple[str, ...] | None]:
+def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
     """{PySOT's tensor name: our path, collection first}, in the order of PySOT's state dict.
 
     The batch normalisations' counters are listed too, with None: siamjax has no such variable.
+
+    Args:
+        model: a `SiamRPN`.
+        training_form: AlexNet's names in PySOT's training code (layer1.0) instead of those in its
+            published models (features.0).
     """
     table = {}
     levels = model.level_indices()
     for path in flax.traverse_util.flatten_dict(shapes(model)):
         name = _pysot_name(model, levels, path[1:])
+        if training_form:
+            name = _alexnet_training_name(name)
         table[name] = path
         if path[-1] == "var":
             table[name.replace("running_var", COUNTER)] = None
@@ -116,3 +123,89 @@ def _rank(part):
         return (0, int(part))
     # layer3, downsample2, rpn4: after the other children of the same module
     return (len(_ORDER), int(name[2] or 0))
+
+
+def from_pysot(model: SiamRPN, tensors: dict, path) -> tuple[dict, dict]:
+    """A PySOT checkpoint's tensors as variables.
+
+    Args:
+        model: the `SiamRPN` of the config that the checkpoint belongs to.
+        tensors: {name: array}, with or without "module." prefixes and counters.
+        path: of the file, for messages.
+
+    Returns:
+        variables: {"params", "batch_stats"}, NumPy float32.
+        metadata: what `to_pysot` needs beside them to write the same checkpoint again.
+
+    Raises:
+        UserError: tensors that the network lacks, has besides, or has in another shape; all are counted
+            and the first are named.
+    """
+    tensors = {name.removeprefix("module."): array for name, array in tensors.items()}
+    training_form = model.backbone == "alexnet" and "backbone.layer1.0.weight" in tensors
+    names = pysot_names(model, training_form)
+    counters = {name: int(array) for name, array in tensors.items() if name.endswith(COUNTER)}
+    weights = {name: array for name, array in tensors.items() if name not in counters}
+    wanted = {name: target for name, target in names.items() if target is not None}
+    _refuse(path, "unknown", sorted(tensors.keys() - names.keys()))
+    _refuse(path, "missing", sorted(wanted.keys() - weights.keys()))
+    variables = _fill(model, {wanted[name]: array for name, array in weights.items()}, path)
+    return variables, {COUNTER: counters, "training_form": training_form}
+
+
+def to_pysot(model: SiamRPN, variables: dict, metadata: dict | None = None) -> dict:
+    """Variables as PySOT's tensors: its names, order, shapes and layouts.
+
+    metadata: of `from_pysot`; without it AlexNet gets its published names and the counters are 0.
+    """
+    metadata = metadata or {}
+    flat = flax.traverse_util.flatten_dict(dict(variables))
+    counters = metadata.get(COUNTER)
+    tensors = {}
+    for name, path in pysot_names(model, metadata.get("training_form", False)).items():
+        if path is not None:
+            tensors[name] = _to_torch_layout(np.asarray(flat[path]))
+        elif counters is None or name in counters:
+            tensors[name] = np.array((counters or {}).get(name, 0), np.int64)
+    return tensors
+
+
+def _alexnet_training_name(name):
+    match = re.fullmatch(r"backbone\.features\.(\d+)\.(.*)", name)
+    if not match:
+        return name
+    index = int(match[1])
+    layer = next(i for i, first in enumerate((0, 4, 8, 11, 14), 1) if index in (first, first + 1))
+    return f"backbone.layer{layer}.{index - (0, 4, 8, 11, 14)[layer - 1]}.{match[2]}"
+
+
+def _fill(model, arrays, path):
+    """{our path: torch array} -> variables; the shapes must be the network's."""
+    wanted = flax.traverse_util.flatten_dict(shapes(model))
+    arrays = {name: _from_torch_layout(np.asarray(array)) for name, array in arrays.items()}
+    wrong = [
+        f"{'/'.join(name)} {arrays[name].shape} instead of {wanted[name].shape}"
+        for name in sorted(arrays)
+        if arrays[name].shape != wanted[name].shape
+    ]
+    _refuse(path, "wrongly shaped", wrong)
+    return flax.traverse_util.unflatten_dict(arrays)
+
+
+def _from_torch_layout(array):
+    array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _to_torch_layout(array):
+    array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _refuse(path, what, names):
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise UserError(
+            f"{path}: {len(names)} {what} tensors: {', '.join(names[:3])}{more}; "
+            "use the config of the network the file belongs to"
+        )

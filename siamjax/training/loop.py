@@ -118,6 +118,7 @@ class _Run:
             self.window = metrics.Window(extra["window"])
             if self.done < total and self.lead:
                 print(f"{workdir}: goes on from step {self.done} of {total}", file=sys.stderr)
+        self.state = parallel.replicate(self.state)
         self._programs: dict[str, Callable] = {}
 
     def program(self, number: int) -> Callable:

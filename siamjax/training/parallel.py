@@ -83,16 +83,26 @@ def compile_step(step: Callable) -> Callable:
     )
 
 
+def replicate(state):
+    """Puts one copy of the state on each of this host's devices, in the form in which steps return
+    it (in any other form the first step would be compiled for itself)."""
+    return jax.device_put(state, _sharding(PartitionSpec()))
+
+
 def put(batch):
     """Starts the copy of this host's batch (leading axis pairs) onto its devices (leading axes
     device, pairs)."""
-    devices = jax.local_devices()
-    sharding = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
+    devices = jax.local_device_count()
+    sharding = _sharding(PartitionSpec(AXIS))
 
     def split(x):
-        return jax.device_put(x.reshape(len(devices), -1, *x.shape[1:]), sharding)
+        return jax.device_put(x.reshape(devices, -1, *x.shape[1:]), sharding)
 
     return jax.tree.map(split, dict(batch))
+
+
+def _sharding(spec):
+    return NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), spec)
 
 
 def first(metrics) -> dict[str, float]:

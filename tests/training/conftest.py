@@ -1,13 +1,17 @@
 """A small world to train on: few shards, a network of a few thousand parameters."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import cv2
+import jax
 import ml_collections
 import numpy as np
 import pytest
 
+from siamjax.config import to_json
 from siamjax.data.records import ShardWriter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +29,7 @@ def shards(tmp_path_factory):
     for video in range(6):
         scene = cv2.resize(rng.integers(0, 200, (12, 12, 3), np.uint8), (511, 511))
         w, h = rng.uniform(50, 90, 2)
-        # The target's size in the crop: the stored crop shows it at 127 px per context side.
+        # The target's size in the crop, which shows the target with its context at 127 px.
         side = np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
         dx, dy = int(w * 127 / side / 2), int(h * 127 / side / 2)
         for frame in range(4):
@@ -38,22 +42,25 @@ def shards(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny(shards):
-    """make(**fields of train) -> config: 2 pairs a step, 3 steps an epoch, 2 epochs, a tiny ResNet."""
+    """make(**fields) -> config of a tiny ResNet: 2 pairs a step, 4 steps an epoch, 2 epochs, the
+    backbone frozen in the first. Fields are those of `train`, or section__field."""
 
     def make(**fields):
         c = base.get_config()
         c.model.backbone = "resnet18"
         c.model.width = 0.05
         c.model.blocks = (1, 1, 1, 1)
+        c.model.levels = (2,)
         c.model.adjust_channels = (4,)
         c.data.sources = ml_collections.ConfigDict()
         c.data.sources.tiny = base.source(str(shards), frame_range=3)
-        c.data.pairs_per_epoch = 6
+        c.data.pairs_per_epoch = 8
         c.data.workers = 0
         c.train.epochs = 2
         c.train.batch_size = 2
         c.train.warmup_epochs = 1
         c.train.unfreeze_epoch = 1
+        c.train.unfreeze_layers = ("layer2",)
         c.train.log_every = 1
         for name, value in fields.items():
             section, _, field = name.rpartition("__")
@@ -64,14 +71,34 @@ def tiny(shards):
     return make
 
 
+@pytest.fixture
+def run_train(tmp_path):
+    """start(config, workdir, *arguments, **environment) -> process of run_train.py."""
+
+    def start(config, workdir, *arguments, **environment):
+        path = tmp_path / "experiment.py"
+        path.write_text(
+            "from siamjax.config import from_json\n\n\n"
+            f"def get_config():\n    return from_json({to_json(config)!r})\n"
+        )
+        command = [sys.executable, "run_train.py", f"--config={path}", f"--workdir={workdir}"]
+        return subprocess.Popen(
+            [*command, *arguments],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory):
-    """One compilation cache for all tests, their child processes included, apart from the user's."""
-    import os
-
-    import jax
-
-    folder = str(tmp_path_factory.mktemp("xla"))
+    """One compilation cache for all tests and their child processes, apart from the user's."""
+    base = tmp_path_factory.getbasetemp()
+    folder = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "xla")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
     jax.config.update("jax_compilation_cache_dir", folder)

@@ -1,26 +1,287 @@
 """Whole runs with a tiny network: what they write, and that stopping anywhere changes nothing."""
 
+import functools
 import json
+import signal
+import time
 
+import jax
 import numpy as np
 import pytest
 
-from siamjax.training import checkpoint, loop
+from siamjax.config import from_json, to_json
+from siamjax.data import loader
+from siamjax.errors import UserError
+from siamjax.training import checkpoint, loop, losses, parallel
 
 
 def lines(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def losses(workdir):
-    return [
-        (x["step"], x["loss"], x["cls_loss"], x["loc_loss"], x["grad_norm"])
-        for x in lines(workdir)
-        if "loss" in x
-    ]
+def without_clock(workdir):
+    clock = ("pairs_per_s", "device_busy")
+    return [{k: v for k, v in line.items() if k not in clock} for line in lines(workdir)]
 
 
-def test_run(tiny, tmp_path):
-    final = loop.train(tiny(), tmp_path)
+def assert_same_run(a, b):
+    """The same lines and, bit for bit, the same final weights, statistics and momentum."""
+    assert without_clock(a) == without_clock(b)
+    items = [checkpoint._read(w / "checkpoints" / "8", True)[:2] for w in (a, b)]
+    jax.tree.map(np.testing.assert_array_equal, *items)
+
+
+def differ(a, b):
+    return any(not np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory):
+    """A run without interruption."""
+    workdir = tmp_path_factory.mktemp("whole")
+    final = loop.train(tiny(), workdir)
+    return workdir, final
+
+
+def test_what_a_run_writes(whole, tiny):
+    workdir, final = whole
     assert final["finished"]
-    print(losses(tmp_path))
+    assert final["step"] == 8
+    assert [line["step"] for line in lines(workdir)] == list(range(1, 9))
+    assert [line["epoch"] for line in lines(workdir)] == [0] * 4 + [1] * 4
+    rates = [line["lr"] for line in lines(workdir)]
+    np.testing.assert_allclose(rates, [0.001] * 4 + [0.005] * 4, rtol=1e-6)
+    backbone = [line["lr_backbone"] for line in lines(workdir)]
+    np.testing.assert_allclose(backbone, [0] * 4 + [0.0005] * 4, rtol=1e-6)
+    for line in lines(workdir):
+        assert line["loss"] == pytest.approx(line["cls_loss"] + 1.2 * line["loc_loss"], rel=1e-5)
+    assert list((workdir / "tensorboard").glob("events.*"))
+    assert from_json((workdir / "config.json").read_text()).to_dict() == tiny().to_dict()
+    assert not list(workdir.glob("*.tmp"))
+
+
+def test_weights_and_config_of_a_run(whole, tiny):
+    workdir, _ = whole
+    config, variables, step = checkpoint.load_variables(workdir)
+    assert step == 8
+    assert config.to_dict() == tiny().to_dict()
+    earlier = checkpoint.load_variables(workdir / "checkpoints" / "4")
+    assert earlier[2] == 4
+    start = loop.initial_variables(config, loop.models.build(config))
+
+    def parts(a, b):
+        return {part: differ(a["params"][part], b["params"][part]) for part in a["params"]}
+
+    # The first epoch trains neck and head alone, the second the backbone's layer2 besides.
+    assert parts(start, earlier[1]) == {"backbone": False, "neck": True, "head": True}
+    assert parts(earlier[1], variables) == {"backbone": True, "neck": True, "head": True}
+    backbone = [v["params"]["backbone"] for v in (earlier[1], variables)]
+    for part in ("conv1", "bn1", "layer1"):
+        jax.tree.map(np.testing.assert_array_equal, backbone[0][part], backbone[1][part])
+
+
+def test_a_finished_run_stays_as_it_is(whole, tiny, capsys):
+    workdir, final = whole
+    before = (workdir / "metrics.jsonl").read_bytes()
+    assert loop.train(tiny(), workdir) == final
+    assert (workdir / "metrics.jsonl").read_bytes() == before
+    assert "finished already" in capsys.readouterr().err
+
+
+def test_killed_and_resumed_run_equals_a_whole_one(whole, tiny, tmp_path, run_train):
+    config = tiny(checkpoint_every=1)
+    workdir = tmp_path / "run"
+    process = run_train(config, workdir)
+    path = workdir / "metrics.jsonl"
+    while process.poll() is None and (not path.exists() or path.read_text().count("\n") < 3):
+        time.sleep(0.005)
+    process.kill()
+    _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors
+    with path.open("a") as file:
+        file.write('{"step": 99, "lo')  # as a crash in the middle of a write leaves it
+    assert loop.train(config, workdir)["finished"]
+    assert_same_run(whole[0], workdir)
+
+
+def test_terminated_run_saves_and_resumes(whole, tiny, tmp_path, run_train):
+    workdir = tmp_path / "run"
+    process = run_train(tiny(), workdir)
+    path = workdir / "metrics.jsonl"
+    while process.poll() is None and (not path.exists() or path.read_text().count("\n") < 1):
+        time.sleep(0.005)
+    process.terminate()
+    _, errors = process.communicate()
+    assert process.returncode == 143, errors
+    assert "stopped by SIGTERM" in errors
+    done = lines(workdir)[-1]["step"]
+    assert checkpoint.load_variables(workdir)[2] == done < 8
+    assert loop.train(tiny(), workdir)["finished"]
+    assert_same_run(whole[0], workdir)
+
+
+def test_means_between_lines_survive_a_stop(tiny, tmp_path, monkeypatch):
+    loop.train(tiny(log_every=3), tmp_path / "whole")
+    calls = []
+    monkeypatch.setattr(loop._Termination, "asked", lambda _, step: calls.append(step) or step == 5)
+    assert not loop.train(tiny(log_every=3), tmp_path / "stopped")["finished"]
+    monkeypatch.undo()
+    assert loop.train(tiny(log_every=3), tmp_path / "stopped")["finished"]
+    assert calls == [1, 2, 3, 4, 5]
+    assert [line["step"] for line in lines(tmp_path / "whole")] == [3, 6, 8]
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_changed_config_is_refused(whole, tiny):
+    workdir, _ = whole
+    before = (workdir / "config.json").read_bytes()
+    with pytest.raises(UserError, match=r"train.momentum: 0.9 -> 0.8"):
+        loop.train(tiny(momentum=0.8), workdir)
+    assert (workdir / "config.json").read_bytes() == before
+    assert loop.train(tiny(log_every=2, keep=2, data__workers=3), workdir)["finished"]
+
+
+def test_corrupt_newest_checkpoint_falls_back(whole, tiny, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    loop.train(tiny(), workdir)
+    for path in (workdir / "checkpoints" / "8" / "training" / "d").iterdir():
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(bytes(data))
+    assert loop.train(tiny(), workdir)["finished"]
+    message = capsys.readouterr().err
+    assert "checkpoints/8 can't be read" in message
+    assert "goes on from step 4 of 8" in message
+    assert (workdir / "corrupt" / "8").is_dir()
+    assert_same_run(whole[0], workdir)
+
+
+def test_no_checkpoint_that_can_be_read(tiny, tmp_path):
+    with pytest.raises(UserError, match="no checkpoint here"):
+        checkpoint.load_variables(tmp_path)
+    folder = tmp_path / "checkpoints" / "3"
+    (folder / "meta").mkdir(parents=True)
+    (tmp_path / "config.json").write_text(to_json(tiny()))
+    with pytest.raises(UserError, match="none of the checkpoints"):
+        loop.train(tiny(), tmp_path)
+
+
+def test_bad_steps_are_skipped_and_end_the_run(tiny, tmp_path, monkeypatch):
+    real = loader.make_loader
+
+    class Poisoned:
+        """The real batches, with NaN in those of the given steps (0-based)."""
+
+        def __init__(self, steps, *args, **kwargs):
+            self._inner, self._steps, self._step = (
+                real(*args, **kwargs),
+                steps,
+                kwargs["start_step"],
+            )
+            self.skipped = 0
+
+        def __next__(self):
+            batch = next(self._inner)
+            if self._step in self._steps:
+                batch["search_noise"] = np.full_like(batch["search_noise"], np.nan)
+            self._step += 1
+            return batch
+
+        def close(self):
+            self._inner.close()
+
+    def poison(steps):
+        monkeypatch.setattr(loader, "make_loader", lambda *a, **k: Poisoned(steps, *a, **k))
+
+    poison({1, 2})
+    loop.train(tiny(epochs=1), tmp_path / "some")
+    assert [line["skipped"] for line in lines(tmp_path / "some")] == [0, 1, 2, 2]
+    assert [line["loss"] is None for line in lines(tmp_path / "some")] == [False, True, True, False]
+    _, variables, _ = checkpoint.load_variables(tmp_path / "some")
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(variables))
+
+    poison(range(100))
+    with pytest.raises(UserError, match="3 steps in a row .* at step 3"):
+        loop.train(tiny(epochs=1, max_skipped=3), tmp_path / "all")
+
+
+def test_bad_input_leaves_nothing_behind(tiny, tmp_path, run_train):
+    with pytest.raises(UserError, match="multiple of 3"):
+        loop.train(tiny(accumulate=3), tmp_path / "a")
+    with pytest.raises(UserError, match="makes no step"):
+        loop.train(tiny(batch_size=10), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="can't be written"):
+        loop.train(tiny(), tmp_path / "file" / "run")
+    with pytest.raises(UserError, match=r"init_from=nowhere\.npz: no such file"):
+        loop.train(tiny(init_from="nowhere.npz"), tmp_path / "b")
+    with pytest.raises(UserError, match=r"no 'layer9'; its parts are"):
+        loop.train(tiny(unfreeze_layers=("layer9",)), tmp_path / "c")
+
+
+def test_command_without_shards(tiny, tmp_path, run_train):
+    config = tiny()
+    config.data.sources.tiny.path = str(tmp_path / "nothing")
+    process = run_train(config, tmp_path / "run")
+    _, errors = process.communicate()
+    assert process.returncode == 2, errors
+    assert errors.startswith("error: ")
+    assert str(tmp_path / "nothing") in errors
+    assert errors.count("\n") == 1
+
+
+def test_fine_tuning_starts_from_a_run(whole, tiny, tmp_path):
+    workdir, _ = whole
+    config = tiny(init_from=str(workdir))
+    model = loop.models.build(config)
+    _, expected, _ = checkpoint.load_variables(workdir)
+    jax.tree.map(np.testing.assert_array_equal, loop.initial_variables(config, model), expected)
+    other = tiny(init_from=str(workdir), model__adjust_channels=(6,))
+    with pytest.raises(UserError, match=r"head/.* is \(4,\) there, \(6,\) in the network"):
+        loop.initial_variables(other, loop.models.build(other))
+
+
+def test_best_checkpoints_are_kept_by_score(tiny, tmp_path):
+    seen = []
+
+    def validate(config, variables, epoch, step):
+        seen.append((epoch, step, sorted(variables)))
+        return {"a": [0.2, 0.9, 0.1, 0.3][epoch], "b": 0.5}
+
+    config = tiny(epochs=4, unfreeze_epoch=9, keep=1, keep_best=1, checkpoint_every=1)
+    loop.train(config, tmp_path, validate)
+    assert seen == [(e, 4 * e + 4, ["batch_stats", "params"]) for e in range(4)]
+    names = {p.name for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()}
+    assert names == {"8", "16"}
+    scores = [line["scores"] for line in lines(tmp_path) if "scores" in line]
+    assert [s["a"] for s in scores] == [0.2, 0.9, 0.1, 0.3]
+
+
+def test_moving_averages_are_what_is_tracked_with(tiny, tmp_path):
+    config = tiny(epochs=1, ema=0.5, checkpoint_every=1, keep=9)
+    loop.train(config, tmp_path)
+    mean = loop.initial_variables(config, loop.models.build(config))
+    for step in range(1, 5):
+        averaged, rest, _ = checkpoint._read(tmp_path / "checkpoints" / str(step), True)
+        live = checkpoint._like(mean, rest, "live/")
+        assert differ(averaged["params"], live["params"])
+        close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-8)
+        jax.tree.map(close, averaged, mean)
+    _, variables, _ = checkpoint.load_variables(tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, variables, averaged)
+
+
+def test_each_phase_is_compiled_once(tiny, tmp_path, monkeypatch):
+    traces = []
+    real = losses.rpn_loss
+    monkeypatch.setattr(losses, "rpn_loss", lambda *a, **k: traces.append(1) or real(*a, **k))
+    loop.train(tiny(), tmp_path)
+    assert len(traces) == 2
+
+
+def test_batches_are_split_evenly():
+    devices = jax.device_count()
+    assert parallel.host_batch_size(4 * devices, 2) == 4 * jax.local_device_count()
+    with pytest.raises(UserError, match="HOST:PORT,PROCESSES,INDEX"):
+        parallel.initialise("here,two,0")
