@@ -284,36 +284,88 @@ class Columns:
     """Index columns of records as they are written, compact in memory."""
 
     def __init__(self):
-        self.videos: dict[str, int] = {}
-        self.tracks: dict[tuple[int, str], int] = {}
-        self.crop_track = array.array("q")
-        self.frame = array.array("q")
-        self.size = array.array("f")
-        self.shard = array.array("q")
-        self.offset = array.array("q")
-        self.length = array.array("q")
+        self._videos: dict[str, int] = {}
+        self._tracks: dict[tuple[int, str], int] = {}
+        self._numbers = {
+            name: array.array("f" if name == "size" else "q")
+            for name in ("crop_track", "frame", "size", "shard", "offset", "length")
+        }
 
-    def add(self, video, track, frame, size, shard, offset, length):
-        """One record."""
-        v = self.videos.setdefault(video, len(self.videos))
-        self.crop_track.append(self.tracks.setdefault((v, track), len(self.tracks)))
-        self.frame.append(frame)
-        self.size.extend(size)
-        self.shard.append(shard)
-        self.offset.append(offset)
-        self.length.append(length)
+    def add(self, record: Record, shard: int, offset: int, length: int) -> None:
+        """One record and where it lies."""
+        video = self._videos.setdefault(record.video, len(self._videos))
+        track = self._tracks.setdefault((video, record.track), len(self._tracks))
+        self._numbers["size"].extend(record.size)
+        for name, value in zip(
+            ("crop_track", "frame", "shard", "offset", "length"),
+            (track, record.frame, shard, offset, length),
+        ):
+            self._numbers[name].append(value)
 
-    def write(self, folder, manifest):
-        """Writes index and manifest of the data set; see `index.write`."""
-        index_lib.write(
-            folder,
-            manifest,
-            list(self.videos),
-            [name for _, name in self.tracks],
-            np.array([video for video, _ in self.tracks], np.int64),
-            *(np.array(c) for c in (self.crop_track, self.frame, self.size)),
-            *(np.array(c) for c in (self.shard, self.offset, self.length)),
-        )
+    def arrays(self) -> dict:
+        """The arguments of `index.write` from `videos` on."""
+        return {
+            "videos": list(self._videos),
+            "tracks": [name for _, name in self._tracks],
+            "track_video": np.array([video for video, _ in self._tracks], np.int64),
+            **{name: np.array(column) for name, column in self._numbers.items()},
+        }
+
+
+class RecordFiles:
+    """Appends records to files of limited size, without index.
+
+    Attributes:
+        columns: of the records written.
+        paths: the files, in order.
+        sizes: their bytes.
+        lengths: their numbers of records.
+    """
+
+    def __init__(self, folder: Path, stem: str, max_bytes: int):
+        """Args: folder and stem of the files' names; max_bytes: of a file."""
+        self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
+        self._file = None
+        self.columns = Columns()
+        self.paths: list[Path] = []
+        self.sizes: list[int] = []
+        self.lengths: list[int] = []
+
+    def add(self, record: Record) -> None:
+        """Appends a record; begins a new file where it would make one larger than allowed.
+
+        Raises:
+            ValueError: width or height of the target is not positive and finite.
+            UserError: the disk is full.
+        """
+        if not all(0 < side < float("inf") for side in record.size):
+            raise ValueError(f"target of {record.size[0]} x {record.size[1]} px")
+        data = frame_record(encode_example(record))
+        with explain_os_errors(self._folder):
+            if self._file is None or self.sizes[-1] + len(data) > self._max_bytes:
+                self.finish()
+                self.paths.append(self._folder / f"{self._stem}-{len(self.paths):05d}.part")
+                self.sizes.append(0)
+                self.lengths.append(0)
+                self._file = open(self.paths[-1], "wb")  # noqa: SIM115
+            self._file.write(data)
+        payload = len(data) - HEADER - FOOTER
+        self.columns.add(record, len(self.paths) - 1, self.sizes[-1], payload)
+        self.sizes[-1] += len(data)
+        self.lengths[-1] += 1
+
+    def finish(self) -> None:
+        """Brings the last file to the disk."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Closes the last file as it is."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 class ShardWriter:
@@ -336,21 +388,17 @@ class ShardWriter:
         Args:
             out_dir: folder of the data set; made if need be.
             name: of the data set.
-            max_bytes: a new shard begins where the next record would make one larger.
+            max_bytes: of a shard.
             jpeg_quality: 0..100.
             crop: side of the crops, px.
 
         Raises:
-            UserError: the folder can't be written, holds a finished data set, or another run writes
-                to it.
+            UserError: the folder can't be written, holds a finished data set, or another run
+                writes to it.
         """
         self.folder = Path(out_dir)
-        self.name, self.crop = name, crop
-        self.max_bytes, self.jpeg_quality = max_bytes, jpeg_quality
+        self.name, self.crop, self.jpeg_quality = name, crop, jpeg_quality
         self._lock = lock_folder(self.folder)
-        self._columns = Columns()
-        self._file = None
-        self._sizes: list[int] = []
         if (self.folder / index_lib.MANIFEST).exists():
             self._release()
             raise UserError(
@@ -358,6 +406,7 @@ class ShardWriter:
             )
         for old in self.folder.glob(f"{name}-train.tfrecord-*"):
             old.unlink()
+        self._files = RecordFiles(self.folder, f"{name}-train.tfrecord", max_bytes)
 
     def add(self, video: str, track: str, frame: int, image: np.ndarray, size) -> None:
         """Encodes and appends one crop.
@@ -374,20 +423,7 @@ class ShardWriter:
 
     def add_encoded(self, video: str, track: str, frame: int, jpeg: bytes, size) -> None:
         """Appends one crop that is encoded already; arguments as in `add`."""
-        width, height = (float(v) for v in size)
-        if not (0 < width < float("inf") and 0 < height < float("inf")):
-            raise ValueError(f"target of {width} x {height} px")
-        data = frame_record(encode_example(Record(jpeg, video, track, frame, (width, height))))
-        with explain_os_errors(self.folder):
-            if self._file is None or (
-                self._sizes[-1] and self._sizes[-1] + len(data) > self.max_bytes
-            ):
-                self._next_shard()
-            self._file.write(data)
-        shard, offset = len(self._sizes) - 1, self._sizes[-1]
-        length = len(data) - HEADER - FOOTER
-        self._columns.add(video, track, frame, (width, height), shard, offset, length)
-        self._sizes[-1] += len(data)
+        self._files.add(Record(jpeg, video, track, frame, (float(size[0]), float(size[1]))))
 
     def close(self, **manifest) -> None:
         """Finishes the data set.
@@ -398,22 +434,19 @@ class ShardWriter:
         Raises:
             UserError: nothing was added, or the folder can't be written.
         """
+        files = self._files
         try:
             with explain_os_errors(self.folder):
-                if self._file is not None:
-                    finish(self._file)
-                    self._file = None
-                names = [
-                    shard_name(self.name, i, len(self._sizes)) for i in range(len(self._sizes))
-                ]
-                for i, name in enumerate(names):
-                    os.replace(self._part(i), self.folder / name)
-                shards = [{"file": n, "bytes": b} for n, b in zip(names, self._sizes)]
-                write_tfds_metadata(
-                    self.folder, self.name, self.crop, self._shard_lengths(), self._sizes
-                )
+                files.finish()
+                shards = []
+                for i, path in enumerate(files.paths):
+                    file = shard_name(self.name, i, len(files.paths))
+                    os.replace(path, self.folder / file)
+                    shards.append({"file": file, "bytes": files.sizes[i]})
+                write_tfds_metadata(self.folder, self.name, self.crop, files.lengths, files.sizes)
                 head = {"name": self.name, "crop": self.crop, "jpeg_quality": self.jpeg_quality}
-                self._columns.write(self.folder, {**head, "shards": shards, **manifest})
+                manifest = {**head, "shards": shards, **manifest}
+                index_lib.write(self.folder, manifest, **files.columns.arrays())
         finally:
             self._release()
 
@@ -421,29 +454,13 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is None and self._lock is not None:  # else: closed inside the block
+        if kind is None:
             self.close()
         else:
+            self._files.abandon()
             self._release()
 
-    def _shard_lengths(self):
-        return np.bincount(
-            np.array(self._columns.shard, np.int64), minlength=len(self._sizes)
-        ).tolist()
-
-    def _part(self, i):
-        return self.folder / f"{self.name}-train.tfrecord-{i:05d}.part"
-
-    def _next_shard(self):
-        if self._file is not None:
-            finish(self._file)
-        self._file = open(self._part(len(self._sizes)), "wb")  # noqa: SIM115
-        self._sizes.append(0)
-
     def _release(self):
-        if self._file is not None:
-            self._file.close()
-            self._file = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -476,13 +493,6 @@ def lock_folder(folder: Path) -> int:
             f"{folder}: another run writes to this folder; wait for it or choose another --out"
         ) from error
     return fd
-
-
-def finish(file) -> None:
-    """Brings a file's data to the disk and closes it."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
 
 
 @contextlib.contextmanager
