@@ -201,7 +201,7 @@ def test_bad_steps_are_skipped_and_end_the_run(tiny, tmp_path, monkeypatch):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(variables))
 
     poison(range(100))
-    with pytest.raises(UserError, match="3 steps in a row .* at step 3"):
+    with pytest.raises(UserError, match=r"3 steps in a row .* at step 3"):
         loop.train(tiny(epochs=1, max_skipped=3), tmp_path / "all")
 
 
