@@ -1,0 +1,238 @@
+"""The sources as TensorFlow Datasets builders, whose parts are made by Apache Beam.
+
+    Coco(source="coco", data_dir="data/coco").download_and_prepare()
+
+The folder is read by `tfds.builder_from_directory`, by tf.data as TFRecord files, and by siamjax.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_datasets as tfds
+from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
+from tqdm import tqdm
+
+from data_prep import coco, got10k, parts
+from siamjax.data import index, records
+from siamjax.errors import UserError
+
+
+class CropBuilder(FileReaderBuilder, skip_registration=True):
+    """Context crops of a source.
+
+    It replaces the writing of `GeneratorBasedBuilder`, which shuffles all examples through Beam and
+    can't be resumed: here each Beam element makes one part, and the parts become the shards.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    SOURCE: type
+
+    def __init__(
+        self,
+        *,
+        source: str | Path,
+        data_dir: str | Path,
+        options: parts.Options | None = None,
+        workers: int = 0,
+        beam_options: Sequence[str] = (),
+    ):
+        """Reads the source's list of videos.
+
+        Args:
+            source: its folder.
+            data_dir: folder of the data set; it appears when the set is complete. Parts are made in
+                a folder beside it, `data_dir`.parts.
+            options: how crops are made.
+            workers: processes of the direct runner; 0: all cores.
+            beam_options: of the pipeline, as on the command line; with `--runner=...` the work goes
+                to that runner, whose workers must see `source` and `data_dir` under the same names.
+
+        Raises:
+            UserError: the source has not its layout.
+        """
+        self.plan = parts.make_plan(self.SOURCE(source), options or parts.Options())
+        self._out = Path(os.path.abspath(data_dir))
+        self._workers, self._beam_options = workers, list(beam_options)
+        super().__init__(data_dir=self._out)
+
+    def _build_data_dir(self, given_data_dir):
+        """The folder is the one that was asked for, not data_dir/name/version."""
+        return os.path.dirname(given_data_dir), os.fspath(given_data_dir)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        """The features of a record; see `siamjax.data.records`."""
+        side = self.plan.options.crop
+        image = tfds.features.Image(shape=(side, side, 3), encoding_format="jpeg")
+        features = {
+            "image": {"encoded": image},
+            "video": tfds.features.Text(),
+            "track": tfds.features.Text(),
+            "frame": tfds.features.Scalar(np.int64),
+            "size": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=f"Context crops of {self.plan.source.name} for siamjax.",
+            features=tfds.features.FeaturesDict(features),
+        )
+
+    @property
+    def work(self) -> Path:
+        """Where parts are made."""
+        return self._out.with_name(f"{self._out.name}.parts")
+
+    def prepare(self) -> bool:
+        """Makes the data set, or what is missing of it.
+
+        Returns:
+            False: it was there already.
+
+        Raises:
+            UserError: another run writes to the folder, it holds something else, or the disk is
+                full.
+        """
+        if self._is_there():
+            return False
+        lock = records.lock_folder(self.work)
+        try:
+            self.download_and_prepare()
+            shutil.rmtree(self.work)
+        finally:
+            os.close(lock)
+        return True
+
+    def _is_there(self):
+        if not self._out.exists():
+            return False
+        if self._out.is_dir() and not any(self._out.iterdir()):
+            self._out.rmdir()
+            return False
+        if not (self._out / index.MANIFEST).is_file():
+            raise UserError(f"{self._out}: holds something else; choose another --out")
+        if index.read_manifest(self._out).get("key") != self.plan.key:
+            raise UserError(
+                f"{self._out}: was prepared from another source, with other options or by another"
+                " version; remove it or choose another --out"
+            )
+        return True
+
+    def _download_and_prepare(self, dl_manager, download_config):
+        """Makes the parts, then the data set in the temporary folder that will be renamed."""
+        missing = parts.open_work(self.work, self.plan)
+        self._make(missing)
+        columns, files, skipped = parts.join_parts(self.work, len(self.plan.parts))
+        out = Path(self.data_dir)
+        with records.explain_os_errors(self._out):
+            shards = []
+            for i, file in enumerate(files):
+                name = records.shard_name(self.name, i, len(files))
+                _link(file["path"], out / name)
+                shards.append({"file": name, "bytes": file["bytes"]})
+            options = self.plan.options
+            manifest = {
+                "name": self.name,
+                "crop": options.crop,
+                "exemplar": options.exemplar,
+                "context": options.context,
+                "jpeg_quality": options.jpeg_quality,
+                "seed": options.seed,
+                "limit": options.limit,
+                "source": str(self.plan.source.root),
+                "source_hash": self.plan.source_hash,
+                "code_hash": self.plan.code_hash,
+                "key": self.plan.key,
+                "videos_in_source": sum(map(len, self.plan.parts)),
+                "skipped": skipped,
+                "shards": shards,
+            }
+            index.write(out, manifest, **columns)
+        template = tfds.core.ShardedFileTemplate(
+            dataset_name=self.name, data_dir=out, split="train", filetype_suffix="tfrecord"
+        )
+        split = tfds.core.SplitInfo(
+            name="train",
+            shard_lengths=[file["records"] for file in files],
+            num_bytes=sum(file["bytes"] for file in files),
+            filename_template=template,
+        )
+        self.info.set_splits(tfds.core.splits.SplitDict([split]))
+
+    def _make(self, missing):
+        if not missing:
+            return
+        stop = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(stop,), daemon=True)
+        watch.start()
+        try:
+            with beam.Pipeline(options=self._pipeline_options(len(missing))) as pipeline:
+                _ = (
+                    pipeline
+                    | "parts" >> beam.Create(missing)
+                    | "spread" >> beam.Reshuffle()
+                    | "make" >> beam.Map(_make_part, str(self.work))
+                )
+        except Exception as error:
+            raise parts.user_error(error) or error from error
+        finally:
+            stop.set()
+            watch.join()
+
+    def _pipeline_options(self, count):
+        given = self._beam_options
+        if any(option.startswith("--runner") for option in given):
+            return PipelineOptions(given)
+        workers = min(self._workers or os.cpu_count() or 1, count)
+        mode = "multi_processing" if workers > 1 else "in_memory"
+        # The direct runner that is part of Beam itself; newer default ones fetch a program.
+        runner = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
+        return PipelineOptions(
+            [
+                f"--runner={runner}",
+                f"--direct_running_mode={mode}",
+                f"--direct_num_workers={workers}",
+                *given,
+            ]
+        )
+
+    def _watch(self, stop):
+        """A progress bar over the finished parts."""
+        total = len(self.plan.parts)
+        with tqdm(total=total, desc=self.name, unit="part") as bar:
+            while True:
+                ended = stop.wait(1.0)
+                bar.update(len(list(self.work.glob("part-?????"))) - bar.n)
+                if ended:
+                    return
+
+
+def _make_part(i, folder):
+    return parts.make_part(folder, i)
+
+
+def _link(old, new):
+    """A second name for a file where the file system has such, so that parts stay until the end."""
+    try:
+        os.link(old, new)
+    except OSError:
+        os.replace(old, new)
+
+
+class Coco(CropBuilder, skip_registration=True):
+    """COCO 2017; see `data_prep.coco`."""
+
+    SOURCE = coco.Coco
+
+
+class Got10k(CropBuilder, skip_registration=True):
+    """GOT-10k; see `data_prep.got10k`."""
+
+    SOURCE = got10k.Got10k
+
+
+BUILDERS: dict[type, type[CropBuilder]] = {builder.SOURCE: builder for builder in (Coco, Got10k)}

@@ -1,0 +1,279 @@
+"""Preparation in parts: each part is some videos, made whole or not at all, by any Beam worker.
+
+A part is a folder with record files, their columns and counts. It appears by a rename, so an
+interrupted preparation goes on with the parts that are missing, and it depends on its videos
+alone, so that the data set is the same for any number of workers.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data_prep.source import Source, Video, box_fault
+from siamjax.data import records
+from siamjax.data.crops import context_crop, mean_colour
+from siamjax.errors import UserError
+
+_CROP_BYTES = 100 << 10  # about what a crop of 511 px takes
+_COLUMNS = "columns.npz"
+_COUNTS = "counts.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How crops are made.
+
+    Attributes:
+        crop: side of the crops, px.
+        exemplar: side, px, that the target's context square has in the crop.
+        context: context on each side as a fraction of width + height of the box.
+        jpeg_quality: 0..100.
+        shard_mb: MiB, most that a shard holds.
+        seed: of the order of the videos.
+        limit: take the first videos only; 0: all.
+    """
+
+    crop: int = 511
+    exemplar: int = 127
+    context: float = 0.5
+    jpeg_quality: int = 95
+    shard_mb: int = 128
+    seed: int = 0
+    limit: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be made.
+
+    Attributes:
+        source: the data set.
+        options: how.
+        parts: the videos of each part.
+        source_hash: of the videos and what is known about their boxes without reading them.
+        code_hash: of the code that makes the crops.
+    """
+
+    source: Source
+    options: Options
+    parts: tuple[tuple[Video, ...], ...]
+    source_hash: str
+    code_hash: str
+
+    @property
+    def key(self) -> str:
+        """Equal keys give equal data sets."""
+        options = json.dumps(dataclasses.asdict(self.options), sort_keys=True)
+        text = "\n".join((self.source.name, options, self.source_hash, self.code_hash))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_plan(source: Source, options: Options) -> Plan:
+    """Reads the list of videos, shuffles it and cuts it into parts of about a shard each.
+
+    Raises:
+        UserError: the folder does not have the layout, or holds no video.
+    """
+    videos = list(source.videos())
+    if options.limit:
+        videos = videos[: options.limit]
+    if not videos:
+        raise UserError(f"{source.root}: no video in it; {source.layout()}")
+    sha = hashlib.sha256()
+    for video in videos:
+        sha.update(json.dumps([video.name, video.weight, video.payload]).encode())
+    order = np.random.default_rng(options.seed).permutation(len(videos))
+    most = max(1, (options.shard_mb << 20) * (511 / options.crop) ** 2 / _CROP_BYTES)
+    parts: list[list[Video]] = []
+    weight = most
+    for i in order:
+        if weight >= most:
+            parts.append([])
+            weight = 0
+        parts[-1].append(videos[i])
+        weight += max(1, videos[i].weight)
+    return Plan(source, options, tuple(map(tuple, parts)), sha.hexdigest(), _code_hash(source))
+
+
+def _code_hash(source):
+    """Of the modules that decide what a crop is."""
+    names = ("data_prep.parts", "data_prep.source", "siamjax.data.crops", "siamjax.data.records")
+    sha = hashlib.sha256()
+    for name in sorted({*names, type(source).__module__}):
+        module = importlib.import_module(name)
+        sha.update(Path(str(module.__file__)).read_bytes())
+    return sha.hexdigest()
+
+
+# --- the folder of parts
+
+
+def open_work(folder: Path, plan: Plan) -> list[int]:
+    """Prepares the folder of parts for a plan; parts of another plan in it are removed.
+
+    Args:
+        folder: of the parts, locked by the caller.
+        plan: what is to be made.
+
+    Returns:
+        Numbers of the parts that are not there yet.
+    """
+    with records.explain_os_errors(folder):
+        note = folder / "plan.json"
+        known = note.read_text() if note.is_file() else ""
+        if known != plan.key:
+            for old in (*folder.glob("part-*"), *folder.glob("spec-*")):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+            for i, part in enumerate(plan.parts):
+                spec = {
+                    "source": [type(plan.source).__module__, type(plan.source).__qualname__],
+                    "root": str(plan.source.root.resolve()),
+                    "options": dataclasses.asdict(plan.options),
+                    "videos": [dataclasses.astuple(video) for video in part],
+                }
+                _write(folder / f"spec-{i:05d}.json", json.dumps(spec))
+            _write(note, plan.key)
+        for left in folder.glob("part-*.tmp-*"):
+            shutil.rmtree(left)
+        return [i for i in range(len(plan.parts)) if not part_folder(folder, i).is_dir()]
+
+
+def part_folder(folder: Path, i: int) -> Path:
+    """Where part i lies when it is done."""
+    return folder / f"part-{i:05d}"
+
+
+def make_part(folder: str, i: int) -> int:
+    """Makes one part; runs on a Beam worker.
+
+    Args:
+        folder: of the parts.
+        i: number of the part.
+
+    Returns:
+        Number of crops.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    cv2.setNumThreads(1)
+    done = part_folder(Path(folder), i)
+    spec = json.loads((Path(folder) / f"spec-{i:05d}.json").read_text())
+    module, name = spec["source"]
+    source = getattr(importlib.import_module(module), name)(spec["root"])
+    options = Options(**spec["options"])
+    temporary = done.with_name(f"{done.name}.tmp-{os.getpid()}")
+    with records.explain_os_errors(Path(folder)):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+    files = records.RecordFiles(temporary, "records", options.shard_mb << 20)
+    skipped: Counter = Counter()
+    try:
+        for video in (Video(*fields) for fields in spec["videos"]):
+            for record in video_crops(source, video, options, skipped):
+                files.add(record)
+        files.finish()
+        columns = files.columns.arrays()
+        counts = {
+            "skipped": {reason: n for reason, n in sorted(skipped.items()) if n},
+            "files": [path.name for path in files.paths],
+            "bytes": files.sizes,
+            "lengths": files.lengths,
+        }
+        with records.explain_os_errors(Path(folder)):
+            np.savez(temporary / _COLUMNS, **{k: np.array(v) for k, v in columns.items()})
+            (temporary / _COUNTS).write_text(json.dumps(counts))
+            # Another attempt of a Beam runner may have been faster; its part is the same.
+            with contextlib.suppress(OSError):
+                os.rename(temporary, done)
+    finally:
+        files.abandon()
+        shutil.rmtree(temporary, ignore_errors=True)
+    return sum(files.lengths)
+
+
+def video_crops(source: Source, video: Video, options: Options, skipped: Counter):
+    """The records of one video; what can't become a crop is counted in `skipped`."""
+    last, border = None, None
+    seen = set()
+    for target, image in source.frames(source.targets(video, skipped)):
+        fault = box_fault(target.box)
+        if fault is None and image is None:
+            fault = "image is missing" if not source.exists(target) else "image is unreadable"
+        if fault is None:
+            fault = box_fault(target.box, image.shape[1], image.shape[0])
+        if fault is None and (target.track, target.frame) in seen:
+            fault = "two boxes of a track in one frame"
+        if fault is not None:
+            skipped[fault] += 1
+            continue
+        seen.add((target.track, target.frame))
+        if image is not last:
+            last, border = image, mean_colour(image)
+        crop = context_crop(
+            image, target.box, options.crop, options.exemplar, options.context, border
+        )
+        x1, y1, x2, y2 = target.box
+        jpeg = records.encode_image(crop, options.jpeg_quality)
+        yield records.Record(jpeg, video.name, target.track, target.frame, (x2 - x1, y2 - y1))
+
+
+def _write(path, text):
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+# --- the whole
+
+
+def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
+    """Puts the parts' columns together.
+
+    Args:
+        folder: of the parts.
+        count: of parts, all there.
+
+    Returns:
+        Columns for `index.write`, the record files as {path, bytes, records}, skipped by reason.
+    """
+    files: list[dict] = []
+    skipped: Counter = Counter()
+    joined: dict = {}
+    videos = tracks = 0
+    for i in range(count):
+        part = part_folder(folder, i)
+        counts = json.loads((part / _COUNTS).read_text())
+        with np.load(part / _COLUMNS) as columns:
+            columns = dict(columns)
+        columns["shard"] = columns["shard"] + len(files)
+        columns["track_video"] = columns["track_video"] + videos
+        columns["crop_track"] = columns["crop_track"] + tracks
+        videos += len(columns["videos"])
+        tracks += len(columns["tracks"])
+        for name, column in columns.items():
+            joined.setdefault(name, []).append(column)
+        skipped.update(counts["skipped"])
+        for name, size, length in zip(counts["files"], counts["bytes"], counts["lengths"]):
+            files.append({"path": part / name, "bytes": size, "records": length})
+    whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
+    whole["videos"], whole["tracks"] = whole["videos"].tolist(), whole["tracks"].tolist()
+    return whole, files, dict(sorted(skipped.items()))
+
+
+def user_error(error: BaseException) -> UserError | None:
+    """The UserError behind what a Beam runner raised; runners pass on the text alone."""
+    if isinstance(error, UserError):
+        return error
+    found = re.findall(r"UserError: (.+)", str(error))
+    return UserError(found[-1].split(" [while running")[0].strip("'\"")) if found else None
