@@ -1,0 +1,81 @@
+"""`siamjax demo`: the whole path on the embedded synthetic world, from shards to report."""
+
+import argparse
+import importlib.util
+import time
+from pathlib import Path
+
+_DESCRIPTION = (
+    "Renders training videos, trains a small tracker, evaluates it on held-out clips beside two "
+    "baselines, and writes scores, plots, an HTML page and an annotated video."
+)
+BASELINES = ("static", "template_matching")
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser(
+        "demo", help="the whole path in minutes", description=_DESCRIPTION
+    )
+    add = parser.add_argument
+    add("--out", default="runs/demo", help="folder (default: %(default)s)")
+    add("--config", help="experiment file (default: configs/demo.py)")
+    add("--videos", type=int, default=300, help="training videos (default: %(default)s)")
+    add("--workers", type=int, default=2, help="rendering processes (default: %(default)s)")
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs or goes on with the demo; finished parts are not done again.
+
+    Raises:
+        UserError: what the user has to change.
+    """
+    from data_prep import synthetic
+    from siamjax.benchmarks import registry
+    from siamjax.commands import eval as eval_command
+    from siamjax.config import load_config
+    from siamjax.evaluation import report
+    from siamjax.training.loop import train
+
+    started = time.monotonic()
+    out = Path(args.out)
+    experiment = args.config or importlib.util.find_spec("configs.demo").origin
+    config = load_config(experiment, args.overrides)
+    config.data.sources.synthetic.path = str(out / "shards")
+
+    _say(started, f"1/4 training videos -> {out / 'shards'}")
+    synthetic.build(out / "shards", args.videos, length=48, every=3, workers=args.workers)
+    _say(started, f"2/4 training -> {out / 'train'}")
+    train(config, out / "train")
+    _say(started, f"3/4 tracking held-out clips -> {out / 'results'}")
+    benchmark = registry.load("synthetic")
+    scores, results = eval_command.run_trackers(benchmark, out, out / "train", BASELINES)
+    _say(started, f"4/4 video and report -> {out}")
+    clip = _annotate(benchmark, results, out / "clip.webm")
+    page = report.write(out, scores, benchmark, results, clip)
+    print(report.terminal(scores))
+    _say(started, f"done: {page}, {clip}, {out / 'scores.json'}")
+
+
+def _say(started: float, text: str) -> None:
+    minutes, seconds = divmod(round(time.monotonic() - started), 60)
+    print(f"[{minutes:d}:{seconds:02d}] {text}", flush=True)
+
+
+def _annotate(benchmark, results: dict[str, Path], path: Path, clips: int = 3) -> Path:
+    """The first clips with the truth and every tracker's box."""
+    from siamjax import viz
+    from siamjax.benchmarks.results import Store
+
+    names = ["truth", *results]
+    with viz.VideoWriter(path, fps=25) as writer:
+        for sequence in benchmark.sequences[:clips]:
+            tracks = [sequence.groundtruth]
+            for name, folder in results.items():
+                (run,) = Store(folder.parent, benchmark.dataset).read(name, sequence)
+                tracks.append(run.regions)
+            for i in range(len(sequence)):
+                boxes = [track[i] for track in tracks]
+                writer.write(viz.draw_boxes(sequence.frames[i], boxes, names))
+    return path
