@@ -23,18 +23,28 @@ def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
     Raises:
         UserError: nothing there, not a checkpoint, or weights that do not fit their config.
     """
+    config, variables = load_variables(path)
+    return Tracker(config, variables, rgb=rgb)
+
+
+def load_variables(path: str | os.PathLike) -> tuple:
+    """Config and weights ({"params", "batch_stats"}) of what `load` takes, checked for fit.
+
+    Raises:
+        UserError: as `load`.
+    """
     from siamjax.models import weights
 
     path = Path(path)
     if (path / "train" / "checkpoints").is_dir():  # what `siamjax demo` leaves
         path = path / "train"
     if path.is_dir():
-        from siamjax.training.checkpoint import load_variables
+        from siamjax.training import checkpoint
 
-        config, variables, _ = load_variables(path)
+        config, variables, _ = checkpoint.load_variables(path)
     elif path.is_file():
         config, variables = weights.load(path)
     else:
         raise UserError(f"{path}: no such checkpoint folder or weights file")
     weights.check_matches(config, variables, path)
-    return Tracker(config, variables, rgb=rgb)
+    return config, variables
