@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tqdm import tqdm
 
-from data_prep import coco, got10k, parts
+from data_prep import coco, det, folder, got10k, lasot, parts, trackingnet, vid, youtubebb
 from siamjax.data import index, records
 from siamjax.errors import UserError
 
@@ -101,7 +101,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
             return False
         lock = records.lock_folder(self.work)
         try:
-            self.download_and_prepare()
+            self.download_and_prepare(download_dir=self.work)
             shutil.rmtree(self.work)
         finally:
             os.close(lock)
@@ -162,6 +162,11 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
             filename_template=template,
         )
         self.info.set_splits(tfds.core.splits.SplitDict([split]))
+
+    def _log_download_bytes(self):
+        """Nothing is downloaded."""
+
+    _log_download_done = _log_download_bytes
 
     def _make(self, missing):
         if not missing:
@@ -229,10 +234,49 @@ class Coco(CropBuilder, skip_registration=True):
     SOURCE = coco.Coco
 
 
+class Det(CropBuilder, skip_registration=True):
+    """ImageNet DET; see `data_prep.det`."""
+
+    SOURCE = det.Det
+
+
+class Vid(CropBuilder, skip_registration=True):
+    """ImageNet VID; see `data_prep.vid`."""
+
+    SOURCE = vid.Vid
+
+
+class Youtubebb(CropBuilder, skip_registration=True):
+    """YouTube-BoundingBoxes; see `data_prep.youtubebb`."""
+
+    SOURCE = youtubebb.Youtubebb
+
+
 class Got10k(CropBuilder, skip_registration=True):
     """GOT-10k; see `data_prep.got10k`."""
 
     SOURCE = got10k.Got10k
 
 
-BUILDERS: dict[type, type[CropBuilder]] = {builder.SOURCE: builder for builder in (Coco, Got10k)}
+class Lasot(CropBuilder, skip_registration=True):
+    """LaSOT; see `data_prep.lasot`."""
+
+    SOURCE = lasot.Lasot
+
+
+class Trackingnet(CropBuilder, skip_registration=True):
+    """TrackingNet; see `data_prep.trackingnet`."""
+
+    SOURCE = trackingnet.Trackingnet
+
+
+class Folder(CropBuilder, skip_registration=True):
+    """A user's own videos; see `data_prep.folder`."""
+
+    SOURCE = folder.Folder
+
+
+BUILDERS: dict[type, type[CropBuilder]] = {
+    builder.SOURCE: builder
+    for builder in (Coco, Det, Vid, Youtubebb, Got10k, Lasot, Trackingnet, Folder)
+}

@@ -1,0 +1,80 @@
+"""YouTube-BoundingBoxes: `python -m data_prep.youtubebb --source=ytbb --out=data/youtubebb`.
+
+The boxes of the CSV file are fractions of the frame; they become pixels here, so that the shape of
+a target is the one in the image. A track is one object of one class of a video.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from typing import ClassVar
+
+from data_prep.command import main
+from data_prep.source import IMAGES, Source, Target, Video, folders, listing, read_csv
+from siamjax.errors import UserError, run_main
+
+SPLIT = "yt_bb_detection_train"
+FIELDS = 10
+
+
+class Youtubebb(Source):
+    """YouTube-BoundingBoxes.
+
+    expected are yt_bb_detection_train.csv and
+    yt_bb_detection_train/<class>/<youtube id>_<ms>_<class>_<object>.jpg
+    """
+
+    name = "youtubebb"
+    official: ClassVar = {}
+
+    def videos(self) -> Iterator[Video]:
+        """One per YouTube id."""
+        path = self.need(f"{SPLIT}.csv")
+        self.need(SPLIT)
+        rows: dict[str, list] = {}
+        for line, row in enumerate(read_csv(path), 1):
+            if len(row) != FIELDS:
+                raise UserError(
+                    f"{path}, line {line}: {len(row)} fields, not the {FIELDS} of the detection"
+                    " set; download it again"
+                )
+            name, ms, class_, _, object_, presence, *box = row
+            rows.setdefault(name, []).append([ms, class_, object_, presence, *box])
+        for name in sorted(rows):
+            yield Video(name, len(rows[name]), rows[name])
+
+    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+        """All objects in the order of time; boxes are fractions until the frame is read."""
+        numbered = []
+        for ms, class_, object_, presence, *sides in video.payload:
+            if presence != "present":
+                skipped["absent"] += 1
+                continue
+            try:
+                x1, x2, y1, y2 = (float(side) for side in sides)
+                numbered.append((int(ms), class_, object_, (x1, y1, x2, y2)))
+            except ValueError:
+                skipped["box is not a number"] += 1
+        for ms, class_, object_, box in sorted(numbered):
+            image = f"{SPLIT}/{class_}/{video.name}_{ms}_{class_}_{object_}.jpg"
+            yield Target(f"{class_}_{object_}", ms, box, image)
+
+    def frames(self, targets):
+        """The frames, with the boxes in pixels."""
+        for target, image in super().frames(targets):
+            if image is not None:
+                height, width = image.shape[:2]
+                x1, y1, x2, y2 = target.box
+                box = (x1 * width, y1 * height, x2 * width, y2 * height)
+                target = dataclasses.replace(target, box=box)
+            yield target, image
+
+    def images(self) -> Iterator[str]:
+        """All frames."""
+        for class_ in folders(self.root / SPLIT):
+            for file in listing(self.root / SPLIT / class_, IMAGES):
+                yield f"{SPLIT}/{class_}/{file}"
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(Youtubebb))
