@@ -1,0 +1,165 @@
+"""Three steps of both phases against the reference's: losses, gradients, updates, statistics."""
+
+import importlib.util
+
+import flax.traverse_util
+import jax
+import numpy as np
+import pytest
+
+from configs import base
+from siamjax import models
+from siamjax.models import import_torch
+from siamjax.training import optimizer, parallel, schedule, state, step
+
+STEPS_PER_EPOCH = 100
+
+
+def config_of(name):
+    c = base.get_config()
+    if name == "siamrpn_alex_dwxcorr":
+        c.model.backbone = "alexnet"
+        c.model.levels = (5,)
+        c.model.adjust_channels = ()
+        c.model.weighted = False
+        c.train.epochs = 50
+        c.train.warmup_start, c.train.warmup_end = 0.0025, 0.005
+        c.train.lr_start, c.train.lr_end = 0.005, 0.00025
+        c.train.backbone_lr = 1.0
+        c.train.unfreeze_layers = ("layer4", "layer5")
+    return c
+
+
+def batch_of(folder):
+    data = np.load(folder / "train_batch.npz")
+    x1, y1, x2, y2 = data["bbox"].T
+    box = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], -1)
+    return {
+        "template": data["template"].transpose(0, 2, 3, 1),
+        "search": data["search"].transpose(0, 2, 3, 1),
+        "template_noise": np.zeros((2, 3), np.float32),
+        "search_noise": np.zeros((2, 3), np.float32),
+        "label": data["label_cls"].astype(np.int8),
+        "box": box.astype(np.float32),
+    }
+
+
+def three_steps(folder, config, model, variables, epoch):
+    """[(metrics, state)] of three steps at the beginning of an epoch, from fresh momentum."""
+    labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
+    phase = optimizer.phase_of(config.train, epoch)
+    program = parallel.compile_step(
+        step.make_step(config, model, labels, phase, STEPS_PER_EPOCH, parallel.AXIS)
+    )
+    now = state.create(variables, optimizer.make(config.train, labels), False)
+    now = parallel.replicate(now.replace(step=np.int32(epoch * STEPS_PER_EPOCH)))
+    batch = parallel.put(batch_of(folder))
+    history = []
+    for _ in range(3):
+        now, metrics = program(now, batch)
+        history.append((parallel.first(metrics), state.to_host(now)))
+    return history
+
+
+def momentum(opt_state):
+    """{path: first momentum} of the parameters that have one."""
+    named = {}
+    for group in (optimizer.REST, optimizer.BACKBONE):
+        leaves, _ = jax.tree_util.tree_flatten_with_path(opt_state.inner_states[group])
+        for path, leaf in leaves:
+            keys = [key.key for key in path if isinstance(key, jax.tree_util.DictKey)]
+            named["/".join(keys)] = leaf
+    return named
+
+
+def flat(tree):
+    return flax.traverse_util.flatten_dict(tree, sep="/")
+
+
+def assert_norms(found, expected, rtol, name):
+    """Norms agree relative to themselves; those of rounding noise are small in both."""
+    small = 1e-6 * max(expected.values())
+    for key, value in expected.items():
+        assert found[key] == pytest.approx(value, rel=rtol, abs=small), (name, key)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("phase", ["frozen", "unfrozen"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "siamrpn_alex_dwxcorr",
+        pytest.param("siamrpn_r50_l234_dwxcorr", marks=pytest.mark.slow),
+    ],
+)
+def test_training_steps(reference, name, phase):
+    if jax.device_count() != 1:
+        pytest.skip("the reference's batch of two was on one device")
+    folder = reference / "conformance" / name
+    spec = importlib.util.spec_from_file_location("weights", folder.parent / "weights.py")
+    rule = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(rule)
+    expected = np.load(folder / f"train_{phase}.npz")
+
+    config = config_of(name)
+    model = models.build(config)
+    variables, _ = import_torch.from_pysot(model, rule.state_dict(folder), folder)
+    names = {
+        "/".join(ours): theirs
+        for theirs, ours in import_torch.pysot_names(model, model.backbone == "alexnet").items()
+        if ours is not None
+    }
+    epoch = {"frozen": 0, "unfrozen": config.train.unfreeze_epoch}[phase]
+    history = three_steps(folder, config, model, variables, epoch)
+
+    rate = schedule.from_config(config)[epoch]
+    groups = [rate * config.train.backbone_lr, rate, rate][-len(expected["lr"]) :]
+    np.testing.assert_allclose(groups, expected["lr"], atol=1e-9)
+
+    losses = [[m["cls_loss"], m["loc_loss"], m["loss"]] for m, _ in history]
+    np.testing.assert_allclose(losses, expected["losses"], atol=1e-4)
+    grad_norms = [m["grad_norm"] for m, _ in history]
+    np.testing.assert_allclose(grad_norms, expected["grad_norm"], rtol=1e-3)
+
+    first = history[0][1]
+    before, after = flat(variables["params"]), flat(first.params)
+    changed = {key for key in before if not np.array_equal(before[key], after[key])}
+    assert {names[f"params/{key}"] for key in changed} == set(expected["trainable"])
+
+    deltas = {
+        names[f"params/{key}"]: np.linalg.norm((after[key] - before[key]).astype(np.float64))
+        for key in changed
+    }
+    assert_norms(deltas, of_prefix(expected, "delta_norm/"), 1e-3, "delta_norm")
+
+    # The first momentum is clip * gradient + decay * parameter.
+    clip = min(1.0, config.train.clip_norm / grad_norms[0])
+    grads = {
+        names[f"params/{key}"]: (value.astype(np.float64) - config.train.weight_decay * before[key])
+        / clip
+        for key, value in momentum(first.opt_state).items()
+        if key in changed
+    }
+    norms = {key: np.linalg.norm(value) for key, value in grads.items()}
+    assert_norms(norms, of_prefix(expected, "gradnorm/"), 1e-3, "gradnorm")
+    for key, value in of_prefix(expected, "grad/").items():
+        found = grads[key]
+        found = found.transpose(3, 2, 0, 1) if found.ndim == 4 else found
+        np.testing.assert_allclose(
+            found, value, atol=max(1e-3 * np.abs(value).max(), 1e-6 * expected["grad_norm"][0])
+        )
+
+    statistics, old = flat(first.batch_stats), flat(variables["batch_stats"])
+    training = {k.rsplit("/", 1)[0] for k in old if not np.array_equal(old[k], statistics[k])}
+    training = {names[f"batch_stats/{k}/mean"].removesuffix(".running_mean") for k in training}
+    assert training == set(expected["bn_training"])
+    for key, value in statistics.items():
+        theirs = names[f"batch_stats/{key}"]
+        if f"bn/{theirs}" in expected:
+            bn = expected[f"bn/{theirs}"]
+            np.testing.assert_allclose(value, bn, atol=1e-4 * np.abs(bn).max(), err_msg=theirs)
+
+
+def of_prefix(archive, prefix):
+    values = {k.removeprefix(prefix): archive[k] for k in archive.files if k.startswith(prefix)}
+    return {key: value.item() if value.ndim == 0 else value for key, value in values.items()}
