@@ -1,9 +1,9 @@
 """The whole tracker as one file for other programs: StableHLO of both steps, and the weights.
 
 The file is a zip archive, which `siamjax.tracking.exported` reads: `init` and `update`
-(`jax.export`, for CPU, CUDA and TPU, any frame size), `weights.npz` (their first argument, in order),
-`settings.npy` (the numbers of `Settings`, which may be changed without exporting again) and
-`config.json`. The convolutions are formulated for the backend that exports, and slower on another.
+(`jax.export`, for CPU, CUDA and TPU, any frame size), `weights.npz` (their first argument, in
+order), `settings.npy` (the numbers of `Settings`, which may be changed without exporting again) and
+`config.json`. The convolutions are formulated for the backend that exports, slower on another.
 """
 
 import io
