@@ -74,11 +74,18 @@ def load(path: Path, name: str, base: int = 0) -> Sequence:
         frames=frames,
         groundtruth=truth,
         absent=None if absent is None else np.asarray(absent) != 1,
-        tags={tag: np.asarray(video[tag]) > 0 for tag in TAGS if tag in video},
+        tags={tag: _flags(video[tag], len(truth)) for tag in TAGS if tag in video},
         attributes=tuple(video.get("attr") or ()),
         base=base,
         image_size=size,
     )
+
+
+def _flags(values: list, count: int) -> np.ndarray:
+    """(count,) bool; what a list is too short for is False (some tags of VOT are empty)."""
+    flags = np.zeros(count, bool)
+    flags[: len(values)] = np.asarray(values[:count]) > 0
+    return flags
 
 
 def _truth(path, name, rows):

@@ -13,7 +13,18 @@ from siamjax.benchmarks.dataset import Absent, Dataset, key
 from siamjax.benchmarks.sequence import Sequence
 from siamjax.errors import UserError
 
-MODULES = ("otb", "synthetic", "folder")
+MODULES = (
+    "synthetic",
+    "otb",
+    "vot",
+    "uav123",
+    "lasot",
+    "trackingnet",
+    "got10k",
+    "nfs",
+    "dtb70",
+    "folder",
+)
 ROOT_VARIABLE = "SIAMJAX_DATA"
 
 

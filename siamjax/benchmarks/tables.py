@@ -91,3 +91,19 @@ def write_whole(path: Path, text: str) -> None:
         raise UserError(
             f"{path}: cannot be written ({_reason(error)}); choose another --out"
         ) from None
+
+
+def read_flags(path: Path, count: int) -> np.ndarray:
+    """(count,) bool from 0 and 1 in rows, columns or both.
+
+    Raises:
+        UserError: another number of values than `count`, or not a number.
+    """
+    path = Path(path)
+    try:
+        values = np.array(path.read_text().translate(_SEPARATORS).split(), np.float64)
+    except (OSError, ValueError):
+        raise UserError(f"{path}: 0 or 1 per frame is expected; restore the file") from None
+    if len(values) != count:
+        raise UserError(f"{path}: {len(values)} values for {count} frames; restore the file")
+    return values > 0

@@ -1,6 +1,7 @@
 """`siamjax eval`: trackers on a benchmark, or existing result files, to scores and a report."""
 
 import argparse
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -31,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", help="folder for results and report; default runs/eval/<dataset>")
     add("--sequences", help="only these, by comma")
     add("--limit", type=int, help="only the first so many sequences")
+    add("--protocol", help="another protocol: ope, supervised, longterm, multistart")
+    add("--repetitions", type=int, default=1, help="runs per sequence (VOT: 15 if random)")
+    add("--realtime", type=float, metavar="FPS", help="frames come at this rate and can be missed")
+    add("--workers", type=int, default=0, help="processes that track; 0: this one")
+    add("--submission", action="store_true", help="write the archive for the benchmark's server")
     add("--clip", help="a .webm video to embed in the report")
 
 
@@ -42,20 +48,45 @@ def run(args: argparse.Namespace) -> int | None:
     """
     from siamjax.benchmarks import registry
 
-    if args.limit is not None and args.limit < 1:
-        raise UserError(f"--limit={args.limit}: give at least 1")
+    _check_numbers(args)
     wanted = None if args.sequences is None else args.sequences.split(",")
     benchmark = registry.load(
         args.dataset, args.data_root, wanted, args.limit, images=args.results is None
     )
+    if args.protocol is not None:
+        from siamjax.evaluation.runner import with_protocol
+
+        benchmark = with_protocol(benchmark, args.protocol)
     out = Path(args.out or f"runs/eval/{benchmark.name}")
     if args.results is not None:
         scores, results = _score_existing(args, benchmark)
     else:
-        baselines = [name for name in args.baselines.split(",") if name]
-        scores, results = run_trackers(benchmark, out, args.checkpoint, baselines, args.name)
+        scores, results = run_trackers(
+            benchmark,
+            out,
+            args.checkpoint,
+            [name for name in args.baselines.split(",") if name],
+            args.name,
+            repetitions=args.repetitions,
+            realtime=args.realtime,
+            workers=args.workers,
+        )
     _report(benchmark, scores, results, out, args.clip)
+    if args.submission:
+        from siamjax.evaluation import submission
+
+        for tracker, folder in results.items():
+            print(f"submission: {submission.write(benchmark, tracker, folder, out)}")
     return None
+
+
+def _check_numbers(args) -> None:
+    for flag, least in (("limit", 1), ("repetitions", 1), ("workers", 0)):
+        value = getattr(args, flag)
+        if value is not None and value < least:
+            raise UserError(f"--{flag}={value}: give at least {least}")
+    if args.realtime is not None and args.realtime <= 0:
+        raise UserError(f"--realtime={args.realtime:g}: give frames per second above 0")
 
 
 def _score_existing(args, benchmark):
@@ -65,14 +96,21 @@ def _score_existing(args, benchmark):
     if args.checkpoint or args.baselines:
         raise UserError("--results scores existing files: leave out --checkpoint and --baselines")
     folder = Path(args.results).resolve()
-    names = Store(folder, benchmark.dataset).trackers()
-    if not names:
-        raise UserError(f"--results={folder}: no folder of a tracker in it")
+    names = Store(folder, benchmark.dataset).trackers(benchmark.sequences)
     results = {folder.name: folder} if names == ["."] else {name: folder / name for name in names}
     return scoring.score(benchmark, results), results
 
 
-def run_trackers(benchmark, out, checkpoint=None, baselines=(), name: str = "siamjax"):
+def run_trackers(
+    benchmark,
+    out,
+    checkpoint=None,
+    baselines=(),
+    name: str = "siamjax",
+    repetitions: int = 1,
+    realtime: float | None = None,
+    workers: int = 0,
+):
     """Runs a checkpoint's tracker and baselines on a benchmark; what is done is skipped.
 
     Args:
@@ -81,6 +119,9 @@ def run_trackers(benchmark, out, checkpoint=None, baselines=(), name: str = "sia
         checkpoint: training folder, checkpoint or .npz; None: baselines alone.
         baselines: names that `siamjax.evaluation.baselines.make` knows.
         name: what the checkpoint's tracker is called.
+        repetitions, workers: see `siamjax.evaluation.runner.evaluate`.
+        realtime: frames per second of the camera, for the real-time variant of the protocol; the
+            trackers' names then end in "@<rate>fps".
 
     Returns:
         The scores, and the folder of each tracker's result files by its name.
@@ -93,34 +134,57 @@ def run_trackers(benchmark, out, checkpoint=None, baselines=(), name: str = "sia
 
     out = Path(out)
     trackers: dict[str, Callable] = {}
+    if checkpoint is not None:
+        trackers[name] = FromCheckpoint(str(checkpoint), realtime)
     for baseline in baselines:
         known.make(baseline)  # an unknown name is said before anything runs
-        trackers[baseline] = lambda baseline=baseline: known.make(baseline)
-    if checkpoint is not None:
-        if name in trackers:
+        if baseline in trackers:
             raise UserError(f"--name={name}: a baseline is called so; choose another name")
-        _claim(out, name, checkpoint_identity(checkpoint))
-        trackers = {name: checkpoint_tracker(checkpoint), **trackers}
+        trackers[baseline] = Baseline(baseline, realtime)
     if not trackers:
         raise UserError(
             "nothing to evaluate: give --checkpoint=FILE, --baselines=static,template_matching,mil"
             " or --results=DIR"
         )
-    scores = runner.evaluate(benchmark, trackers, out)
+    if realtime is not None:
+        trackers = {f"{key}@{realtime:g}fps": make for key, make in trackers.items()}
+    if checkpoint is not None:
+        _claim(out, next(iter(trackers)), checkpoint_identity(checkpoint))
+    scores = runner.evaluate(benchmark, trackers, out, repetitions=repetitions, workers=workers)
     return scores, {tracker: out / "results" / tracker for tracker in trackers}
 
 
-def checkpoint_tracker(path: str | Path) -> Callable:
-    """A factory of the checkpoint's tracker, started as the published results were (half a pixel,
-    see protocols)."""
+@dataclasses.dataclass(frozen=True)
+class FromCheckpoint:
+    """Makes a checkpoint's tracker, started as the published results were (see protocols)."""
 
-    def make():
+    path: str
+    realtime: float | None = None
+
+    def __call__(self):
         from siamjax import api
         from siamjax.evaluation.protocols import FromHalfPixel
 
-        return FromHalfPixel(api.load(path))
+        return _paced(FromHalfPixel(api.load(self.path)), self.realtime)
 
-    return make
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """Makes a tracker of `siamjax.evaluation.baselines`."""
+
+    name: str
+    realtime: float | None = None
+
+    def __call__(self):
+        from siamjax.evaluation import baselines
+
+        return _paced(baselines.make(self.name), self.realtime)
+
+
+def _paced(tracker, realtime: float | None):
+    from siamjax.evaluation.protocols import RealTime
+
+    return tracker if realtime is None else RealTime(tracker, realtime)
 
 
 def checkpoint_identity(path: str | Path) -> str:

@@ -94,6 +94,7 @@ def render(
     ]
     if clip is not None:
         parts.append(f"<h2>Clip</h2>{_video(Path(clip))}")
+    parts += _attribute_tables(scores, order)
     parts += [f"<h2>Sequences ({scores.count})</h2>", _sequence_table(scores, order)]
     strips = _strips(benchmark, results or {}, order, scores) if benchmark is not None else []
     if strips:
@@ -148,26 +149,46 @@ def _tracker_table(scores: Scores) -> str:
 
 
 def _sequence_table(scores: Scores, order: list[str]) -> str:
-    """One row per sequence, the main measure of every tracker side by side."""
+    """One row per sequence: the main measure of every tracker side by side, for VOT two of them."""
     from siamjax.evaluation.report import label, main_measure, number
 
     rows = scores.per_sequence
-    main = main_measure(scores)
     first = next(iter(rows.values()), {})
     sample = next(iter(first.values()), {})
-    measure = main if main in sample else next(iter(sample), main)
-    head = "".join(f"<th>{html.escape(t)}</th>" for t in order)
+    main = main_measure(scores)
+    shown = [main] if main in sample else list(sample)[:2]
+    head = ""
+    for tracker in order:
+        for measure in shown:
+            below = f"<br><small>{html.escape(label(measure))}</small>" if len(shown) > 1 else ""
+            head += f"<th>{html.escape(tracker)}{below}</th>"
     body = []
     for sequence in first:
         cells = []
         for tracker in order:
-            value = rows[tracker][sequence].get(measure)
-            cells.append(f"<td data-value='{value}'>{number(measure, value)}</td>")
+            for measure in shown:
+                value = rows[tracker][sequence].get(measure)
+                known = value is not None and np.isfinite(value)
+                sort_by = value if known else -1
+                cells.append(f"<td data-value='{sort_by}'>{number(measure, value)}</td>")
         body.append(f"<tr><td>{html.escape(sequence)}</td>{''.join(cells)}</tr>")
-    note = (
-        f"<p class=note>{html.escape(label(measure))} per sequence; a click on a heading sorts</p>"
-    )
+    names = ", ".join(map(label, shown))
+    note = f"<p class=note>{html.escape(names)} per sequence; a click on a heading sorts</p>"
     return note + _table(f"<th>sequence</th>{head}", body)
+
+
+def _attribute_tables(scores: Scores, order: list[str]) -> list[str]:
+    from siamjax.evaluation.report import label, number
+
+    parts = []
+    head = "<th>attribute</th>" + "".join(f"<th>{html.escape(t)}</th>" for t in order)
+    for measure, by_attribute in scores.attributes.items():
+        body = []
+        for attribute, values in by_attribute.items():
+            cells = "".join(f"<td>{number(measure, values.get(t))}</td>" for t in order)
+            body.append(f"<tr><td>{html.escape(attribute)}</td>{cells}</tr>")
+        parts.append(f"<h3>{html.escape(label(measure))}</h3>{_table(head, body)}")
+    return [f"<h2>Attributes ({scores.count})</h2>", *parts] if parts else []
 
 
 def _table(head: str, body: list[str]) -> str:
@@ -234,16 +255,9 @@ def _strip(sequence: Sequence, runs: Mapping[str, np.ndarray], order: list[str])
                 cv2.polylines(frame, [points], True, _bgr(colour), thickness, cv2.LINE_AA)
         width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
         tile = cv2.resize(frame, (width, STRIP_HEIGHT), interpolation=cv2.INTER_AREA)
-        cv2.putText(
-            tile,
-            str(index),
-            (4, 14),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            0.42,
-            (255, 255, 255),
-            1,
-            cv2.LINE_AA,
-        )
+        for shade, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            font = cv2.FONT_HERSHEY_SIMPLEX
+            cv2.putText(tile, str(index), (4, 14), font, 0.42, shade, width, cv2.LINE_AA)
         tiles.append(tile)
     done, data = cv2.imencode(".jpg", np.hstack(tiles), [cv2.IMWRITE_JPEG_QUALITY, 75])
     if not done:

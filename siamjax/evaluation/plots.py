@@ -15,14 +15,18 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
+_SHARE = "share of frames"
+# curve -> label of the thresholds, label of the values, measure that stands in the legend
 AXES = {
-    "success": ("overlap threshold", "share of frames", "success_auc"),
-    "precision": ("centre distance (px)", "share of frames", "precision_20"),
+    "success": ("overlap threshold", _SHARE, "success_auc"),
+    "precision": ("centre distance (px)", _SHARE, "precision_20"),
     "normalised precision": (
         "centre distance / target size",
-        "share of frames",
+        _SHARE,
         "normalised_precision_20",
     ),
+    "overlap": ("overlap threshold", _SHARE, "ao"),
+    "expected overlap": ("length of the sequence (frames)", "expected overlap", "eao"),
 }
 
 
@@ -34,13 +38,25 @@ def _figure(width: float = 5.4, height: float = 4.0):
 
 
 def draw_all(scores: Scores) -> dict[str, object]:
-    """Plot's name -> matplotlib figure, one for each curve the scores have."""
+    """Plot's name -> matplotlib figure, for everything the scores have."""
     from siamjax.evaluation.report import ranked
 
     order = ranked(scores)
-    drawn = {name.replace(" ", "_"): _curve(scores, name, order) for name in scores.curves}
-    if len(scores.attributes) >= 3:
-        drawn["attributes"] = _radar(scores, order)
+    drawn = {
+        name.replace(" ", "_"): _curve(scores, name, order)
+        for name in scores.curves
+        if name in AXES
+    }
+    if "long-term precision" in scores.curves:
+        drawn["precision_recall"] = _precision_recall(scores, order)
+        drawn["f_score"] = _f_score(scores, order)
+    if all({"accuracy", "robustness"} <= set(row) for row in scores.trackers.values()):
+        drawn["accuracy_robustness"] = _accuracy_robustness(scores, order)
+    if all("eao" in row for row in scores.trackers.values()):
+        drawn["eao_ranking"] = _ranking(scores, order)
+    main = next(iter(scores.attributes), None)
+    if main is not None and len(scores.attributes[main]) >= 3:
+        drawn["attributes"] = _radar(scores, order, main)
     return drawn
 
 
@@ -49,35 +65,106 @@ def _curve(scores: Scores, name: str, order: list[str]):
 
     thresholds, lines = scores.curves[name]
     x_label, y_label, measure = AXES[name]
-    figure = _figure()
-    axes = figure.add_subplot()
+    figure, axes = _titled(scores, name)
     for place, tracker in enumerate(order):
         value = number(measure, scores.trackers[tracker].get(measure))
         axes.plot(
             thresholds, lines[tracker], color=colour(place), lw=2, label=f"{tracker} [{value}]"
         )
     axes.set(xlabel=x_label, ylabel=y_label, ylim=(0, 1.02))
-    axes.set_title(f"{name} — {scores.dataset}\n{scores.count}", fontsize=10)
+    if scores.interval is not None:
+        axes.axvspan(*scores.interval, color="0.5", alpha=0.15, lw=0)
     axes.margins(x=0)
-    axes.grid(alpha=0.3)
     axes.legend(fontsize=8, framealpha=0.8)
     return figure
 
 
-def _radar(scores: Scores, order: list[str]):
+def _titled(scores: Scores, title: str, **size):
+    figure = _figure(**size)
+    axes = figure.add_subplot()
+    axes.set_title(f"{title} — {scores.dataset}\n{scores.count}", fontsize=10)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _precision_recall(scores: Scores, order: list[str]):
+    figure, axes = _titled(scores, "precision and recall")
+    for place, tracker in enumerate(order):
+        recall = scores.curves["long-term recall"][1][tracker]
+        precision = scores.curves["long-term precision"][1][tracker]
+        best = scores.trackers[tracker]
+        axes.plot(recall, precision, color=colour(place), lw=2, label=tracker)
+        axes.plot(best["recall"], best["precision"], "o", color=colour(place))
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _f_score(scores: Scores, order: list[str]):
     import numpy as np
 
-    names = list(scores.attributes)
+    figure, axes = _titled(scores, "F")
+    for place, tracker in enumerate(order):
+        recall = scores.curves["long-term recall"][1][tracker]
+        precision = scores.curves["long-term precision"][1][tracker]
+        total = precision + recall
+        values = 2 * precision * recall / np.where(total > 0, total, 1)
+        axes.plot(values, color=colour(place), lw=2, label=f"{tracker} [{values.max():.3f}]")
+    axes.set(xlabel="threshold of confidence (rank, strictest first)", ylabel="F", ylim=(0, 1.02))
+    axes.legend(fontsize=8)
+    return figure
+
+
+SENSITIVITY = 30  # frames over which the AR plot asks whether a tracker survives
+
+
+def _accuracy_robustness(scores: Scores, order: list[str]):
+    """VOT's AR plot: accuracy over the chance to track 30 frames without failure."""
+    import math
+
+    figure, axes = _titled(scores, f"accuracy and robustness, S = {SENSITIVITY}")
+    for place, tracker in enumerate(order):
+        row = scores.trackers[tracker]
+        survives = math.exp(-SENSITIVITY * row["robustness"] / 100)
+        axes.plot(survives, row["accuracy"], "o", ms=9, color=colour(place), label=tracker)
+    axes.set(
+        xlabel=f"reliability: exp(-{SENSITIVITY} x failures per frame)",
+        ylabel="accuracy",
+        xlim=(0, 1.02),
+        ylim=(0, 1.02),
+    )
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _ranking(scores: Scores, order: list[str]):
+    """EAO of the trackers side by side, with their bootstrap intervals."""
+    figure, axes = _titled(scores, "expected average overlap")
+    for place, tracker in enumerate(order):
+        value = scores.trackers[tracker]["eao"]
+        low, high = scores.intervals.get(tracker, {}).get("eao", (value, value))
+        error = [[max(value - low, 0)], [max(high - value, 0)]]
+        axes.bar(place, value, color=colour(place), yerr=error, capsize=4)
+    axes.set_xticks(range(len(order)), order, rotation=20, ha="right", fontsize=8)
+    axes.set(ylabel="EAO")
+    return figure
+
+
+def _radar(scores: Scores, order: list[str], measure: str):
+    import numpy as np
+
+    from siamjax.evaluation.report import label
+
+    values = scores.attributes[measure]
+    names = list(values)
     angles = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
     figure = _figure(5.4, 5.0)
     axes = figure.add_subplot(projection="polar")
     for place, tracker in enumerate(order):
-        values = [scores.attributes[name].get(tracker, np.nan) for name in names]
-        axes.plot(
-            [*angles, angles[0]], [*values, values[0]], color=colour(place), lw=2, label=tracker
-        )
+        ring = [values[name].get(tracker, np.nan) for name in names]
+        axes.plot([*angles, angles[0]], [*ring, ring[0]], color=colour(place), lw=2, label=tracker)
     axes.set_xticks(angles, [name.replace("_", " ") for name in names], fontsize=8)
-    axes.set_title(f"by attribute — {scores.dataset}\n{scores.count}", fontsize=10)
+    axes.set_title(f"{label(measure)} by attribute — {scores.dataset}\n{scores.count}", fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
 

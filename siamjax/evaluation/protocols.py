@@ -11,14 +11,27 @@ makes the two agree. `FromHalfPixel` does that for siamjax's tracker; other trac
 box.
 """
 
+import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from siamjax.benchmarks.results import REGION, Run
+from siamjax.benchmarks.measures import vot
+from siamjax.benchmarks.results import (
+    FAILURE,
+    REGION,
+    START,
+    UNKNOWN,
+    Run,
+    multistart_anchors,
+    multistart_frames,
+)
 from siamjax.benchmarks.sequence import Sequence
+from siamjax.errors import UserError
+from siamjax.geometry import polygons
 
 
 class Tracker(Protocol):
@@ -57,16 +70,16 @@ class FromHalfPixel:
             self._warm.add(frame.shape)
 
 
-def prepare(tracker: Tracker, frame: np.ndarray, box) -> None:
+def prepare(tracker: Tracker, sequence: Sequence, job: int) -> None:
     """Brings a tracker into the state every run starts from: compiled, random numbers reset.
 
-    A run then does not depend on the runs before it, so an interrupted evaluation goes on to the
-    same files.
+    Each repetition has random numbers of its own. A run does not depend on the runs before it, so
+    an interrupted evaluation goes on to the same files.
     """
     warm_up = getattr(tracker, "warm_up", None)
     if warm_up is not None:
-        warm_up(frame, box)
-    cv2.setRNGSeed(0)
+        warm_up(sequence.frames[0], sequence.boxes[0])
+    cv2.setRNGSeed(job)
 
 
 def read_prediction(prediction) -> tuple[np.ndarray, float]:
@@ -77,28 +90,217 @@ def read_prediction(prediction) -> tuple[np.ndarray, float]:
     return np.asarray(box, np.float64).reshape(-1), np.nan if score is None else float(score)
 
 
-def one_pass(tracker: Tracker, sequence: Sequence) -> Run:
+class _Clocked:
+    """Leads a tracker over frames and measures reading and tracking apart."""
+
+    def __init__(self, tracker: Tracker, sequence: Sequence, width: int = 4):
+        count = len(sequence)
+        self.tracker, self.sequence = tracker, sequence
+        self.regions = np.full((count, width), np.nan)
+        self.codes = np.full(count, UNKNOWN, np.int8)
+        self.scores = np.full(count, np.nan)
+        self.seconds, self.reading = np.zeros(count), np.zeros(count)
+
+    def _frame(self, i: int) -> np.ndarray:
+        before = time.perf_counter()
+        frame = self.sequence.frames[i]
+        self.reading[i] = time.perf_counter() - before
+        return frame
+
+    def start(self, i: int, box) -> np.ndarray:
+        """Initialises in frame i; the box the tracker started from."""
+        frame = self._frame(i)
+        before = time.perf_counter()
+        used = self.tracker.init(frame, tuple(float(value) for value in box))
+        self.seconds[i] = time.perf_counter() - before
+        self.codes[i] = START
+        return np.asarray(box) if used is None else read_prediction(used)[0]
+
+    def step(self, i: int) -> np.ndarray:
+        """Tracks into frame i and notes region and score."""
+        frame = self._frame(i)
+        before = time.perf_counter()
+        region, self.scores[i] = read_prediction(self.tracker.update(frame))
+        self.seconds[i] = time.perf_counter() - before
+        self.regions[i] = region
+        self.codes[i] = REGION
+        return region
+
+    def run(self) -> Run:
+        return Run(self.regions, self.codes, self.scores, self.seconds, self.reading)
+
+
+def one_pass(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
     """OPE: starts in the first frame with the true box and is never corrected.
 
     Returns:
         A run whose first region is the box the tracker started from.
     """
-    count = len(sequence)
-    regions = np.full((count, 4), np.nan)
-    scores = np.full(count, np.nan)
-    seconds, reading = np.zeros(count), np.zeros(count)
-    start = sequence.boxes[0]
-    prepare(tracker, sequence.frames[0], start)
-    for i in range(count):
-        t0 = time.perf_counter()
-        frame = sequence.frames[i]
-        t1 = time.perf_counter()
-        if i == 0:
-            used = tracker.init(frame, tuple(start))
-            box = start if used is None else read_prediction(used)[0]
-            score = np.nan
-        else:
-            box, score = read_prediction(tracker.update(frame))
-        seconds[i], reading[i] = time.perf_counter() - t1, t1 - t0
-        regions[i], scores[i] = box, score
-    return Run(regions, np.full(count, REGION, np.int8), scores, seconds, reading)
+    prepare(tracker, sequence, job)
+    clocked = _Clocked(tracker, sequence)
+    clocked.regions[0] = clocked.start(0, sequence.boxes[0])
+    clocked.codes[0] = REGION
+    for i in range(1, len(sequence)):
+        clocked.step(i)
+    return clocked.run()
+
+
+def long_term(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
+    """VOT-LT: one start, never corrected, a score with every box.
+
+    A tracker without scores counts as sure of every box (1.0).
+    """
+    run = one_pass(tracker, sequence, job)
+    run.codes[0] = START
+    run.regions[0] = np.nan
+    scores = np.where(np.isnan(run.scores), 1.0, run.scores)
+    scores[0] = np.nan
+    return dataclasses.replace(run, scores=scores)
+
+
+def supervised(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
+    """VOT's restart protocol: after a frame without overlap the tracker starts again five later.
+
+    The start is marked 1, the failure 2, frames in between 0. Overlap is the raster overlap inside
+    the image. Frames without ground truth are no failure, and nothing starts in them.
+    """
+    prepare(tracker, sequence, job)
+    clocked = _Clocked(tracker, sequence)
+    truth = polygons.pixel_corners(sequence.groundtruth)
+    boxes = polygons.box_of_region(truth)
+    known = np.isfinite(truth).all(1)
+    next_start = 0
+    tracking = False
+    for i in range(len(sequence)):
+        if tracking:
+            region = clocked.step(i)
+            overlap = polygons.raster_overlap(truth[i : i + 1], region[None], sequence.size)[0]
+            if known[i] and not overlap > 0:
+                clocked.codes[i] = FAILURE
+                clocked.regions[i] = np.nan
+                next_start, tracking = i + vot.SKIPPING, False
+        elif i >= next_start and known[i]:
+            clocked.start(i, boxes[i])
+            tracking = True
+    return clocked.run()
+
+
+def multi_start(tracker: Tracker, sequence: Sequence, job: int = 0) -> Run:
+    """One run from an anchor towards an end of the sequence, never corrected (VOT2020 on).
+
+    Args:
+        job: the anchor's frame.
+
+    Returns:
+        A run in the order of its frames; the start is marked 1.
+    """
+    order = multistart_frames(sequence, job)
+    part = dataclasses.replace(
+        sequence,
+        frames=_Reordered(sequence.frames, order),
+        groundtruth=sequence.groundtruth[order],
+        absent=None,
+        tags={},
+        anchors=None,
+    )
+    prepare(tracker, part, 1)
+    clocked = _Clocked(tracker, part)
+    clocked.start(0, part.boxes[0])
+    for i in range(1, len(part)):
+        clocked.step(i)
+    return clocked.run()
+
+
+class _Reordered:
+    def __init__(self, frames, order: list[int]):
+        self._frames, self._order = frames, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, i: int):
+        return self._frames[self._order[i]]
+
+
+class RealTime:
+    """A tracker that has to keep up with the camera: frames that come while it works are missed.
+
+    Frame i comes at i / fps. In a missed frame the last box stands. The first frames after a start
+    are granted, since preparing is slow (VOT's real-time experiment grants three). Works inside any
+    protocol.
+
+    Args:
+        tracker: with `init` and `update`.
+        fps: frames per second of the camera.
+        grace: frames that `init` may take without missing any.
+        clock: gives the time in seconds; another one simulates a speed.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        fps: float,
+        grace: int = 3,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        if not fps > 0:
+            raise UserError(f"--realtime={fps:g}: give frames per second above 0")
+        self.tracker, self.interval, self.grace, self.clock = tracker, 1 / fps, grace, clock
+
+    def init(self, frame, box):
+        before = self.clock()
+        used = self.tracker.init(frame, box)
+        self._last: Any = tuple(box) if used is None else used
+        # the time at which the tracker is free again, on the camera's clock
+        self._free = max(self.clock() - before - self.grace * self.interval, 0.0)
+        self._frame = 0
+        return used
+
+    def update(self, frame):
+        self._frame += 1
+        now = self._frame * self.interval
+        if self._free <= now:
+            before = self.clock()
+            self._last = self.tracker.update(frame)
+            self._free = now + self.clock() - before
+        return self._last
+
+    def warm_up(self, frame, box) -> None:
+        warm_up = getattr(self.tracker, "warm_up", None)
+        if warm_up is not None:
+            warm_up(frame, box)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A protocol with its result files and measures.
+
+    Attributes:
+        run: tracker, sequence, job -> run.
+        jobs: sequence, repetitions -> the runs of a sequence: repetitions or anchors.
+        results, measures: names in `siamjax.benchmarks.results.FORMATS` and of the scorers; ""
+            keeps the benchmark's own.
+        text: what tables call it.
+    """
+
+    run: Callable[[Tracker, Sequence, int], Run]
+    jobs: Callable[[Sequence, int], list[int]]
+    results: str
+    measures: str
+    text: str
+
+
+def _repetitions(sequence: Sequence, repetitions: int) -> list[int]:
+    return list(range(1, repetitions + 1))
+
+
+def _anchors(sequence: Sequence, repetitions: int) -> list[int]:
+    return [frame for frame, _ in multistart_anchors(sequence)]
+
+
+EXPERIMENTS = {
+    "ope": Experiment(one_pass, _repetitions, "flat", "ope", "one-pass"),
+    "supervised": Experiment(supervised, _repetitions, "vot", "vot", "restart after failures"),
+    "longterm": Experiment(long_term, _repetitions, "longterm", "longterm", "long-term"),
+    "multistart": Experiment(multi_start, _anchors, "multistart", "multistart", "multi-start"),
+}

@@ -9,6 +9,7 @@ import numpy as np
 
 from siamjax.benchmarks.registry import Benchmark
 from siamjax.benchmarks.tables import write_whole
+from siamjax.evaluation.protocols import EXPERIMENTS
 from siamjax.evaluation.scoring import Scores
 
 LABELS = {
@@ -18,6 +19,14 @@ LABELS = {
     "op_50": "OP 0.5",
     "op_75": "OP 0.75",
     "mean_overlap": "mean overlap",
+    "eao": "EAO",
+    "lost": "failures",
+    "robustness": "robustness (lost per 100)",
+    "robustness_share": "robustness (share tracked)",
+    "f_score": "F",
+    "ao": "AO",
+    "sr_50": "SR 0.5",
+    "sr_75": "SR 0.75",
     "fps": "frames/s",
     "fps_with_reading": "frames/s with reading",
 }
@@ -59,15 +68,15 @@ def ranked(scores: Scores) -> list[str]:
 
 
 def main_measure(scores: Scores) -> str:
-    """The measure trackers are ranked by: the first one."""
-    return measures(scores)[0]
+    """The measure trackers are ranked by: the first one; "" where there is none."""
+    return next(iter(measures(scores)), "")
 
 
 def caption(scores: Scores) -> str:
     """One line that every table carries: what was scored, on how much of it, by which overlap."""
     return (
-        f"{scores.dataset}: {scores.count}; protocol {scores.protocol}; overlap {scores.overlap};"
-        " brackets: 95 % bootstrap over sequences"
+        f"{scores.dataset}: {scores.count}; protocol {EXPERIMENTS[scores.protocol].text};"
+        f" overlap {scores.overlap}; brackets: 95 % bootstrap over sequences"
     )
 
 
@@ -117,6 +126,13 @@ def markdown(scores: Scores) -> str:
     lines.append("| " + " | ".join(header) + " |")
     lines.append("|" + " --- |" * len(header))
     lines += ["| " + " | ".join(row) + " |" for row in body]
+    for measure, by_attribute in scores.attributes.items():
+        lines += ["", f"{label(measure)} by attribute ({scores.count})", ""]
+        lines.append("| attribute | " + " | ".join(ranked(scores)) + " |")
+        lines.append("|" + " --- |" * (len(scores.trackers) + 1))
+        for attribute, values in by_attribute.items():
+            cells = [number(measure, values.get(tracker)) for tracker in ranked(scores)]
+            lines.append(f"| {attribute} | " + " | ".join(cells) + " |")
     lines += _left_out(scores)
     return "\n".join(lines) + "\n"
 

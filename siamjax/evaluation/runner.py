@@ -1,25 +1,53 @@
-"""Trackers x sequences -> result files -> scores. What is done is skipped; every file is written
-whole."""
+"""Trackers x sequences -> result files -> scores; what is done is skipped, files are written
+whole.
+"""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tqdm import tqdm
 
 from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.results import Store, write_times
+from siamjax.benchmarks.results import Run, Store, write_times
+from siamjax.benchmarks.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.evaluation import protocols, scoring
+from siamjax.evaluation.protocols import EXPERIMENTS, Tracker
 from siamjax.evaluation.scoring import Scores
 
-PROTOCOLS = {"ope": protocols.one_pass}
+Factory = Callable[[], Tracker]
+
+
+def with_protocol(benchmark: Benchmark, name: str) -> Benchmark:
+    """The same sequences under another protocol, with its result files and measures.
+
+    Raises:
+        UserError: unknown protocol.
+    """
+    if name not in EXPERIMENTS:
+        raise UserError(f"--protocol={name}: choose one of {', '.join(EXPERIMENTS)}")
+    if name == benchmark.protocol:
+        return benchmark
+    experiment = EXPERIMENTS[name]
+    dataset = dataclasses.replace(
+        benchmark.dataset,
+        protocol=name,
+        results=experiment.results,
+        measures=experiment.measures,
+    )
+    return dataclasses.replace(benchmark, dataset=dataset)
 
 
 def evaluate(
     benchmark: Benchmark,
-    trackers: Mapping[str, Callable[[], protocols.Tracker]],
+    trackers: Mapping[str, Factory],
     out_dir: str | Path,
     progress: bool = True,
+    repetitions: int = 1,
+    workers: int = 0,
 ) -> Scores:
     """Runs trackers on a benchmark and scores them.
 
@@ -29,8 +57,11 @@ def evaluate(
 
     Args:
         trackers: name -> function that makes the tracker; called only when there is something to
-            run.
+            run, once in each process. With `workers` it must be picklable.
         progress: whether a bar is shown.
+        repetitions: runs of each sequence (supervised protocol; VOT asks 15 of trackers that draw
+            random numbers).
+        workers: processes beside this one that track; 0: in this one.
 
     Raises:
         UserError: a tracker's name that cannot be a folder, an output folder that cannot be
@@ -41,7 +72,7 @@ def evaluate(
         if not name or "/" in name or name[0] == ".":
             raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
     for name, factory in trackers.items():
-        run_tracker(benchmark, name, factory, out, progress)
+        run_tracker(benchmark, name, factory, out, progress, repetitions, workers)
     return scoring.score(
         benchmark, {name: out / "results" / name for name in trackers}, out / "times"
     )
@@ -50,21 +81,72 @@ def evaluate(
 def run_tracker(
     benchmark: Benchmark,
     name: str,
-    factory: Callable[[], protocols.Tracker],
+    factory: Factory,
     out: Path,
     progress: bool = True,
+    repetitions: int = 1,
+    workers: int = 0,
 ) -> None:
     """Writes the missing result files of one tracker."""
     store = Store(out / "results", benchmark.dataset)
-    protocol = PROTOCOLS[benchmark.protocol]
-    missing = [s for s in benchmark.sequences if not store.done(name, s)]
+    experiment = EXPERIMENTS[benchmark.protocol]
+    missing = [
+        (sequence, job)
+        for sequence in benchmark.sequences
+        for job in experiment.jobs(sequence, repetitions)
+        if not store.done(name, sequence, job)
+    ]
     if not missing:
         return
-    tracker = factory()
-    with tqdm(total=sum(map(len, missing)), desc=name, unit="frame", disable=not progress) as bar:
-        for sequence in missing:
-            bar.set_postfix_str(sequence.name)
-            run = protocol(tracker, sequence)
-            write_times(out / "times" / name / f"{sequence.name}.txt", run)
-            store.write(name, sequence, run)
+    runs = _in_processes if workers else _one_by_one
+    total = sum(len(sequence) for sequence, _ in missing)
+    with tqdm(total=total, desc=name, unit="frame", disable=not progress) as bar:
+        for sequence, job, run in runs(benchmark.protocol, factory, missing, workers):
+            write_times(times_path(out / "times", name, sequence, job), run)
+            store.write(name, sequence, run, job)
+            bar.set_postfix_str(sequence.name, refresh=False)
             bar.update(len(sequence))
+
+
+def times_path(folder: Path, tracker: str, sequence: Sequence, job: int = 1) -> Path:
+    """Where the times of a run lie; of the first repetition without a number."""
+    number = "" if job == 1 else f"_{job:03d}"
+    return folder / tracker / f"{sequence.name}{number}.txt"
+
+
+Jobs = list[tuple[Sequence, int]]
+
+
+def _one_by_one(protocol: str, factory: Factory, jobs: Jobs, workers: int) -> Iterator:
+    tracker = factory()
+    for sequence, job in jobs:
+        yield sequence, job, EXPERIMENTS[protocol].run(tracker, sequence, job)
+
+
+_tracker: Tracker | None = None  # of a worker process
+
+
+def _start_worker(factory: Factory) -> None:
+    global _tracker
+    import cv2
+
+    cv2.setNumThreads(1)
+    _tracker = factory()
+
+
+def _run_in_worker(protocol: str, sequence: Sequence, job: int) -> Run:
+    assert _tracker is not None
+    return protocols.EXPERIMENTS[protocol].run(_tracker, sequence, job)
+
+
+def _in_processes(protocol: str, factory: Factory, jobs: Jobs, workers: int) -> Iterator:
+    # spawned, not forked: JAX and OpenCV hold threads that a fork would break
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (factory,)) as pool:
+        try:
+            futures = {pool.submit(_run_in_worker, protocol, *job): job for job in jobs}
+            for future in as_completed(futures):
+                yield *futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

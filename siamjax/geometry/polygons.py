@@ -130,7 +130,9 @@ def _round_half_away(values):
 
 
 def _windows(ax, ay, bx, by, bounds):
-    """The window of each pair as left, top, width, height, and whether the clipped boxes overlap."""
+    """The window of each pair as left, top, width, height, and whether the clipped boxes
+    overlap.
+    """
     boxes = []
     for xs, ys in ((ax, ay), (bx, by)):
         left, top = np.floor(xs.min(1)).astype(float), np.floor(ys.min(1)).astype(float)
@@ -143,9 +145,7 @@ def _windows(ax, ay, bx, by, bounds):
             right, bottom = np.fmin(right, bounds[:, 0]), np.fmin(bottom, bounds[:, 1])
         boxes.append((left, top, right, bottom))
     (l1, t1, r1, b1), (l2, t2, r2, b2) = boxes
-    touching = (np.maximum(l1, l2) < np.minimum(r1, r2)) & (
-        np.maximum(t1, t2) < np.minimum(b1, b2)
-    )
+    touching = (np.maximum(l1, l2) < np.minimum(r1, r2)) & (np.maximum(t1, t2) < np.minimum(b1, b2))
     left, top = np.minimum(l1, l2), np.minimum(t1, t2)
     width = np.maximum(r1, r2) - left + 1
     height = np.maximum(b1, b2) - top + 1
@@ -164,7 +164,9 @@ def _chunks(rows):
 
 
 def _count(ax, ay, bx, by, first, rows, width, height, b_is_box):
-    """Overlap of pairs with rounded corners (n, 4): rows of `a` are walked, `b` is looked up in them."""
+    """Overlap of pairs with rounded corners (n, 4): rows of `a` are walked, `b` is looked up in
+    them.
+    """
     pair = np.repeat(np.arange(len(ax)), rows)
     starts = np.cumsum(rows) - rows
     y = np.arange(len(pair)) - np.repeat(starts - first, rows)
