@@ -25,7 +25,7 @@ SIDE = (20.0, 110.0)  # px, shortest and longest side of a target's box at any t
 RATIO = 3.0  # largest ratio between the sides of a target's box
 PEAK_SPEED = (5.0, 11.0)  # px / frame, of the centre's smooth motion
 MAX_HIDDEN = 8  # frames in a row that a target may be hidden
-MAX_COVERED = 0.15  # share of the frames in which less than half of it may be visible
+MAX_COVERED = 0.12  # share of the frames in which less than half of it may be visible
 HIDDEN = 0.1  # visible fraction below which a target counts as hidden
 ATTEMPTS = 200  # plans drawn until one keeps the promises above
 
@@ -396,7 +396,8 @@ class SyntheticVideo:
     def _scene(self):
         """Scene image and light map; paints the objects' patches as well."""
         rng = self._rng("paint")
-        families = textures.FAMILIES[self.split]
+        # the scene and the occluders do not wear the target's pattern
+        families = [f for f in textures.FAMILIES[self.split] if f != self.family]
         height, width = self._scene_size
         scene = _paint_scene(rng, families, height, width)
         palette = textures.draw_palette(rng)
