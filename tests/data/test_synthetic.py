@@ -95,14 +95,19 @@ def test_boxes_enclose_what_is_painted(clips, index):
 
 
 def test_texture_moves_with_the_outline():
-    """A mark painted on the patch shows up where the same point of the outline's frame goes."""
+    """A mark on the patch shows up where the outline's transform takes the same point."""
     video = SyntheticVideo(8, length=40)
     video._shutter = 0.0
     target = video._targets[0]
     target.slide[:] = 0
+    target.bend[:] = 0.3, -0.25
+    # a wide square instead of the outline, so that the mark is never cut
+    square = np.array([[-60, -60], [60, -60], [60, 60], [-60, 60]])
+    target.contour = target.position[:, None] + square
+    target.low, target.high = target.position - 60, target.position + 60
     side = 101
     target.patch = np.zeros((side, side, 3), np.uint8)
-    u0, v0 = 0.15, -0.1  # object coordinates; well inside of every shape
+    u0, v0 = 0.35, -0.4  # object coordinates
     column, row = (np.array([u0, v0]) / target.reach + 1) / 2 * (side - 1)
     cv2.circle(target.patch, (round(column), round(row)), 5, (255, 255, 255), -1)
     for i in range(0, 40, 6):
