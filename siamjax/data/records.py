@@ -454,11 +454,11 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is None:
-            self.close()
-        else:
+        if kind is not None:
             self._files.abandon()
             self._release()
+        elif self._lock is not None:  # else: closed inside the block, with more for the manifest
+            self.close()
 
     def _release(self):
         if self._lock is not None:
