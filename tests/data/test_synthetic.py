@@ -98,13 +98,19 @@ def test_texture_moves_with_the_outline():
     """A mark on the patch shows up where the outline's transform takes the same point."""
     video = SyntheticVideo(8, length=40)
     video._shutter = 0.0
-    target = video._targets[0]
-    target.slide[:] = 0
-    target.bend[:] = 0.3, -0.25
-    # a wide square instead of the outline, so that the mark is never cut
-    square = np.array([[-60, -60], [60, -60], [60, 60], [-60, 60]])
-    target.contour = target.position[:, None] + square
-    target.low, target.high = target.position - 60, target.position + 60
+    side = np.linspace(-0.6, 0.6, 30)
+    edge = np.full(30, 0.6)
+    square = np.stack(
+        [np.r_[side, edge, -side, -edge], np.r_[-edge, side, edge, -side]], -1
+    )  # wide enough for the mark everywhere
+    real = video._targets[0]
+    target = synthetic._Object(
+        outline=np.broadcast_to(square, (40, 120, 2)),
+        bend=np.broadcast_to([0.3, -0.25], (40, 2)),
+        matrix=np.linalg.inv(real.inverse),
+        position=real.position,
+        slide=np.zeros((40, 2)),
+    )
     side = 101
     target.patch = np.zeros((side, side, 3), np.uint8)
     u0, v0 = 0.35, -0.4  # object coordinates
