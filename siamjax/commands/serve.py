@@ -1,0 +1,61 @@
+"""`siamjax serve`: the tracker in a browser."""
+
+import argparse
+
+from siamjax.errors import UserError
+
+_DESCRIPTION = "Opens a page to choose a video, draw a box, watch the tracker and save the result."
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser("serve", help=_DESCRIPTION, description=_DESCRIPTION)
+    add = parser.add_argument
+    add("videos", nargs="*", help="videos or image folders on offer from the start")
+    add(
+        "--checkpoint",
+        default="runs/demo",
+        help="training folder, checkpoint or .npz weights file; default %(default)s",
+    )
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; default %(default)s, this machine",
+    )
+    add("--port", type=int, default=8765, help="default %(default)s")
+    add("--max_upload", type=int, default=512, help="largest video, MiB; default %(default)s")
+    add("--jobs", type=int, default=2, help="runs at a time; default %(default)s")
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    """Serves until Ctrl-C.
+
+    Raises:
+        UserError: no such checkpoint or video, a port that is taken, aiohttp not installed.
+    """
+    try:
+        from aiohttp import web
+
+        from siamjax.integrations.serve import Server
+    except ImportError as error:
+        raise UserError("siamjax serve needs aiohttp: pip install 'siamjax[serve]'") from error
+    from siamjax import api
+
+    if args.jobs < 1 or args.max_upload < 1:
+        raise UserError("--jobs and --max_upload: give at least 1")
+    hosts = {"localhost", "127.0.0.1", "[::1]", args.host}
+    server = Server(
+        api.load(args.checkpoint),
+        args.videos,
+        hosts=sorted(hosts),
+        max_upload=args.max_upload << 20,
+        jobs=args.jobs,
+    )
+    print(f"http://{args.host}:{args.port}/  (Ctrl-C ends)", flush=True)
+    try:
+        web.run_app(server.app, host=args.host, port=args.port, print=None)
+    except OSError as error:
+        raise UserError(
+            f"--host={args.host} --port={args.port}: cannot listen there ({error.strerror})"
+        ) from error
