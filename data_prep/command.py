@@ -129,7 +129,7 @@ def check(source: Source, limit: int = 0) -> list[str]:
                 used.add(target.image)
                 if not source.exists(target):
                     missing.append(target.image)
-            fault = box_fault(target.box)
+            fault = box_fault(target.box, pixel=source.pixel)
             if fault:
                 skipped[fault] += 1
     images = set(source.images()) if not limit else set()

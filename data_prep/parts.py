@@ -207,10 +207,9 @@ def video_crops(source: Source, video: Video, options: Options, skipped: Counter
     last, border = None, None
     seen = set()
     for target, image in source.frames(source.targets(video, skipped)):
-        fault = box_fault(target.box)
-        if fault is None and image is None:
-            fault = "image is missing" if not source.exists(target) else "image is unreadable"
-        if fault is None:
+        if image is None:
+            fault = "image is unreadable" if source.exists(target) else "image is missing"
+        else:
             fault = box_fault(target.box, image.shape[1], image.shape[0])
         if fault is None and (target.track, target.frame) in seen:
             fault = "two boxes of a track in one frame"

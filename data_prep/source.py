@@ -57,10 +57,12 @@ class Source(abc.ABC):
         name: of the data set, the folder of its crops and the command.
         official: what the official release holds, for --check: {thing: number}.
         root: its folder.
+        pixel: side of a pixel in the unit of `targets`; 0 where it depends on the image.
     """
 
     name: str
     official: ClassVar[dict[str, int]]
+    pixel: ClassVar[float] = 1.0
 
     def __init__(self, root: str | Path):
         """Args: root: folder of the data set.
@@ -132,12 +134,15 @@ def read_image(path: Path) -> np.ndarray | None:
     return image
 
 
-def box_fault(box, width: int | None = None, height: int | None = None) -> str | None:
+def box_fault(
+    box, width: float | None = None, height: float | None = None, pixel: float = 1.0
+) -> str | None:
     """Why a box can't become a crop, or None.
 
     Args:
-        box: left, top, right, bottom, px.
-        width, height: of the image, px, where known.
+        box: left, top, right, bottom.
+        width, height: of the image, where known.
+        pixel: side of a pixel in the box's unit.
     """
     x1, y1, x2, y2 = box
     if not all(math.isfinite(v) for v in box):
@@ -146,7 +151,7 @@ def box_fault(box, width: int | None = None, height: int | None = None) -> str |
         return "box is inverted"
     if x2 == x1 or y2 == y1:
         return "box is empty"
-    if x2 - x1 <= 1 or y2 - y1 <= 1:
+    if x2 - x1 <= pixel or y2 - y1 <= pixel:
         return "box is one pixel wide or high"
     if width is not None and (x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height):
         return "box is outside of the image"

@@ -26,6 +26,7 @@ class Youtubebb(Source):
 
     name = "youtubebb"
     official: ClassVar = {}
+    pixel: ClassVar = 0.0
 
     def videos(self) -> Iterator[Video]:
         """One per YouTube id."""

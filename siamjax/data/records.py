@@ -355,17 +355,22 @@ class RecordFiles:
         self.lengths[-1] += 1
 
     def finish(self) -> None:
-        """Brings the last file to the disk."""
+        """Brings the last file to the disk.
+
+        Raises:
+            UserError: the disk is full.
+        """
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self.abandon()
+            with explain_os_errors(self._folder):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self.abandon()
 
     def abandon(self) -> None:
         """Closes the last file as it is."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 class ShardWriter:

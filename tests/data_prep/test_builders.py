@@ -1,0 +1,253 @@
+"""The tensorflow-datasets builders and the commands: whole data sets, read back by all readers."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip(
+    "tensorflow_datasets",
+    reason="tensorflow-datasets is not installed; make test-prep installs it and runs these tests",
+)
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data_prep import builders, command, parts
+from siamjax.data import records
+from siamjax.data.index import Index, read_manifest
+from siamjax.errors import UserError
+
+from ..data.conftest import write_set
+
+
+def prepare(kind, tree, out, *flags):
+    argv = [f"--source={tree}", f"--out={out}", "--crop=127", "--workers=1", *flags]
+    command.main(kind.SOURCE, argv)
+    return Index(out)
+
+
+def contents(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def records_of(folder):
+    return sorted(data for path in Index(folder).shards for _, data in records.read_records(path))
+
+
+TREES = {
+    "coco": (builders.Coco, 3),
+    "det": (builders.Det, 3),
+    "vid": (builders.Vid, 7),
+    "youtubebb": (builders.Youtubebb, 5),
+    "got10k": (builders.Got10k, 5),
+    "lasot": (builders.Lasot, 3),
+    "trackingnet": (builders.Trackingnet, 13),
+    "folder": (builders.Folder, 8),
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_each_source_becomes_a_data_set(request, tmp_path, capsys, name):
+    kind, count = TREES[name]
+    out = tmp_path / "out"
+    index = prepare(kind, request.getfixturevalue(f"{name}_tree"), out)
+    assert index.crops == count
+    assert index.manifest["name"] == name
+    assert records.verify(out) == []
+    assert f"{count} crops, 1 shards" in capsys.readouterr().out
+    assert sorted(p.name for p in out.parent.iterdir() if p.name.startswith("out")) == ["out"]
+
+
+def test_all_readers_see_the_same(tmp_path, vid_tree):
+    out = tmp_path / "out"
+    index = prepare(builders.Vid, vid_tree, out)
+    ours = {}
+    for crop in range(index.crops):
+        video, track = index.locate(crop)
+        key = (index.video_name(video), index.track_name(track), int(index.frame[crop]))
+        ours[key] = records.read_crop(index, crop)
+    builder = tfds.builder_from_directory(out)
+    assert builder.info.splits["train"].num_examples == index.crops
+    rows = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    assert len(rows) == len(ours)
+    for row in rows:
+        image, size = ours[row["video"].decode(), row["track"].decode(), int(row["frame"])]
+        np.testing.assert_array_equal(row["size"], size)
+        # TensorFlow's default JPEG decoder rounds differently, and gives RGB.
+        difference = row["image"]["encoded"][..., ::-1].astype(int) - image.astype(int)
+        assert np.abs(difference).max() <= 4
+    plain = list(tf.data.TFRecordDataset([str(path) for path in index.shards]))
+    parsed = [tf.train.Example.FromString(item.numpy()) for item in plain]
+    assert len(parsed) == index.crops
+    keys = {
+        (
+            e.features.feature["video"].bytes_list.value[0].decode(),
+            e.features.feature["track"].bytes_list.value[0].decode(),
+            e.features.feature["frame"].int64_list.value[0],
+        )
+        for e in parsed
+    }
+    assert keys == ours.keys()
+
+
+def test_shards_of_the_writer_are_read_by_tensorflow_datasets(tmp_path):
+    """The TensorFlow-free writer and the builders make the same container."""
+    write_set(tmp_path, "toy", videos=3, frames=2, side=64, max_bytes=20_000)
+    builder = tfds.builder_from_directory(tmp_path)
+    assert len(builder.info.splits["train"].filenames) == len(Index(tmp_path).shards) > 1
+    rows = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    assert sorted((r["video"], int(r["frame"])) for r in rows) == [
+        (f"v{v}".encode(), f) for v in range(3) for f in (0, 3)
+    ]
+
+
+def test_features_are_those_of_the_writer(tmp_path, det_tree):
+    prepare(builders.Det, det_tree, tmp_path / "out")
+    write_set(tmp_path / "toy", "toy", videos=1, side=127)
+    ours, theirs = (
+        json.loads((tmp_path / name / "features.json").read_text()) for name in ("toy", "out")
+    )
+    assert ours == theirs
+
+
+def test_two_workers_make_the_same(tmp_path, trackingnet_tree, monkeypatch):
+    """Two processes of Beam's direct runner; two parts."""
+    monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)
+    trees = {}
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        prepare(builders.Trackingnet, trackingnet_tree, out, f"--workers={workers}")
+        trees[workers] = contents(out)
+    assert len(Index(tmp_path / "1").shards) == 2
+    assert trees[1].keys() == trees[2].keys()
+    for name in trees[1]:
+        assert trees[1][name] == trees[2][name], name
+
+
+def test_a_second_run_changes_nothing(tmp_path, det_tree, capsys):
+    out = tmp_path / "out"
+    prepare(builders.Det, det_tree, out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    prepare(builders.Det, det_tree, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert "complete already" in capsys.readouterr().out
+
+
+def test_other_options_do_not_overwrite(tmp_path, det_tree):
+    out = tmp_path / "out"
+    prepare(builders.Det, det_tree, out)
+    with pytest.raises(UserError, match="with other options"):
+        prepare(builders.Det, det_tree, out, "--jpeg_quality=80")
+    assert read_manifest(out)["jpeg_quality"] == 95
+
+
+def test_an_empty_folder_is_used_and_a_full_one_refused(tmp_path, det_tree):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert prepare(builders.Det, det_tree, out).crops == 3
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("")
+    with pytest.raises(UserError, match="holds something else"):
+        prepare(builders.Det, det_tree, tmp_path / "full")
+
+
+def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
+    """The second part fails at first; the next run makes that part alone, and the same data set."""
+    monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)
+    whole = tmp_path / "whole"
+    prepare(builders.Trackingnet, trackingnet_tree, whole)
+    out, original, made = tmp_path / "out", parts.make_part, []
+
+    def make_part(folder, i, fail=True):
+        made.append(i)
+        if fail and len(made) == 2:
+            raise KeyError("interrupted")
+        return original(folder, i)
+
+    monkeypatch.setattr(parts, "make_part", make_part)
+    with pytest.raises(Exception, match="interrupted"):
+        prepare(builders.Trackingnet, trackingnet_tree, out)
+    assert not out.exists()
+    assert sorted(made) == [0, 1]
+    with pytest.raises(UserError, match="no such data set"):
+        Index(out)
+    made.append("again")
+    prepare(builders.Trackingnet, trackingnet_tree, out)
+    assert len(made) == 4
+    assert made[3] == made[1]
+    assert contents(out) == contents(whole)
+
+
+def test_two_runs_into_one_folder(tmp_path, det_tree):
+    lock = records.lock_folder(tmp_path / "out.parts")
+    try:
+        with pytest.raises(UserError, match="another run writes to this folder"):
+            prepare(builders.Det, det_tree, tmp_path / "out")
+    finally:
+        os.close(lock)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk(tmp_path, det_tree, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records.os, "fsync", full)
+    with pytest.raises(UserError, match="no space left; free some and run again"):
+        prepare(builders.Det, det_tree, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    assert prepare(builders.Det, det_tree, tmp_path / "out").crops == 3
+
+
+def test_a_folder_without_permission(tmp_path, det_tree):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="not a folder"):
+        prepare(builders.Det, det_tree, tmp_path / "file/out")
+
+
+def test_nothing_to_make(tmp_path, det_tree):
+    shutil.rmtree(det_tree / "Data/DET/train")
+    (det_tree / "Data/DET/train").mkdir()
+    with pytest.raises(UserError, match="no crop was written"):
+        prepare(builders.Det, det_tree, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["--crop=1", "--workers=-1", "--jpeg_quality=101", "--limit=-1"])
+def test_flags_out_of_range(tmp_path, det_tree, flag):
+    with pytest.raises(UserError, match=flag):
+        prepare(builders.Det, det_tree, tmp_path / "out", flag)
+
+
+def test_another_runner_is_asked(tmp_path, det_tree):
+    """--beam_runner goes to Beam, which knows its runners."""
+    with pytest.raises(Exception, match="NoSuchRunner"):
+        prepare(builders.Det, det_tree, tmp_path / "out", "--beam_runner=NoSuchRunner")
+    index = prepare(
+        builders.Det, det_tree, tmp_path / "out", "--beam_runner=BundleBasedDirectRunner"
+    )
+    assert index.crops == 3
+
+
+@pytest.mark.slow
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    "kind, path, expected, skipped",
+    [
+        (builders.Coco, "coco", (126, 929, 929), {"crowd": 10}),
+        (builders.Vid, "vid/ILSVRC2015", (5, 5, 1000), {}),
+        (builders.Det, "det/ILSVRC2015", (65, 65, 65), {}),
+        (builders.Youtubebb, "ytbb", (9, 10, 653), {"absent": 1}),
+        (builders.Got10k, "got10k", (20, 20, 690), {}),
+    ],
+)
+def test_real_sets(reference, tmp_path, kind, path, expected, skipped):
+    index = prepare(kind, reference / "data/train" / path, tmp_path / "out")
+    assert (index.videos, index.tracks, index.crops) == expected
+    assert index.manifest["skipped"] == skipped
+    assert records.verify(tmp_path / "out") == []
