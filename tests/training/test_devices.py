@@ -1,0 +1,136 @@
+"""The real network's step over devices, processes and parts of a batch."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from siamjax.config import to_json
+
+pytestmark = pytest.mark.slow
+
+# Five steps of a tiny network, run in a process of its own because the number of devices is fixed
+# when JAX starts. Arguments: config (JSON), file for the parameters, value of --distributed.
+SCRIPT = """
+import sys
+import flax.traverse_util
+import jax
+import numpy as np
+from siamjax import models
+from siamjax.config import from_json
+from siamjax.data import loader
+from siamjax.training import loop, optimizer, parallel, state, step
+
+parallel.initialise(sys.argv[3])
+config = from_json(open(sys.argv[1]).read())
+model = models.build(config)
+variables = loop.initial_variables(config, model)
+labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
+model = model.clone(bn_axis_name=parallel.AXIS if config.train.sync_bn else None)
+now = state.create(variables, optimizer.make(config.train, labels), False)
+now = parallel.replicate(now)
+size = parallel.host_batch_size(config.train.batch_size, config.train.accumulate)
+batches = loader.make_loader(
+    config, batch_size=size, host=jax.process_index(), hosts=jax.process_count()
+)
+programs, losses = {}, []
+for number in range(5):
+    phase = optimizer.phase_of(config.train, number // 2)
+    if phase.name not in programs:
+        one = step.make_step(config, model, labels, phase, 2, parallel.AXIS)
+        programs[phase.name] = parallel.compile_step(one)
+    now, metrics = programs[phase.name](now, parallel.put(next(batches)))
+    losses.append(parallel.first(metrics)["loss"])
+batches.close()
+now = state.to_host(now)
+arrays = flax.traverse_util.flatten_dict(
+    {"params": now.params, "batch_stats": now.batch_stats}, sep="/"
+)
+if jax.process_index() == 0:
+    np.savez(sys.argv[2], losses=losses, devices=jax.device_count(), **arrays)
+"""
+
+
+@pytest.fixture(scope="module")
+def five_steps(tmp_path_factory):
+    """run(config, devices, processes) -> {name: array} after five steps, three of them unfrozen."""
+
+    def run(config, devices=1, processes=1):
+        folder = tmp_path_factory.mktemp("steps")
+        (folder / "config.json").write_text(to_json(config))
+        (folder / "run.py").write_text(SCRIPT)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        flags = f"--xla_force_host_platform_device_count={devices // processes}"
+        children = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    folder / "run.py",
+                    folder / "config.json",
+                    folder / "out.npz",
+                    f"127.0.0.1:{port},{processes},{index}" if processes > 1 else "",
+                ],
+                env=os.environ | {"XLA_FLAGS": flags},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for index in range(processes)
+        ]
+        for child in children:
+            _, errors = child.communicate()
+            assert child.returncode == 0, errors
+        result = dict(np.load(folder / "out.npz"))
+        assert result.pop("devices") == devices
+        return result
+
+    return run
+
+
+def distance(a, b):
+    """Largest difference, relative to the largest value, of any tensor."""
+    return max(np.abs(a[k] - b[k]).max() / max(np.abs(a[k]).max(), 1e-3) for k in a)
+
+
+@pytest.fixture(scope="module")
+def config(tiny):
+    def make(**fields):
+        return tiny(batch_size=8, epochs=9, data__pairs_per_epoch=16, **fields)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def one_device(five_steps, config):
+    return five_steps(config())
+
+
+@pytest.mark.parametrize("devices,processes", [(2, 1), (8, 1), (2, 2)])
+def test_devices_equal_one(five_steps, config, one_device, devices, processes):
+    found = five_steps(config(), devices, processes)
+    print(f"{devices} devices, {processes} processes: {distance(one_device, found):.1e}")
+    assert distance(one_device, found) < 1e-5
+
+
+def test_statistics_per_device_differ(five_steps, config, one_device):
+    """Without synchronised statistics two devices are two small batches."""
+    assert distance(one_device, five_steps(config(sync_bn=False), devices=2)) > 1e-4
+
+
+def test_accumulation_equals_one_batch(five_steps, config):
+    whole = five_steps(config(freeze_bn=True))
+    parts = five_steps(config(freeze_bn=True, accumulate=4))
+    print(f"4 parts: {distance(whole, parts):.1e}")
+    assert distance(whole, parts) < 1e-5
+
+
+def test_quirks_sum_over_devices(five_steps, config):
+    """Parts of an accumulated batch stand for the reference's devices: both are summed."""
+    fields = {"freeze_bn": True, "reference_quirks": True}
+    devices = five_steps(config(**fields), devices=2)
+    parts = five_steps(config(**fields, accumulate=2))
+    assert distance(devices, parts) < 1e-5
