@@ -5,8 +5,6 @@ import math
 
 import numpy as np
 
-from siamjax.geometry import boxes
-
 
 @dataclasses.dataclass(frozen=True)
 class TargetRule:
@@ -69,8 +67,22 @@ def loc_weights(label: np.ndarray) -> np.ndarray:
 
 
 def _overlap(anchors_grid, box):
-    anchors = boxes.cxcywh_to_xyxy(anchors_grid.astype(np.float64))
-    return boxes.iou(anchors, boxes.cxcywh_to_xyxy(box))
+    """Overlap of all anchors; the grid is regular, so each axis is intersected by itself."""
+    sides = anchors_grid[:, 0, 0, 2:].astype(np.float64)
+    centres = (
+        anchors_grid[:, 0, :, 0].astype(np.float64),
+        anchors_grid[:, :, 0, 1].astype(np.float64),
+    )
+    columns, rows = (_intersect(centres[k], sides[:, k, None], box[k], box[2 + k]) for k in (0, 1))
+    inter = rows[:, :, None] * columns[:, None, :]
+    union = (sides[:, 0] * sides[:, 1])[:, None, None] + box[2] * box[3] - inter
+    return inter / union
+
+
+def _intersect(centres, sides, centre, side):
+    low = np.maximum(centres - sides / 2, centre - side / 2)
+    high = np.minimum(centres + sides / 2, centre + side / 2)
+    return np.maximum(high - low, 0)
 
 
 def _around(anchors_grid, box, reach):

@@ -22,6 +22,8 @@ from siamjax.errors import UserError
 
 from ..data.conftest import write_set
 
+SMALL = ["--shard_mb=1"]
+
 
 def prepare(kind, tree, out, *flags):
     argv = [f"--source={tree}", f"--out={out}", "--crop=127", "--workers=1", *flags]
@@ -77,9 +79,9 @@ def test_all_readers_see_the_same(tmp_path, vid_tree):
     for row in rows:
         image, size = ours[row["video"].decode(), row["track"].decode(), int(row["frame"])]
         np.testing.assert_array_equal(row["size"], size)
-        # TensorFlow's default JPEG decoder rounds differently, and gives RGB.
+        # TensorFlow's default JPEG decoder is less exact, and gives RGB.
         difference = row["image"]["encoded"][..., ::-1].astype(int) - image.astype(int)
-        assert np.abs(difference).max() <= 4
+        assert np.abs(difference).mean() < 1
     plain = list(tf.data.TFRecordDataset([str(path) for path in index.shards]))
     parsed = [tf.train.Example.FromString(item.numpy()) for item in plain]
     assert len(parsed) == index.crops
@@ -116,11 +118,11 @@ def test_features_are_those_of_the_writer(tmp_path, det_tree):
 
 def test_two_workers_make_the_same(tmp_path, trackingnet_tree, monkeypatch):
     """Two processes of Beam's direct runner; two parts."""
-    monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)
+    monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)  # with SMALL: a part per video
     trees = {}
     for workers in (1, 2):
         out = tmp_path / str(workers)
-        prepare(builders.Trackingnet, trackingnet_tree, out, f"--workers={workers}")
+        prepare(builders.Trackingnet, trackingnet_tree, out, f"--workers={workers}", *SMALL)
         trees[workers] = contents(out)
     assert len(Index(tmp_path / "1").shards) == 2
     assert trees[1].keys() == trees[2].keys()
@@ -157,9 +159,9 @@ def test_an_empty_folder_is_used_and_a_full_one_refused(tmp_path, det_tree):
 
 def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
     """The second part fails at first; the next run makes that part alone, and the same data set."""
-    monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)
+    monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)  # with SMALL: a part per video
     whole = tmp_path / "whole"
-    prepare(builders.Trackingnet, trackingnet_tree, whole)
+    prepare(builders.Trackingnet, trackingnet_tree, whole, *SMALL)
     out, original, made = tmp_path / "out", parts.make_part, []
 
     def make_part(folder, i, fail=True):
@@ -170,13 +172,13 @@ def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
 
     monkeypatch.setattr(parts, "make_part", make_part)
     with pytest.raises(Exception, match="interrupted"):
-        prepare(builders.Trackingnet, trackingnet_tree, out)
+        prepare(builders.Trackingnet, trackingnet_tree, out, *SMALL)
     assert not out.exists()
     assert sorted(made) == [0, 1]
     with pytest.raises(UserError, match="no such data set"):
         Index(out)
     made.append("again")
-    prepare(builders.Trackingnet, trackingnet_tree, out)
+    prepare(builders.Trackingnet, trackingnet_tree, out, *SMALL)
     assert len(made) == 4
     assert made[3] == made[1]
     assert contents(out) == contents(whole)
