@@ -1,0 +1,88 @@
+"""The commands as users call them: help, exit codes, and the whole demo at its smallest."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from siamjax.cli import build_parser, dispatch
+from siamjax.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# a network and a run as small as they get
+SMALLEST = [
+    "--config.model.width=0.05",
+    "--config.model.adjust_channels=(4,)",
+    "--config.data.pairs_per_epoch=8",
+    "--config.data.workers=0",
+    "--config.train.epochs=1",
+    "--config.train.warmup_epochs=0",
+    "--config.train.batch_size=4",
+]
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_every_command_explains_itself():
+    text = build_parser().format_help()
+    for name in ("demo", "eval", "track", "render", "export"):
+        assert f"\n    {name}" in text
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["track", "video.mp4", "--colour=red"], "--colour=red"),
+        (["render", "--out=x.webm", "--config.seed=1"], "--config.seed=1"),
+        (["demo", "--config.train.epoch=1"], "did you mean --config.train.epochs?"),
+    ],
+)
+def test_an_unknown_argument_is_named(arguments, message):
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
+        dispatch(arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["run_train.py", "--config=configs/demo.py", "--workdir=x", "--config.sead=1"],
+            "error: --config.sead: no such field; did you mean --config.seed?",
+        ),
+        (["run_eval.py", "--dataset=OTB10"], "OTB10"),
+        (["-m", "siamjax.cli", "track", "no.mp4", "--box=1,1,9,9"], "no.mp4"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
+    result = command(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (ROOT / "x").exists()
+
+
+def test_demo_does_the_whole_path_and_goes_on(tmp_path, monkeypatch, capsys):
+    from siamjax.benchmarks import synthetic
+
+    monkeypatch.setattr(synthetic, "CLIPS", 2)
+    monkeypatch.setattr(synthetic, "LENGTH", 8)
+    arguments = ["demo", f"--out={tmp_path}", "--videos=2", "--workers=0", *SMALLEST]
+    dispatch(arguments)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["trackers"]) == {"siamjax", "static", "template_matching"}
+    assert all(0 <= row["success_auc"] <= 1 for row in scores["trackers"].values())
+    for name in ("report.html", "clip.webm", "train/config.json", "plots", "results/siamjax"):
+        assert (tmp_path / name).exists(), name
+    line = (tmp_path / "train" / "metrics.jsonl").read_text()
+
+    dispatch(arguments)  # everything is there: the same scores, nothing trained again
+    assert json.loads((tmp_path / "scores.json").read_text())["trackers"] == scores["trackers"]
+    assert (tmp_path / "train" / "metrics.jsonl").read_text() == line
+    assert "siamjax" in capsys.readouterr().out
