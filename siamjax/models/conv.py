@@ -1,5 +1,6 @@
 """Convolutions of NHWC images, each in the formulation that its backend runs fastest."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from siamjax.models.norm import BatchNorm
+from siamjax.models.winograd import winograd_conv2d
 
-# Input channels from which XLA's CPU convolution is slower than patches and one matrix product
-# (benchmarks/forward.py prints both).
-WIDE = 256
+# Channels from which Winograd's 3x3 convolution is the fastest on CPU (benchmarks/forward.py).
+WIDE = 64
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ def on_cpu() -> bool:
 def conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
     """Convolution (in the neural network's sense: correlation) with zero padding.
 
-    On CPU a 1x1 kernel is a matrix product and a wide 3x3 one is patches times a matrix: XLA's own
-    convolution is slower there, its weight gradient several times. Elsewhere it is `lax.conv`.
+    On CPU a 1x1 kernel is a matrix product and a wide 3x3 one goes through Winograd's transform:
+    XLA's own convolution is slower there, its weight gradient most of all. Elsewhere it is
+    `lax.conv`.
 
     Args:
         x: (B, H, W, C).
@@ -48,11 +50,12 @@ def conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
     Returns:
         (B, H', W', D), H' = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1.
     """
-    height, width, channels, _ = kernel.shape
-    if on_cpu() and (height, width, stride, padding) == (1, 1, 1, 0):
-        return x @ kernel[0, 0]
-    if on_cpu() and channels >= WIDE:
-        return _conv_by_patches(x, kernel, stride, padding, dilation)
+    if on_cpu():
+        size, channels, features = kernel.shape[1:]
+        if (size, stride, padding) == (1, 1, 0):
+            return x @ kernel[0, 0]
+        if (size, stride) == (3, 1) and min(channels, features) >= WIDE:
+            return winograd_conv2d(x, kernel, padding, dilation)
     return lax_conv(x, kernel, stride, padding, dilation)
 
 
@@ -78,9 +81,10 @@ def depthwise_conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int
     return sum(patch * tap for patch, tap in zip(shifts, taps))
 
 
-def _shifts(x, kernel_shape, stride, padding, dilation):
+def _shifts(x, kernel_shape, stride, padding, dilation, fill=0.0):
     """The kh * kw shifted copies of x that the kernel's taps see, row by row."""
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    x = jnp.pad(x, around, constant_values=fill)
     height, width = kernel_shape[:2]
     rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
     columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
@@ -95,14 +99,15 @@ def _shifts(x, kernel_shape, stride, padding, dilation):
     ]
 
 
-def _conv_by_patches(x, kernel, stride, padding, dilation):
-    # The patches are nine times the input: remade in the backward pass rather than kept.
-    @jax.checkpoint
-    def apply(x, kernel):
-        patches = jnp.concatenate(_shifts(x, kernel.shape, stride, padding, dilation), axis=-1)
-        return patches @ kernel.reshape(-1, kernel.shape[-1])
+def max_pool(x, padding: int = 0):
+    """3x3 maximum at stride 2, (B, H, W, C).
 
-    return apply(x, kernel)
+    On CPU as a maximum of nine shifted copies: XLA's window reduction has a slow gradient there.
+    """
+    if not on_cpu():
+        return nn.max_pool(x, (3, 3), (2, 2), ((padding, padding), (padding, padding)))
+    shifts = _shifts(x, (3, 3), 2, padding, 1, fill=-jnp.inf)
+    return functools.reduce(jnp.maximum, shifts)
 
 
 def torch_uniform(key, shape, dtype=jnp.float32):

@@ -1,4 +1,4 @@
-"""Name tables: PySOT checkpoints, torchvision or timm ResNets and a TensorFlow MobileNetV2 <-> variables.
+"""PySOT's checkpoints as variables, and back.
 
 Everything here works on {name: NumPy array}; reading `.pth` files is `siamjax.models.torch_files`.
 """
@@ -59,12 +59,12 @@ _LEAVES = {
     "var": "running_var",
 }
 # Modules and tensors in the order in which PySOT's classes define them; numbers are their own rank.
-_ORDER = (
-    "backbone neck rpn_head conv1 bn1 conv2 bn2 conv3 bn3 downsample "
-    "cls_weight loc_weight cls loc conv_kernel conv_search head "
-    "template_cls_conv template_loc_conv search_cls_conv search_loc_conv loc_adjust "
-    "weight bias running_mean running_var num_batches_tracked"
-).split()
+_ORDER = """
+    backbone neck rpn_head conv1 bn1 conv2 bn2 conv3 bn3 downsample
+    cls_weight loc_weight cls loc conv_kernel conv_search head
+    template_cls_conv template_loc_conv search_cls_conv search_loc_conv loc_adjust
+    weight bias running_mean running_var num_batches_tracked
+""".split()  # noqa: SIM905
 
 COUNTER = "num_batches_tracked"  # of each batch normalisation; it has no meaning for the network
 
@@ -88,7 +88,8 @@ def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
         table[name] = path
         if path[-1] == "var":
             table[name.replace("running_var", COUNTER)] = None
-    return dict(sorted(table.items(), key=lambda item: [_rank(part) for part in item[0].split(".")]))
+    order = sorted(table, key=lambda name: [_rank(part) for part in name.split(".")])
+    return {name: table[name] for name in order}
 
 
 def _pysot_name(model, levels, path):
@@ -138,8 +139,8 @@ def from_pysot(model: SiamRPN, tensors: dict, path) -> tuple[dict, dict]:
         metadata: what `to_pysot` needs beside them to write the same checkpoint again.
 
     Raises:
-        UserError: tensors that the network lacks, has besides, or has in another shape; all are counted
-            and the first are named.
+        UserError: tensors that the network lacks, has besides, or has in another shape; all are
+            counted and the first are named.
     """
     tensors = {name.removeprefix("module."): array for name, array in tensors.items()}
     training_form = model.backbone == "alexnet" and "backbone.layer1.0.weight" in tensors
@@ -147,8 +148,8 @@ def from_pysot(model: SiamRPN, tensors: dict, path) -> tuple[dict, dict]:
     counters = {name: int(array) for name, array in tensors.items() if name.endswith(COUNTER)}
     weights = {name: array for name, array in tensors.items() if name not in counters}
     wanted = {name: target for name, target in names.items() if target is not None}
-    _refuse(path, "unknown", sorted(tensors.keys() - names.keys()))
-    _refuse(path, "missing", sorted(wanted.keys() - weights.keys()))
+    refuse(path, "unknown", sorted(tensors.keys() - names.keys()))
+    refuse(path, "missing", sorted(wanted.keys() - weights.keys()))
     variables = _fill(model, {wanted[name]: array for name, array in weights.items()}, path)
     return variables, {COUNTER: counters, "training_form": training_form}
 
@@ -170,6 +171,34 @@ def to_pysot(model: SiamRPN, variables: dict, metadata: dict | None = None) -> d
     return tensors
 
 
+def backbone_from_pysot(model: SiamRPN, tensors: dict, path) -> dict:
+    """A pretrained backbone in PySOT's form: names without "backbone.", a classifier is left out.
+
+    Returns:
+        The backbone's part of the variables: {"params": {"backbone": ...}, "batch_stats": ...}.
+        Layers that the network does not build are left out.
+
+    Raises:
+        UserError: as `from_pysot`.
+    """
+    tensors = {f"backbone.{name.removeprefix('module.')}": array for name, array in tensors.items()}
+    names = {name: target for name, target in pysot_names(model).items() if "backbone." in name}
+    if "backbone.layer1.0.weight" in tensors and model.backbone == "alexnet":
+        names = {_alexnet_training_name(name): target for name, target in names.items()}
+    wanted = {name: target for name, target in names.items() if target is not None}
+    built = {name.split(".")[1] for name in names}
+    unknown = [
+        name
+        for name in tensors
+        if name not in names
+        and name.split(".")[1] not in ("fc", "classifier")
+        and not (re.fullmatch(r"layer\d", name.split(".")[1]) and name.split(".")[1] not in built)
+    ]
+    refuse(path, "unknown", sorted(unknown))
+    refuse(path, "missing", sorted(wanted.keys() - tensors.keys()))
+    return _fill(model, {target: tensors[name] for name, target in wanted.items()}, path)
+
+
 def _alexnet_training_name(name):
     match = re.fullmatch(r"backbone\.features\.(\d+)\.(.*)", name)
     if not match:
@@ -188,7 +217,7 @@ def _fill(model, arrays, path):
         for name in sorted(arrays)
         if arrays[name].shape != wanted[name].shape
     ]
-    _refuse(path, "wrongly shaped", wrong)
+    refuse(path, "wrongly shaped", wrong)
     return flax.traverse_util.unflatten_dict(arrays)
 
 
@@ -202,7 +231,8 @@ def _to_torch_layout(array):
     return np.ascontiguousarray(array, np.float32)
 
 
-def _refuse(path, what, names):
+def refuse(path, what: str, names: list) -> None:
+    """Raises a `UserError` that counts the tensors and names the first, unless there are none."""
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise UserError(

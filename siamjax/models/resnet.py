@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
-from siamjax.models.conv import Numerics, conv_bn, fan_out_normal
+from siamjax.models.conv import Numerics, conv_bn, fan_out_normal, max_pool
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 EXPANSION = {18: 1, 34: 1, 50: 4}  # output channels of a block / channels of its 3x3
@@ -132,7 +132,7 @@ class ResNet(nn.Module):
         x = nn.relu(conv_bn(self.numerics, stem, x, "conv1" in train_parts, ("conv1", "bn1")))
         levels[0] = x
         if max(self.levels) > 0:
-            x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+            x = max_pool(x, padding=1)
         for i in range(max(self.levels)):
             stage = Stage(
                 blocks=blocks[i],

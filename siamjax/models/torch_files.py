@@ -1,0 +1,68 @@
+"""PyTorch checkpoint files as {name: NumPy array}; the only part of siamjax that needs torch."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.errors import UserError
+
+
+def read(path) -> dict:
+    """The tensors of a state dict, bare or under "state_dict", in either pickle format of torch.
+
+    Raises:
+        UserError: torch is not installed, no such file, or not a checkpoint.
+    """
+    torch = _torch()
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        # Weights only: a checkpoint from the net runs no code.
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise UserError(f"{path}: not a PyTorch checkpoint of tensors alone") from error
+    if isinstance(content, dict):
+        content = content.get("state_dict", content)
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path}: holds no state dict")
+    strange = [str(name) for name, value in content.items() if not torch.is_tensor(value)]
+    if strange:
+        raise UserError(f"{path}: not a state dict: {', '.join(strange[:3])} are no tensors")
+    return {name: tensor.numpy() for name, tensor in content.items()}
+
+
+def write(path, tensors: dict) -> None:
+    """Writes a bare state dict, whole or not at all."""
+    torch = _torch()
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(
+            {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}, temporary
+        )
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _torch():
+    try:
+        import torch
+    except ImportError as error:
+        raise UserError(
+            "reading and writing .pth files needs torch: pip install 'siamjax[convert]'"
+        ) from error
+    return torch
