@@ -160,6 +160,13 @@ class Tracker:
             raise UserError("no target: call tracker.init(frame, (x, y, w, h)) first")
         self._motion = motion
 
+    def maps(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The network's raw answer to a search crop: cls (S, S, 2 A) and loc (S, S, 4 A)."""
+        if self._motion is None:
+            raise UserError("no target: call tracker.init(frame, (x, y, w, h)) first")
+        cls, loc = _maps(self._network, self._variables, self._kernels, crop)
+        return np.asarray(cls), np.asarray(loc)
+
     def another(self) -> "Tracker":
         """A tracker with the same weights and no target, for another object; costs no memory."""
         twin = copy.copy(self)
@@ -193,6 +200,11 @@ class Tracker:
 @functools.partial(jax.jit, static_argnums=0)
 def _template(network, variables, crop):
     return network.template(variables, crop)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _maps(network, variables, kernels, crop):
+    return network.respond(variables, kernels, crop)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

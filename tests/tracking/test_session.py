@@ -1,5 +1,4 @@
 import cv2
-import jax
 import numpy as np
 import pytest
 
@@ -52,9 +51,7 @@ def test_state_follows_the_published_rules(session, clip):
     )
     patch = padded[top + 200 : top + 200 + crop_side, left + 200 : left + 200 + crop_side]
     crop = cv2.resize(patch, (255, 255))
-    respond = jax.jit(session._network.respond)
-    cls, loc = respond(session._variables, session._kernels, crop)
-    cls, loc = (np.asarray(v).transpose(2, 0, 1).reshape(-1, 25, 25) for v in (cls, loc))
+    cls, loc = (v.transpose(2, 0, 1).reshape(-1, 25, 25) for v in session.maps(crop))
     logits = cls.reshape(2, -1).astype(np.float64)
     score = 1 / (1 + np.exp(logits[0] - logits[1]))
     steps = (np.arange(25) - 12) * 8
@@ -157,6 +154,8 @@ def test_misuse(tiny, session, clip):
 
 
 def test_damaged_weights_are_named(tiny, clip):
+    import jax
+
     broken = jax.tree.map(lambda leaf: leaf * np.float32(np.nan), tiny.variables)
     with pytest.raises(UserError, match="weights are damaged"):
         follow(Tracker(tiny.config, broken), clip.frames[:2], clip.boxes[0])

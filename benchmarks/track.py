@@ -1,0 +1,345 @@
+"""Speed of tracking, compile time apart, the device waited for at every frame.
+
+    python benchmarks/track.py --torch=/path/to/python   # single stream, beside PyTorch in turns
+    python benchmarks/track.py --clips=64                # many clips at once, on a GPU
+
+Per network: milliseconds per frame of `Tracker.update` with frames in memory and read from JPEG
+files; what of it is crop, decoding and state; frames per second over many clips in lockstep. With
+--torch, an interpreter that has torch and OpenCV runs the same network and rules on the same frames
+in turns with this process, so that both see the same machine. Weights are random: speed does not
+depend on them.
+
+On a machine that does other work too, pin both to one core (taskset -c 0 python ...) and compare the
+CPU times, which waiting does not enter.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+NETWORKS = {
+    "resnet50": {"model": {}, "tracker": {}},
+    "mobilenetv2": {
+        "model": {
+            "backbone": "mobilenetv2",
+            "width": 1.4,
+            "levels": ("layer3", "layer5", "layer7"),
+            "weighted": False,
+        },
+        "tracker": {"penalty_k": 0.04, "window_influence": 0.4, "lr": 0.5},
+    },
+    "alexnet": {
+        "model": {"backbone": "alexnet", "levels": ("layer5",), "adjust_channels": ()},
+        "tracker": {
+            "penalty_k": 0.16,
+            "window_influence": 0.4,
+            "lr": 0.3,
+            "instance": 287,
+            "base_size": 0,
+        },
+    },
+}
+BOX = (560.0, 300.0, 120.0, 90.0)
+
+
+def make_config(name):
+    """The experiment's config of a network above."""
+    from configs import base
+
+    config = base.get_config()
+    for section, values in NETWORKS[name].items():
+        config[section].update(values)
+    return config.lock()
+
+
+def make_variables(config):
+    """Random weights whose maps have the size of a trained tracker's, so that boxes stay put."""
+    import jax
+
+    from siamjax import models
+
+    variables = models.init_variables(models.build(config), seed=0)
+
+    def shrink(path, leaf):
+        names = [str(getattr(key, "key", key)) for key in path]
+        return leaf * np.float32(1e-6) if "out" in names else leaf
+
+    return jax.tree_util.tree_map_with_path(shrink, variables)
+
+
+def make_frames(count=8, height=720, width=1280):
+    """(count, 720, 1280, 3) uint8: a texture that drifts."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    size = (width + 64, height + 64)
+    ground = cv2.resize(rng.integers(0, 256, (45, 80, 3), dtype=np.uint8), size)
+    return np.stack([ground[i : i + height, 2 * i : 2 * i + width] for i in range(count)])
+
+
+def milliseconds(seconds):
+    """Median and least of a list of seconds."""
+    return {
+        "median": round(statistics.median(seconds) * 1000, 2),
+        "min": round(min(seconds) * 1000, 2),
+    }
+
+
+def measure(name, frames, rounds, torch_python, folder):
+    """All single-stream figures of one network."""
+    from siamjax import models
+    from siamjax.models.import_torch import to_pysot
+    from siamjax.tracking import Tracker
+
+    config = make_config(name)
+    variables = make_variables(config)
+    started = time.perf_counter()
+    tracker = Tracker(config, variables)
+    result = {"compile_and_load_s": round(time.perf_counter() - started, 2)}
+    tracker.init(frames[0], BOX)
+    run = stream(tracker, frames)
+    run(2)
+
+    torch = None
+    if torch_python and name != "alexnet":
+        np.savez(folder / "weights.npz", **to_pysot(models.build(config), variables))
+        np.save(folder / "frames.npy", frames)
+        torch = Torch(torch_python)
+        result["torch"] = torch.ask(
+            load=str(folder / "weights.npz"),
+            kind=name,
+            instance=config.tracker.instance,
+            frames=str(folder / "frames.npy"),
+            box=BOX,
+            settings=[config.tracker[k] for k in ("penalty_k", "window_influence", "lr")],
+        )
+        result["maps_differ"] = compare(torch, tracker, frames, folder)
+        torch.ask(run=2)
+    ours, theirs = [], []
+    per_round = max(2, 12 // rounds)
+    for _ in range(rounds):
+        ours += run(per_round)
+        if torch:
+            theirs += torch.ask(run=per_round)["seconds"]
+    wall, cpu = zip(*ours)
+    result["ms_per_frame"] = milliseconds(wall)
+    result["cpu_ms_per_frame"] = milliseconds(cpu)
+    result["frames_per_second"] = round(1 / statistics.median(wall), 1)
+    if torch:
+        torch_wall, torch_cpu = zip(*theirs)
+        result["torch_ms_per_frame"] = milliseconds(torch_wall)
+        result["torch_cpu_ms_per_frame"] = milliseconds(torch_cpu)
+        result["ratio_to_torch"] = {
+            "wall": round(statistics.median(wall) / statistics.median(torch_wall), 3),
+            "cpu": round(statistics.median(cpu) / statistics.median(torch_cpu), 3),
+        }
+        torch.close()
+    result["with_reading"] = milliseconds(with_reading(tracker, frames, folder, len(ours)))
+    parts = overhead(tracker, frames)
+    result["parts_ms"] = {key: round(value * 1000, 3) for key, value in parts.items()}
+    result["parts_share"] = round(sum(parts.values()) / statistics.median(wall), 4)
+    return result
+
+
+def stream(tracker, frames):
+    """A function that tracks n more frames and gives wall and CPU seconds of each."""
+    position = 0
+
+    def run(count):
+        nonlocal position
+        seconds = []
+        for _ in range(count):
+            position = position % (len(frames) - 1) + 1
+            started = time.perf_counter(), time.process_time()
+            tracker.update(frames[position])
+            ended = time.perf_counter(), time.process_time()
+            seconds.append([end - start for start, end in zip(started, ended)])
+        return seconds
+
+    return run
+
+
+def with_reading(tracker, frames, folder, count):
+    """Seconds per frame with the frame read from a JPEG file."""
+    import cv2
+
+    files = []
+    for i, frame in enumerate(frames):
+        files.append(str(folder / f"{i:03d}.jpg"))
+        cv2.imwrite(files[-1], frame)
+    tracker.init(frames[0], BOX)
+    seconds = []
+    for i in range(count):
+        started = time.perf_counter()
+        tracker.update(cv2.imread(files[i % len(files)]))
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def overhead(tracker, frames, count=50):
+    """Seconds per frame of crop, decoding (scores to best box) and state, each alone."""
+    import jax
+
+    from siamjax.geometry import crops
+    from siamjax.tracking import decode
+    from siamjax.tracking import tracker as rules
+
+    constants = tracker.constants
+    tracker.init(frames[0], BOX)
+    motion = tracker.motion
+    side, scale = rules.search_window(constants, motion, constants.instance)
+    size = constants.map_size(constants.instance)
+    grid = decode.grid(constants.anchors, size)
+    rng = np.random.default_rng(0)
+    cls = jax.device_put(rng.normal(size=(size, size, 10)).astype(np.float32))
+    loc = jax.device_put(rng.normal(size=(size, size, 20)).astype(np.float32) * 0.1)
+    best = jax.jit(
+        lambda cls, loc, target: decode.best_candidate(grid, cls, loc, target, 0.05, 0.42)[0]
+    )
+    target = np.float32(motion.size * scale)
+    candidate = decode.Candidate(*(np.asarray(v, np.float64) for v in best(cls, loc, target)))
+
+    def crop():
+        crops.subwindow(frames[1], motion.centre, constants.instance, side, (0, 0, 0))
+
+    def state():
+        rules.search_window(constants, motion, constants.instance)
+        limit = np.array([1280, 720])
+        rules.advance(constants, constants.settings(), motion, candidate, scale, limit)
+
+    return {
+        "crop": alone(crop, count),
+        "decode": alone(lambda: jax.block_until_ready(best(cls, loc, target)), count),
+        "state": alone(state, count),
+    }
+
+
+def alone(work, count):
+    """Median seconds of a function."""
+    work()
+    seconds = []
+    for _ in range(count):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def many_clips(name, clips, length=32):
+    """Frames per second over `clips` clips in lockstep, frames in memory on the host."""
+    import jax
+    import jax.numpy as jnp
+
+    from siamjax import models
+    from siamjax.tracking import Settings, TrackerConfig, rollout
+    from siamjax.tracking.tracker import Network
+
+    config = make_config(name)
+    constants = TrackerConfig.of(config)
+    network, structure = Network(models.build(config)), constants.structure()
+    variables = jax.device_put(make_variables(config))
+    settings = Settings(*(jnp.float32(v) for v in constants.settings()))
+    frames = make_frames(length + 1, 480, 640)
+    firsts = np.stack([frames[0]] * clips)
+    block = np.stack([frames[1:]] * clips)
+    sizes = np.array([[640, 480]] * clips, np.int32)
+    boxes = np.float32([[280, 200, 80, 60]] * clips)
+    state = rollout.init_clips(network, structure, variables, firsts, boxes, sizes)
+    seconds = []
+    for _ in range(4):
+        started = time.perf_counter()
+        state, steps = rollout.over_clips(
+            network, structure, variables, settings, state, block, sizes
+        )
+        jax.block_until_ready(steps)
+        seconds.append(time.perf_counter() - started)
+    return {
+        "clips": clips,
+        "compile_s": round(seconds[0] - min(seconds), 2),
+        "frames_per_second": round(clips * length / min(seconds), 1),
+    }
+
+
+class Torch:
+    """The other process, benchmarks/track_torch.py."""
+
+    def __init__(self, python):
+        script = Path(__file__).with_name("track_torch.py")
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([python, str(script)], stdin=pipe, stdout=pipe, text=True)
+
+    def ask(self, **order):
+        """Sends an order and waits for its answer."""
+        print(json.dumps(order), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+    def close(self):
+        """Ends the process."""
+        print(json.dumps({"quit": True}), file=self._process.stdin, flush=True)
+        self._process.wait()
+
+
+def compare(torch, tracker, frames, folder):
+    """Largest difference of the maps of both libraries, relative to the largest value."""
+    from siamjax.geometry import crops
+    from siamjax.tracking import tracker as rules
+
+    constants = tracker.constants
+    side, _ = rules.search_window(constants, tracker.motion, constants.instance)
+    average = frames[0].mean(axis=(0, 1))
+    tracker.init(frames[0], BOX)
+    crop = crops.subwindow(frames[1], tracker.motion.centre, constants.instance, side, average)
+    ours = tracker.maps(crop)
+    torch.ask(maps=str(folder / "maps.npz"))
+    theirs = np.load(folder / "maps.npz")
+    return {
+        key: float(np.abs(our - theirs[key][0].transpose(1, 2, 0)).max() / np.abs(our).max())
+        for key, our in zip(("cls", "loc"), ours)
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="by comma")
+    parser.add_argument("--torch", help="interpreter with torch and OpenCV to compare with")
+    parser.add_argument("--rounds", type=int, default=4, help="turns of both libraries")
+    parser.add_argument("--clips", type=int, default=0, help="clips at once; 0: not measured")
+    parser.add_argument("--out", help="JSON file for the results")
+    args = parser.parse_args()
+
+    import jax
+
+    results = {
+        "device": str(jax.devices()[0].device_kind),
+        "backend": jax.default_backend(),
+        "cores": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "jax": jax.__version__,
+        "frame": "1280x720",
+    }
+    frames = make_frames()
+    for name in args.networks.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            results[name] = measure(name, frames, args.rounds, args.torch, Path(folder))
+        if args.clips:
+            results[name]["many"] = many_clips(name, args.clips)
+        print(name, json.dumps(results[name], indent=1), flush=True)
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
