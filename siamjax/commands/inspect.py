@@ -9,8 +9,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "inspect",
         help="modules, parameters and multiply-adds of a network",
-        description="Prints the modules of a config's network: output shape and stride on the search "
-        "crop, parameters, multiply-adds on template (once per target) and search crop (per frame).",
+        description="Prints the modules of a config's network: output shape and stride on the "
+        "search crop, parameters, multiply-adds on template (once per target) and search crop "
+        "(per frame).",
     )
     parser.add_argument("config", metavar="CONFIG", help="experiment file, configs/NAME.py")
     parser.add_argument("--json", action="store_true", help="totals alone, as one JSON object")
