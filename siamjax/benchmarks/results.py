@@ -221,7 +221,7 @@ class LongTerm(Vot):
         run = super().read_file(path, sequence)
         confidence = path.with_name(f"{path.stem}_confidence.value")
         try:
-            lines = confidence.read_text().split("\n")[: len(run.codes)]
+            lines = confidence.read_text().removesuffix("\n").split("\n")
             scores = np.array([float(line) if line.strip() else np.nan for line in lines])
         except (OSError, ValueError):
             raise UserError(f"{confidence}: a number per frame is expected") from None
@@ -335,10 +335,10 @@ class Store:
         """
         if not self.folder.is_dir():
             raise UserError(f"--results={self.folder}: no such folder")
+        if self._holds(self.folder, sequences):
+            return ["."]
         below = sorted(path for path in self.folder.iterdir() if path.is_dir())
         found = [path.name for path in below if self._holds(path, sequences)]
-        if not found and self._holds(self.folder, sequences):
-            found = ["."]
         if not found:
             raise UserError(
                 f"--results={self.folder}: no results of these sequences in it; expected for"

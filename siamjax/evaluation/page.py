@@ -187,8 +187,9 @@ def _attribute_tables(scores: Scores, order: list[str]) -> list[str]:
         for attribute, values in by_attribute.items():
             cells = "".join(f"<td>{number(measure, values.get(t))}</td>" for t in order)
             body.append(f"<tr><td>{html.escape(attribute)}</td>{cells}</tr>")
-        parts.append(f"<h3>{html.escape(label(measure))}</h3>{_table(head, body)}")
-    return [f"<h2>Attributes ({scores.count})</h2>", *parts] if parts else []
+        parts.append(f"<div><h3>{html.escape(label(measure))}</h3>{_table(head, body)}</div>")
+    title = f"<h2>Attributes ({scores.count})</h2>"
+    return [title, "<div class=plots>", *parts, "</div>"] if parts else []
 
 
 def _table(head: str, body: list[str]) -> str:

@@ -259,7 +259,7 @@ class RealTime:
     def update(self, frame):
         self._frame += 1
         now = self._frame * self.interval
-        if self._free <= now:
+        if self._free <= now + 1e-9:  # sums of frame times are not exact
             before = self.clock()
             self._last = self.tracker.update(frame)
             self._free = now + self.clock() - before

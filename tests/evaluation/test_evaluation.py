@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from siamjax import errors
 from siamjax.benchmarks import registry
 from siamjax.benchmarks.results import Store
-from siamjax.evaluation import protocols, report, runner, scoring
+from siamjax.evaluation import protocols, report, runner, scoring, submission
 
 
 class Follower:
@@ -103,8 +105,6 @@ def test_result_files_read_back_exactly(benchmark, tmp_path):
 
 
 def test_one_based_benchmarks_get_one_based_files(tmp_path):
-    import dataclasses
-
     sequence = registry.load("synthetic", limit=1).sequences[0]
     one_based = dataclasses.replace(sequence, base=1)
     run = protocols.one_pass(Follower(sequence.boxes, 0.0), sequence)
@@ -183,3 +183,116 @@ def test_a_cut_off_result_file_is_named(benchmark, tmp_path):
     path.write_text("".join(path.read_text().splitlines(True)[:3]))
     with pytest.raises(errors.UserError, match=r"first\.txt: 3 rows for 6 frames"):
         scoring.score(benchmark, {"a": tmp_path / "results/a"})
+
+
+# --- other protocols and measures through the runner
+
+
+@dataclasses.dataclass(frozen=True)
+class StaticFactory:
+    """Picklable, as worker processes need it."""
+
+    def __call__(self):
+        from siamjax.evaluation import baselines
+
+        return baselines.make("static")
+
+
+@pytest.mark.parametrize(
+    "protocol, measure",
+    [("supervised", "eao"), ("longterm", "f_score"), ("multistart", "robustness_share")],
+)
+def test_every_protocol_from_run_to_report(benchmark, tmp_path, protocol, measure):
+    changed = runner.with_protocol(benchmark, protocol)
+    trackers = {"good": StaticFactory(), "bad": factory(benchmark, 11.0)}
+    scores = runner.evaluate(changed, trackers, tmp_path, progress=False)
+    assert 0 <= scores.trackers["good"][measure] <= 1
+    low, high = scores.intervals["good"][measure]
+    assert low <= high
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("*.*")}
+    again = runner.evaluate(changed, trackers, tmp_path, progress=False)
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("*.*")} == before
+    assert again.trackers["good"][measure] == scores.trackers["good"][measure]
+    results = {name: tmp_path / "results" / name for name in trackers}
+    page = report.write(tmp_path, scores, changed, results).read_text()
+    assert page.count("<svg") >= 1
+    assert "3 of 3 sequences" in page
+
+
+def test_unknown_protocol(benchmark):
+    with pytest.raises(errors.UserError, match="--protocol=ofe: choose one of ope"):
+        runner.with_protocol(benchmark, "ofe")
+
+
+def test_repetitions_of_a_supervised_run(benchmark, tmp_path):
+    changed = runner.with_protocol(benchmark, "supervised")
+    runner.evaluate(changed, {"t": StaticFactory()}, tmp_path, progress=False, repetitions=3)
+    files = sorted(p.name for p in (tmp_path / "results/t/baseline/first").iterdir())
+    assert files == ["first_001.txt", "first_002.txt", "first_003.txt"]
+
+
+def test_worker_processes_write_the_same_files(benchmark, tmp_path):
+    for name, workers in (("one", 0), ("two", 2)):
+        runner.evaluate(
+            benchmark, {"t": StaticFactory()}, tmp_path / name, progress=False, workers=workers
+        )
+    one, two = (
+        {p.name: p.read_bytes() for p in (tmp_path / name / "results/t").iterdir()}
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert len(one) == 3
+
+
+def got10k_test_set(root):
+    import cv2
+
+    for number in (1, 2):
+        folder = root / f"test/GOT-10k_Test_{number:06d}"
+        folder.mkdir(parents=True)
+        for i in range(1, 4):
+            cv2.imwrite(str(folder / f"{i:08d}.jpg"), np.zeros((20, 30, 3), np.uint8))
+        (folder / "groundtruth.txt").write_text("2,3,10,8\n")
+    return registry.load("GOT-10k-test", root)
+
+
+def test_submission_of_a_test_set_without_truth(tmp_path):
+    part = got10k_test_set(tmp_path / "data")
+    results = tmp_path / "out/results/static"
+    scores = runner.evaluate(part, {"static": StaticFactory()}, tmp_path / "out", progress=False)
+    assert set(scores.trackers["static"]) == {"fps", "fps_with_reading"}
+    assert "no public ground truth" in report.markdown(scores)
+    report.write(tmp_path / "out", scores, part, {"static": results})
+    with pytest.raises(errors.UserError, match="178 of 180 sequences have no results"):
+        submission.write(part, "static", results, tmp_path)
+    whole = dataclasses.replace(part, total=2)
+    first = submission.write(whole, "static", results, tmp_path).read_bytes()
+    archive = zipfile.ZipFile(tmp_path / "static_GOT-10k-test.zip")
+    assert sorted(archive.namelist()) == sorted(
+        f"GOT-10k_Test_00000{n}/GOT-10k_Test_00000{n}_{kind}.txt"
+        for n in (1, 2)
+        for kind in ("001", "time")
+    )
+    assert submission.write(whole, "static", results, tmp_path).read_bytes() == first
+
+
+def test_no_archive_for_a_benchmark_without_server(benchmark, tmp_path):
+    with pytest.raises(errors.UserError, match="has no server"):
+        submission.write(benchmark, "t", tmp_path, tmp_path)
+
+
+def test_attributes_get_a_table(benchmark, tmp_path):
+    attributes = {"first": ("SV", "OCC", "DEF"), "second": ("SV",), "third": ()}
+    sequences = tuple(
+        dataclasses.replace(s, attributes=attributes[s.name]) for s in benchmark.sequences
+    )
+    changed = dataclasses.replace(benchmark, sequences=sequences)
+    scores = runner.evaluate(changed, {"t": StaticFactory()}, tmp_path, progress=False)
+    rows = scores.per_sequence["t"]
+    by_attribute = scores.attributes["success_auc"]
+    assert by_attribute["OCC"]["t"] == rows["first"]["success_auc"]
+    mean = (rows["first"]["success_auc"] + rows["second"]["success_auc"]) / 2
+    assert by_attribute["SV"]["t"] == pytest.approx(mean)
+    page = report.write(tmp_path, scores).read_text()
+    assert "success AUC by attribute" in (tmp_path / "table.md").read_text()
+    assert page.count("<svg") == 4  # with the radar

@@ -14,9 +14,14 @@ def resamples(count: int, seed: int = 0, repeats: int = RESAMPLES) -> np.ndarray
 
 
 def interval(samples: np.ndarray) -> tuple[float, float]:
-    """The central 95 % of resampled figures, low and high; NaN samples are ignored."""
+    """The central 95 % of resampled figures, low and high; NaN samples are ignored, all NaN give
+    NaN.
+    """
+    samples = np.asarray(samples)[~np.isnan(samples)]
+    if not samples.size:
+        return float("nan"), float("nan")
     tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(samples, [tail, 1 - tail])
+    low, high = np.quantile(samples, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+from siamjax.benchmarks.results import FAILURE, REGION, START, UNKNOWN
+from siamjax.benchmarks.sequence import Sequence
+from siamjax.errors import UserError
+from siamjax.evaluation import protocols
+
+
+class Frames:
+    """Frames that carry their number."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, i):
+        return np.full((60, 80, 3), i, np.uint8)
+
+
+def sequence(count=30, **kwargs):
+    truth = np.tile([20.0, 20, 16, 12], (count, 1))
+    return Sequence("s", Frames(count), truth, image_size=(80, 60), **kwargs)
+
+
+class Scripted:
+    """Gives the true box, but a far one in some frames; remembers what it was shown."""
+
+    def __init__(self, lost=()):
+        self.lost, self.starts, self.shown = lost, [], []
+
+    def init(self, frame, box):
+        self.starts.append((int(frame[0, 0, 0]), box))
+
+    def update(self, frame):
+        number = int(frame[0, 0, 0])
+        self.shown.append(number)
+        return (60, 40, 10, 10) if number in self.lost else (20, 20, 16, 12)
+
+
+def test_supervised_starts_again_five_frames_after_a_failure():
+    tracker = Scripted(lost=(7, 28))
+    run = protocols.supervised(tracker, sequence())
+    assert [number for number, _ in tracker.starts] == [0, 12]
+    expected = [START] + [REGION] * 6 + [FAILURE] + [UNKNOWN] * 4 + [START] + [REGION] * 15
+    expected += [FAILURE, UNKNOWN]
+    assert run.codes.tolist() == expected
+    assert np.isnan(run.regions[run.codes != REGION]).all()
+    assert tracker.shown == [*range(1, 8), *range(13, 29)]
+
+
+def test_supervised_skips_frames_without_truth():
+    truth = np.tile([20.0, 20, 16, 12], (20, 1))
+    truth[5:8] = np.nan
+    run = protocols.supervised(
+        Scripted(lost=(2, 6, 9)), Sequence("s", Frames(20), truth, image_size=(80, 60))
+    )
+    # failure in 2, the start due in 7 waits for the truth, 9 fails, start in 14
+    assert np.flatnonzero(run.codes == FAILURE).tolist() == [2, 9]
+    assert np.flatnonzero(run.codes == START).tolist() == [0, 8, 14]
+
+
+def test_supervised_starts_from_the_box_of_a_polygon():
+    truth = np.tile([20.0, 20, 40, 20, 40, 30, 20, 30], (3, 1))
+    tracker = Scripted()
+    protocols.supervised(tracker, Sequence("s", Frames(3), truth, image_size=(80, 60)))
+    ((_, box),) = tracker.starts
+    np.testing.assert_allclose(box, (19.5, 19.5, 21, 11))
+
+
+def test_longterm_marks_the_start_and_gives_every_box_a_score():
+    run = protocols.long_term(Scripted(), sequence(4))
+    assert run.codes.tolist() == [START, REGION, REGION, REGION]
+    assert np.isnan(run.scores[0])
+    assert run.scores[1:].tolist() == [1, 1, 1]
+
+
+def test_multistart_goes_backward_from_late_anchors():
+    tracker = Scripted()
+    run = protocols.multi_start(tracker, sequence(60), 59)
+    assert tracker.starts[0][0] == 59
+    assert tracker.shown == list(range(58, -1, -1))
+    assert len(run.codes) == 60
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Slow(Scripted):
+    """Takes a simulated time for each frame."""
+
+    def __init__(self, clock, init, update):
+        super().__init__()
+        self.clock, self.init_time, self.update_time = clock, init, update
+
+    def init(self, frame, box):
+        self.clock.now += self.init_time
+        super().init(frame, box)
+
+    def update(self, frame):
+        self.clock.now += self.update_time
+        super().update(frame)
+        x = float(frame[0, 0, 0])
+        return (x, 20, 16, 12)
+
+
+@pytest.mark.parametrize(
+    "init, update, grace, shown",
+    [
+        (0.0, 0.05, 0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),  # fast enough
+        (0.0, 0.1, 0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),  # just enough
+        (0.0, 0.25, 0, [1, 4, 7, 10]),  # two of three frames are missed
+        (0.35, 0.05, 0, [4, 5, 6, 7, 8, 9, 10, 11]),  # the start takes three frames
+        (0.35, 0.05, 3, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),  # which are granted
+    ],
+)
+def test_realtime_misses_frames_while_the_tracker_works(init, update, grace, shown):
+    clock = Clock()
+    slow = Slow(clock, init, update)
+    tracker = protocols.RealTime(slow, fps=10, grace=grace, clock=clock)
+    run = protocols.one_pass(tracker, sequence(12))
+    assert slow.shown == shown
+    # in a missed frame the last box stands
+    last = 20.0
+    for i in range(1, 12):
+        last = float(i) if i in shown else last
+        assert run.regions[i, 0] == last
+
+
+def test_realtime_needs_a_rate():
+    with pytest.raises(UserError, match="--realtime=0"):
+        protocols.RealTime(Scripted(), 0)
