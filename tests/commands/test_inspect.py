@@ -75,7 +75,7 @@ def test_bad_arguments(experiment, tmp_path):
 
 
 def test_shards(experiment, tmp_path, capsys):
-    assert dispatch(["inspect", "shards", str(tmp_path / "toy")]) == 0
+    assert dispatch(["inspect", "shards", str(tmp_path / "toy")]) is None
     assert "5 videos, 5 tracks, 20 crops, 0 damaged" in capsys.readouterr().out
     (shard,) = (tmp_path / "toy").glob("*.tfrecord-*")
     data = bytearray(shard.read_bytes())
