@@ -1,0 +1,49 @@
+"""Small networks of every family, with random statistics so that nothing is the identity."""
+
+import jax
+import numpy as np
+import pytest
+
+from siamjax.models import SiamRPN, init_variables
+
+SMALL = {
+    "resnet50": dict(backbone="resnet50", width=0.0625, blocks=(1, 1, 2, 1), adjust_channels=(8,)),
+    "resnet18": dict(backbone="resnet18", width=0.125, blocks=(1, 1, 1, 2), adjust_channels=(8, 8)),
+    "mobilenetv2": dict(backbone="mobilenetv2", width=0.25, levels=(3, 5, 7), weighted=False),
+    "alexnet": dict(backbone="alexnet", width=0.125, levels=(5,), adjust_channels=()),
+}
+SMALL["resnet18"]["levels"] = (3, 4)
+SMALL["mobilenetv2"]["adjust_channels"] = (4, 8, 12)
+
+
+def small(name, **changes):
+    """A narrow network of the family."""
+    return SiamRPN(**{**SMALL[name], **changes})
+
+
+def random_variables(model, seed=0):
+    """Initial variables with random normalisations, biases and fusion weights."""
+    rng = np.random.default_rng(seed)
+
+    def change(path, leaf):
+        name = path[-1].key
+        if name == "kernel":
+            return leaf
+        value = 0.2 * rng.standard_normal(leaf.shape)
+        positive = name in ("scale", "var", "cls_weight", "loc_weight")
+        return (np.exp(value) if positive else value).astype(np.float32)
+
+    variables = jax.tree_util.tree_map_with_path(change, init_variables(model, seed))
+    return variables
+
+
+def crops(batch=1, seed=0, search=255):
+    """Template and search crops, raw 0..255."""
+    rng = np.random.default_rng(seed)
+    sides = (127, search)
+    return tuple(rng.uniform(0, 255, (batch, n, n, 3)).astype(np.float32) for n in sides)
+
+
+@pytest.fixture(params=SMALL)
+def family(request):
+    return request.param

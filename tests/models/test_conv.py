@@ -1,0 +1,80 @@
+"""Every formulation of a convolution against XLA's own, values and gradients."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from siamjax.models import conv
+from siamjax.models.winograd import winograd_conv2d
+
+
+def arrays(seed, *shapes):
+    rng = np.random.default_rng(seed)
+    return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes]
+
+
+@pytest.mark.parametrize(
+    "size, padding, dilation",
+    [((9, 8), 1, 1), ((7, 11), 0, 1), ((9, 9), 2, 2), ((13, 10), 4, 4), ((11, 9), 1, 2)],
+)
+def test_winograd_is_the_convolution(size, padding, dilation):
+    x, kernel = arrays(0, (2, *size, 6), (3, 3, 6, 5))
+    wanted, pull_wanted = jax.vjp(lambda x, k: conv.lax_conv(x, k, 1, padding, dilation), x, kernel)
+    result, pull = jax.vjp(lambda x, k: winograd_conv2d(x, k, padding, dilation), x, kernel)
+    np.testing.assert_allclose(result, wanted, atol=2e-5)
+    (gradient,) = arrays(1, wanted.shape)
+    for ours, theirs in zip(pull(gradient), pull_wanted(gradient)):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_wide_kernels_take_winograd_and_narrow_ones_do_not():
+    for channels in (conv.WIDE, conv.WIDE - 1):
+        text = str(
+            jax.make_jaxpr(lambda x, k: conv.conv2d(x, k, 1, 1))(
+                *arrays(0, (1, 6, 6, channels), (3, 3, channels, conv.WIDE))
+            )
+        )
+        assert ("conv_general_dilated" in text) == (channels < conv.WIDE)
+
+
+@pytest.mark.parametrize("stride, padding, size", [(1, 0, 1), (2, 0, 1), (2, 0, 3), (1, 2, 3)])
+def test_conv2d(stride, padding, size):
+    x, kernel = arrays(0, (2, 9, 10, 70), (size, size, 70, 64))
+    result = conv.conv2d(x, kernel, stride, padding)
+    wanted = conv.lax_conv(x, kernel, stride, padding)
+    np.testing.assert_allclose(result, wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize("stride, padding, dilation", [(1, 1, 1), (2, 0, 1), (1, 4, 4)])
+def test_depthwise(stride, padding, dilation):
+    x, kernel = arrays(0, (2, 11, 12, 7), (3, 3, 1, 7))
+    result = conv.depthwise_conv2d(x, kernel, stride, padding, dilation)
+    wanted = conv.lax_conv(x, kernel, stride, padding, dilation, groups=7)
+    np.testing.assert_allclose(result, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_max_pool(padding):
+    (x,) = arrays(0, (2, 12, 11, 3))
+
+    def wanted(x):
+        return nn.max_pool(x, (3, 3), (2, 2), ((padding, padding),) * 2)
+
+    np.testing.assert_array_equal(conv.max_pool(x, padding), wanted(x))
+    ours, theirs = (
+        jax.grad(lambda x, f=f: jnp.sum(f(x) ** 3))(x)
+        for f in (lambda x: conv.max_pool(x, padding), wanted)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_accelerators_get_xlas_operations(monkeypatch):
+    monkeypatch.setattr(conv, "on_cpu", lambda: False)
+    x, wide, single = arrays(0, (1, 9, 9, 64), (3, 3, 64, 64), (3, 3, 1, 64))
+    assert "conv_general" in str(jax.make_jaxpr(lambda: conv.conv2d(x, wide, 1, 1))())
+    assert "feature_group_count=64" in str(
+        jax.make_jaxpr(lambda: conv.depthwise_conv2d(x, single, 1, 1))()
+    )
+    assert "reduce_window" in str(jax.make_jaxpr(lambda: conv.max_pool(x))())

@@ -1,0 +1,58 @@
+"""Batch normalisation against the definition, running statistics included."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from siamjax.models.norm import BatchNorm
+
+
+def setup(**fields):
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, (4, 3, 2, 5)).astype(np.float32)
+    norm = BatchNorm(**fields)
+    variables = {
+        "params": {"scale": jnp.arange(1.0, 6), "bias": jnp.arange(5.0)},
+        "batch_stats": {"mean": jnp.full(5, 2.0), "var": jnp.full(5, 3.0)},
+    }
+    return norm, variables, x
+
+
+def test_running_statistics_in_inference():
+    norm, variables, x = setup()
+    wanted = (x - 2) / np.sqrt(3 + 1e-5) * np.arange(1, 6) + np.arange(5)
+    np.testing.assert_allclose(norm.apply(variables, x), wanted, rtol=2e-6, atol=2e-6)
+
+
+def test_training_uses_biased_and_keeps_unbiased_variance():
+    norm, variables, x = setup()
+    y, changed = norm.apply(variables, x, True, mutable=["batch_stats"])
+    mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    wanted = (x - mean) / np.sqrt(var + 1e-5) * np.arange(1, 6) + np.arange(5)
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+    stats = changed["batch_stats"]
+    np.testing.assert_allclose(stats["mean"], 0.9 * 2 + 0.1 * mean, rtol=1e-6)
+    np.testing.assert_allclose(stats["var"], 0.9 * 3 + 0.1 * x.var((0, 1, 2), ddof=1), rtol=1e-6)
+
+
+def test_synchronised_statistics_equal_one_big_batch():
+    norm, variables, x = setup()
+    whole, wanted = norm.apply(variables, x, True, mutable=["batch_stats"])
+    synchronised, _, _ = setup(axis_name="device")
+    parts, stats = jax.vmap(
+        lambda part: synchronised.apply(variables, part, True, mutable=["batch_stats"]),
+        axis_name="device",
+    )(x.reshape(2, 2, *x.shape[1:]))
+    np.testing.assert_allclose(parts.reshape(x.shape), whole, rtol=1e-5, atol=1e-5)
+    for name in ("mean", "var"):
+        for device in range(2):
+            np.testing.assert_allclose(
+                stats["batch_stats"][name][device], wanted["batch_stats"][name], rtol=1e-5
+            )
+
+
+def test_float32_inside_bfloat16():
+    norm, variables, x = setup(dtype=jnp.bfloat16)
+    y, changed = norm.apply(variables, jnp.bfloat16(x), True, mutable=["batch_stats"])
+    assert y.dtype == jnp.bfloat16
+    assert {leaf.dtype for leaf in jax.tree.leaves(changed)} == {jnp.dtype("float32")}
