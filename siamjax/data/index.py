@@ -19,12 +19,14 @@ FOLDER = "index"
 MANIFEST = "manifest.json"
 VERSION = 1
 
+# None: the smallest unsigned integers that hold the values. These columns are looked up at random
+# for every crop, so a long training brings all of them into memory.
 _COLUMNS = {
     "frame": np.int32,
     "size": np.float32,
-    "shard": np.int32,
-    "offset": np.int64,
-    "length": np.int32,
+    "shard": None,
+    "offset": None,
+    "length": None,
     "track_start": np.int64,
     "video_start": np.int64,
     "video_names": np.uint8,
@@ -237,7 +239,9 @@ def write(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     for name, dtype in _COLUMNS.items():
-        np.save(temporary / f"{name}.npy", np.ascontiguousarray(columns[name], dtype))
+        column = np.asarray(columns[name])
+        dtype = dtype or np.min_scalar_type(int(column.max()))
+        np.save(temporary / f"{name}.npy", np.ascontiguousarray(column, dtype))
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     os.replace(temporary, folder / FOLDER)
     write_manifest(folder, manifest)

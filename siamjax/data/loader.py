@@ -4,6 +4,8 @@ Batch k is a function of the config and k: the same with any number of workers, 
 the union of several, and after resuming at k.
 """
 
+import contextlib
+import ctypes
 import dataclasses
 import functools
 import logging
@@ -23,6 +25,8 @@ from siamjax.geometry.anchors import Anchors, score_map_size
 
 _log = logging.getLogger(__name__)
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEPT_BYTES = 32 << 20
 _MAX_ATTEMPTS = 100  # pairs drawn for one position before the data set counts as unreadable
 
 
@@ -135,6 +139,16 @@ class Examples:
             targets.TargetRule(**c.targets),
         )
 
+    @functools.cached_property
+    def _context(self):
+        return self._config.crops.context
+
+    @functools.cached_property
+    def _sides(self):
+        """Stored, exemplar, search, px; fields of a ConfigDict are slow to look up."""
+        c = self._config.crops
+        return c.stored, c.exemplar, c.search
+
     def _read(self, source, crop, bad):
         index = self.sampler.sources[source].index
         try:
@@ -142,19 +156,18 @@ class Examples:
         except records.BadRecord as error:
             bad.append((source, crop, str(error)))
             raise
-        c = self._config.crops
-        box = crops.target_in_crop(float(size[0]), float(size[1]), c.stored, c.exemplar, c.context)
-        return image, box
+        stored, exemplar, _ = self._sides
+        return image, crops.target_in_crop(*map(float, size), stored, exemplar, self._context)
 
     def _make(self, rng, pair, z, z_box, x, x_box, bad):
-        c = self._config.crops
+        stored, exemplar, side = self._sides
         of_template, of_search, rule = self._parts
         z_draw = augment.draw(rng, of_template)
         x_draw = augment.draw(rng, of_search)
-        box = augment.move_box(x_draw, x_box, c.search, c.stored)
+        box = augment.move_box(x_draw, x_box, side, stored)
         return Example(
-            template=augment.patch(z_draw, z, c.exemplar, pair.grey),
-            search=augment.patch(x_draw, x, c.search, pair.grey),
+            template=augment.patch(z_draw, z, exemplar, pair.grey),
+            search=augment.patch(x_draw, x, side, pair.grey),
             template_noise=z_draw.noise,
             search_noise=x_draw.noise,
             label=targets.assign(rng, rule, self.grid, box, pair.negative),
@@ -311,9 +324,17 @@ def make_loader(
 
 
 def _start_worker(worker, count):
-    """One thread of OpenCV per worker: the workers are the parallelism."""
+    """One thread of OpenCV per worker, since the workers are the parallelism; freed memory is kept.
+
+    glibc would give each pair's images back to the system and get them again page by page, which
+    was a quarter of a pair's time. Elsewhere there is no mallopt, and nothing is done.
+    """
     del worker, count
     cv2.setNumThreads(1)
+    with contextlib.suppress(AttributeError, OSError):
+        libc = ctypes.CDLL(None)
+        for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            libc.mallopt(option, _KEPT_BYTES)
 
 
 def _user_error(error):

@@ -237,11 +237,12 @@ def read_crop(index: index_lib.Index, crop: int) -> tuple[np.ndarray, np.ndarray
     """
     path = index.shards[int(index.shard[crop])]
     payload = read_record(path, int(index.offset[crop]), int(index.length[crop]))
-    image = decode_image(decode_example(payload).image)
+    record = decode_example(payload)
+    image = decode_image(record.image)
     side = index.manifest["crop"]
     if image.shape != (side, side, 3):
         raise BadRecord(f"the image is {image.shape[1]}x{image.shape[0]}, not {side}x{side}")
-    return image, index.size[crop]
+    return image, np.array(record.size, np.float32)
 
 
 def verify(folder: str | Path, images: bool = True) -> list[str]:

@@ -7,6 +7,7 @@ entry, so position 1,000,000 costs what position 0 does and nothing is kept in m
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -78,6 +79,10 @@ class Sampler:
     negative: float = 0.0
     grey: float = 0.0
 
+    @functools.cached_property
+    def _ends(self):
+        return np.cumsum([source.entries for source in self.sources])
+
     def generator(self, position: int, attempt: int = 0) -> np.random.Generator:
         """The generator of a position, for the pair, then augmentation, then labels.
 
@@ -91,8 +96,7 @@ class Sampler:
 
     def entry(self, position: int, attempt: int = 0) -> tuple[int, int]:
         """The source and the video that a position is about."""
-        ends = np.cumsum([source.entries for source in self.sources])
-        total = int(ends[-1])
+        ends, total = self._ends, int(self._ends[-1])
         round_, slot = divmod(position, total)
         slot = shuffled(slot, total, (self.seed, 0, round_))
         # A damaged record is replaced from a neighbouring entry: its video may have no readable
