@@ -29,7 +29,12 @@ def main() -> int:
     )  # starts JAX: after the arguments are known to be good
 
     parallel.initialise(args.distributed)
-    final = loop.train(config, args.workdir)
+    validate = None
+    if config.train.evaluate:
+        from siamjax.evaluation import validation
+
+        validate = validation.make(config, args.workdir)
+    final = loop.train(config, args.workdir, validate)
     if not final["finished"]:
         return 143
     print(", ".join(f"{name} {value}" for name, value in final.items()))

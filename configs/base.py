@@ -111,7 +111,9 @@ def get_config():
     c.train.clip_norm = 10.0  # total L2 norm of the gradient
     c.train.freeze_bn = False  # batch norm uses its running statistics everywhere (small batches)
     c.train.ema = 0.0  # per step, share of the old in moving averages of the weights; 0: none kept
-    c.train.remat = False  # recompute cheap activations in the backward pass: less memory, more time
+    c.train.remat = (
+        False  # recompute cheap activations in the backward pass: less memory, more time
+    )
     c.train.max_loss = 1e4  # a step with a larger or non-finite loss is skipped
     c.train.max_skipped = 50  # skipped steps in a row that end the run
     c.train.warmup_epochs = 5  # geometric from warmup_start towards warmup_end
@@ -127,7 +129,9 @@ def get_config():
     c.train.checkpoint_every = 0  # steps between checkpoints besides each epoch's end; 0: none
     c.train.keep = 3  # newest checkpoints kept
     c.train.keep_best = 1  # checkpoints with the best validation score kept besides
-    c.train.evaluate = ()  # validation while training: ((data set, every N epochs), ...)
+    # validation while training: ((data set, every N epochs), ...), or with a third value in each,
+    # the number of sequences; data sets are looked for as run_eval.py does
+    c.train.evaluate = ()
     c.train.log_every = 50  # steps between TensorBoard points and lines of metrics.jsonl
     c.train.images_every = 0  # steps between images in TensorBoard; 0: none
     # weights to start from: a file (siamjax convert), or a run's folder to fine-tune; empty: random

@@ -18,7 +18,16 @@ from siamjax import models
 from siamjax.config import difference, from_json, to_json
 from siamjax.data import loader as loader_lib
 from siamjax.errors import UserError
-from siamjax.training import checkpoint, metrics, optimizer, parallel, schedule, state, step
+from siamjax.training import (
+    checkpoint,
+    metrics,
+    optimizer,
+    parallel,
+    preview,
+    schedule,
+    state,
+    step,
+)
 
 # Fields that may change between a run and its continuation: they leave the result as it is.
 _FREE = (
@@ -59,7 +68,7 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
         workdir: the run's folder; made if missing.
         validate: (config, variables, epoch, step) -> {name: score}, called at each epoch's end;
             larger is better. The mean of the scores decides which checkpoints are kept as the best.
-            An empty dict: not evaluated.
+            An empty dict: not evaluated. Called by the first host alone.
 
     Returns:
         The last line of metrics: means of loss, cls_loss, loc_loss, grad_norm since the line before
@@ -119,6 +128,7 @@ class _Run:
             if self.done < total and self.lead:
                 print(f"{workdir}: goes on from step {self.done} of {total}", file=sys.stderr)
         self.state = parallel.replicate(self.state)
+        self._preview: Callable | None = None
         self._programs: dict[str, Callable] = {}
 
     def program(self, number: int) -> Callable:
@@ -156,19 +166,24 @@ class _Run:
         self.batches = batches
         in_flight = None
         try:
-            batch = parallel.put(next(batches))
+            on_host = next(batches)
+            batch = parallel.put(on_host)
             while self.done < self.total:
                 run_step = self.program(self.done)
                 self.state, results = run_step(self.state, batch)
                 self.done += 1
+                shown = on_host if self._images_due(self.done) else None
                 if self.done < self.total:
                     begin = time.monotonic()
-                    batch = parallel.put(next(batches))
+                    on_host = next(batches)
+                    batch = parallel.put(on_host)
                     if parallel.ready(results):
                         self.bar.idle(time.monotonic() - begin)
                 if in_flight is not None:
                     self._record(*in_flight)
                 in_flight = (self.done, results)
+                if shown is not None:
+                    self._show(shown)
                 epoch_ends = self.done % self.per_epoch == 0
                 every = config.train.checkpoint_every
                 stop = termination.asked(self.done)
@@ -221,7 +236,18 @@ class _Run:
         if self.lead:
             self.lines.write(line)
             shown = {f"train/{name}": value for name, value in line.items() if name != "step"}
+            shown |= {name: x for name, x in values.items() if name.startswith("fusion/")}
             self.board.scalars(number, shown)
+
+    def _images_due(self, number: int) -> bool:
+        every = self.config.train.images_every
+        return self.lead and bool(every) and number % every == 0
+
+    def _show(self, batch) -> None:
+        if self._preview is None:
+            self._preview = preview.make_preview(self.config, self.model)
+        now = {"params": self.state.params, "batch_stats": self.state.batch_stats}
+        self.board.images(self.done, self._preview(state.to_host(now), batch))
 
     def _backbone_trains(self, number: int) -> bool:
         phase = optimizer.phase_of(self.config.train, (number - 1) // self.per_epoch)
@@ -229,15 +255,15 @@ class _Run:
 
     def _save(self, validate: Validate | None) -> None:
         score = None
-        if validate is not None:
+        if validate is not None and self.lead:
             epoch = self.done // self.per_epoch - 1
             scores = validate(self.config, self.variables(), epoch, self.done)
             if scores:
                 score = float(np.mean(list(scores.values())))
-                if self.lead:
-                    self.lines.write({"step": self.done, "epoch": epoch, "scores": scores})
-                    shown = {f"validation/{name}": value for name, value in scores.items()}
-                    self.board.scalars(self.done, shown)
+                self.lines.write({"step": self.done, "epoch": epoch, "scores": scores})
+                shown = {f"validation/{name}": value for name, value in scores.items()}
+                self.board.scalars(self.done, shown)
+        score = parallel.from_first_host(score)
         self.saved.save(self.state, self.config, {"window": self.window.state()}, score)
 
     def variables(self) -> dict[str, Any]:

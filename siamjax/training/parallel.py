@@ -105,6 +105,17 @@ def _sharding(spec):
     return NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), spec)
 
 
+def from_first_host(number: float | None) -> float | None:
+    """The number that the first host gives, on every host; None stays None."""
+    if jax.process_count() == 1:
+        return number
+    from jax.experimental import multihost_utils
+
+    given = np.float32(np.nan if number is None else number)
+    number = float(multihost_utils.broadcast_one_to_all(given))
+    return None if np.isnan(number) else number
+
+
 def first(metrics) -> dict[str, float]:
     """The metrics as numbers, from this host's first device; waits for the step that makes them."""
     return {name: float(np.ravel(x.addressable_shards[0].data)[0]) for name, x in metrics.items()}

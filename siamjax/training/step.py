@@ -39,7 +39,8 @@ def make_step(
         train_step: state, batch -> state, metrics. The batch is one device's share of what
         `siamjax.data.loader` yields. Metrics are float32 scalars, equal on every device: loss,
         cls_loss, loc_loss, grad_norm (before clipping), positives (per pair), lr (of the state's
-        epoch), skipped_in_row, skipped.
+        epoch), skipped_in_row, skipped, and
+        where the levels are fused by learned weights `fusion/<branch>_<level>`, their shares.
     """
     train, quirks = config.train, config.train.reference_quirks
     anchors = Anchors(**config.anchors)
@@ -143,6 +144,7 @@ def make_step(
             "lr": lr,
             "skipped": new.skipped.astype(jnp.float32),
             "skipped_in_row": new.skipped_in_row.astype(jnp.float32),
+            **_fusion_shares(new.params, config.model.levels),
         }
         return new, metrics
 
@@ -153,6 +155,15 @@ def image(pixels, noise):
     """The network's input: (B, H, W, 3) grey levels 0..255 as float32, minus each image's colour
     noise (B, 3)."""
     return pixels.astype(jnp.float32) - noise[:, None, None, :]
+
+
+def _fusion_shares(params, levels):
+    shares = {}
+    for branch in ("cls", "loc"):
+        if f"{branch}_weight" in params["head"]:
+            weight = jax.nn.softmax(params["head"][f"{branch}_weight"])
+            shares |= {f"fusion/{branch}_{level}": weight[i] for i, level in enumerate(levels)}
+    return shares
 
 
 def _parts(x, number):

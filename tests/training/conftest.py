@@ -73,19 +73,23 @@ def tiny(shards):
 
 @pytest.fixture
 def run_train(tmp_path):
-    """start(config, workdir, *arguments, **environment) -> process of run_train.py."""
+    """start(config, workdir, largest_file) -> process of run_train.py.
 
-    def start(config, workdir, *arguments, **environment):
+    largest_file: bytes; writing more to any file fails as on a full disk.
+    """
+
+    def start(config, workdir, largest_file=None):
         path = tmp_path / "experiment.py"
         path.write_text(
             "from siamjax.config import from_json\n\n\n"
             f"def get_config():\n    return from_json({to_json(config)!r})\n"
         )
         command = [sys.executable, "run_train.py", f"--config={path}", f"--workdir={workdir}"]
+        if largest_file is not None:  # sh counts in blocks of 512 bytes
+            command = ["sh", "-c", f'ulimit -f {largest_file // 512}; exec "$@"', "sh", *command]
         return subprocess.Popen(
-            [*command, *arguments],
+            command,
             cwd=ROOT,
-            env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

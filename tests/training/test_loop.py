@@ -12,7 +12,7 @@ import pytest
 from siamjax.config import from_json, to_json
 from siamjax.data import loader
 from siamjax.errors import UserError
-from siamjax.training import checkpoint, loop, losses, parallel
+from siamjax.training import checkpoint, loop, losses, metrics, parallel
 
 
 def lines(workdir):
@@ -156,6 +156,22 @@ def test_corrupt_newest_checkpoint_falls_back(whole, tiny, tmp_path, capsys):
     assert_same_run(whole[0], workdir)
 
 
+def test_full_disk_keeps_the_last_good_checkpoint(whole, tiny, tmp_path, run_train, monkeypatch):
+    workdir = tmp_path / "run"
+    monkeypatch.setattr(loop._Termination, "asked", lambda _, step: step == 5)
+    loop.train(tiny(), workdir)
+    monkeypatch.undo()
+    largest = max(p.stat().st_size for p in (workdir / "checkpoints" / "5").rglob("*"))
+    process = run_train(tiny(), workdir, largest_file=largest // 2)
+    _, errors = process.communicate()
+    assert process.returncode == 2, errors
+    assert "could not be written" in errors
+    assert "the last good checkpoint: step 5 is safe" in errors
+    assert checkpoint.load_variables(workdir)[2] == 5
+    assert loop.train(tiny(), workdir)["finished"]
+    assert_same_run(whole[0], workdir)
+
+
 def test_no_checkpoint_that_can_be_read(tiny, tmp_path):
     with pytest.raises(UserError, match="no checkpoint here"):
         checkpoint.load_variables(tmp_path)
@@ -271,6 +287,35 @@ def test_moving_averages_are_what_is_tracked_with(tiny, tmp_path):
         jax.tree.map(close, averaged, mean)
     _, variables, _ = checkpoint.load_variables(tmp_path)
     jax.tree.map(np.testing.assert_array_equal, variables, averaged)
+
+
+def test_pictures(tiny, tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        metrics.TensorBoard, "images", lambda _, step, images: shown.update({step: images})
+    )
+    config = tiny(epochs=1, images_every=3)
+    loop.train(config, tmp_path)
+    assert list(shown) == [3]
+    batches = loader.make_loader(config, start_step=2, batch_size=2)
+    batch = next(batches)
+    batches.close()
+    for name, picture in shown[3].items():
+        assert picture.shape == (2 * 255, 255, 3), name
+        assert picture.dtype == np.uint8
+    # Where no anchor is positive, the picture of the targets is the search crop.
+    crops = np.concatenate(batch["search"])[..., ::-1]
+    far = np.ones(crops.shape[:2], bool)
+    for i, label in enumerate(batch["label"]):
+        rows, columns = np.nonzero((label == 1).any(0))
+        for row, column in zip(rows * 8 + 31 + 255 * i, columns * 8 + 31):
+            far[row - 12 : row + 13, column - 12 : column + 13] = False
+        cx, cy, w, h = batch["box"][i]
+        top, left = int(cy - h / 2 - 20) + 255 * i, int(cx - w / 2 - 40)
+        far[max(top, 0) : top + int(h) + 45, max(left, 0) : left + int(w) + 80] = False
+    assert far.any()
+    np.testing.assert_array_equal(shown[3]["targets"][far], crops[far])
+    assert (shown[3]["scores"] != crops).any()
 
 
 def test_each_phase_is_compiled_once(tiny, tmp_path, monkeypatch):

@@ -1,0 +1,57 @@
+"""Validation while training: the weights of the moment on benchmarks, every so many epochs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from siamjax.benchmarks import registry
+from siamjax.errors import UserError
+from siamjax.evaluation import runner
+from siamjax.evaluation.protocols import FromHalfPixel
+from siamjax.tracking.session import Tracker
+
+MEASURES = ("success_auc", "eao", "f_score", "ao")  # what a benchmark is led by, the first it has
+
+
+def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
+    """The `validate` argument of `siamjax.training.loop.train`, by `config.train.evaluate`.
+
+    Result files go to `<workdir>/validation/<data set>/<step>`.
+
+    Args:
+        config: the experiment; `train.evaluate` holds (data set, every N epochs) or (data set,
+            every N epochs, first so many sequences).
+        workdir: the run's folder.
+
+    Returns:
+        (config, variables, epoch, step) -> {data set: score}; empty in epochs without evaluation.
+
+    Raises:
+        UserError: a malformed entry, an unknown data set, or one that is not on disk.
+    """
+    plan = []
+    for entry in config.train.evaluate:
+        try:
+            name, every, *limit = entry
+            every, limit = int(every), int(limit[0]) if limit else None
+        except (TypeError, ValueError):
+            every = 0
+        if every < 1:
+            raise UserError(
+                f"--config.train.evaluate: {entry!r} is not (data set, every N epochs[, sequences])"
+            )
+        plan.append((registry.load(name, limit=limit), every))
+
+    def validate(config, variables, epoch, step):
+        scores = {}
+        for benchmark, every in plan:
+            if (epoch + 1) % every:
+                continue
+            out = Path(workdir) / "validation" / benchmark.name / str(step)
+            trackers = {"siamjax": lambda: FromHalfPixel(Tracker(config, variables))}
+            found = runner.evaluate(benchmark, trackers, out, progress=False).trackers["siamjax"]
+            measure = next(name for name in MEASURES if name in found)
+            scores[benchmark.name] = float(found[measure])
+        return scores
+
+    return validate
