@@ -9,8 +9,8 @@ files; what of it is crop, decoding and state; frames per second over many clips
 in turns with this process, so that both see the same machine. Weights are random: speed does not
 depend on them.
 
-On a machine that does other work too, pin both to one core (taskset -c 0 python ...) and compare the
-CPU times, which waiting does not enter.
+On a machine that does other work too, pin both to one core (taskset -c 0 python ...) and compare
+the CPU times, which waiting does not enter.
 """
 
 import argparse

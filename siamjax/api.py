@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 
 from siamjax.errors import UserError
+from siamjax.tracking import cache
 from siamjax.tracking.session import Tracker
 
 
 def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
     """A tracker from trained weights, compiled and ready.
+
+    What was compiled is kept on disk for the next time (see `siamjax.tracking.cache`).
 
         tracker = siamjax.load("runs/demo")
         tracker.init(frame, (x, y, w, h))
@@ -24,6 +27,7 @@ def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
         UserError: nothing there, not a checkpoint, or weights that do not fit their config.
     """
     config, variables = load_variables(path)
+    cache.enable()
     return Tracker(config, variables, rgb=rgb)
 
 

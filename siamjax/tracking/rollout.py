@@ -1,7 +1,8 @@
 """Whole clips on the device: one scan over the frames; clips, targets or settings side by side.
 
 `rollout` is the scan; `over_clips`, `over_targets` and `over_settings` are it under `vmap`, jitted.
-`track_clips` feeds them from lazily read frames of different lengths and sizes.
+`track_clips` feeds them from lazily read frames of different lengths and sizes. The state that they
+are given is donated: it is gone afterwards.
 
 A long-term tracker works here too, but `vmap` computes both of its search regions at every frame.
 """
@@ -49,10 +50,10 @@ def rollout(
     return jax.lax.scan(follow, state, frames)
 
 
-def _mapped(function, axes):
+def _mapped(function, axes, donated=()):
     """jit(vmap(function)) over the arguments behind network and config, named by their axes."""
 
-    @functools.partial(jax.jit, static_argnums=(0, 1))
+    @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=donated)
     def call(network, config, *arguments):
         return jax.vmap(functools.partial(function, network, config), in_axes=axes)(*arguments)
 
@@ -64,11 +65,11 @@ init_clips = _mapped(tracker.init, (None, 0, 0, 0))
 # (network, config, variables, frame (H, W, 3), boxes (B, 4), frame_size (2,)) -> State
 init_targets = _mapped(tracker.init, (None, None, 0, None))
 # (network, config, variables, settings, state, frames (B, T, H, W, 3), frame_sizes (B, 2))
-over_clips = _mapped(rollout, (None, None, 0, 0, 0))
+over_clips = _mapped(rollout, (None, None, 0, 0, 0), donated=(4,))
 # (network, config, variables, settings, state, frames (T, H, W, 3), frame_size (2,))
-over_targets = _mapped(rollout, (None, None, 0, None, None))
-# (network, config, variables, settings (B,), state (B,) or one for all, frames, frame_size)
-over_settings = _mapped(rollout, (None, 0, 0, None, None))
+over_targets = _mapped(rollout, (None, None, 0, None, None), donated=(4,))
+# (network, config, variables, settings (B,), state (B,), frames, frame_size)
+over_settings = _mapped(rollout, (None, 0, 0, None, None), donated=(4,))
 
 
 class Track(NamedTuple):

@@ -70,20 +70,27 @@ class Tracker:
             tracker are read.
         variables: {"params", "batch_stats"} of that model.
         rgb: frames come as RGB instead of BGR.
+        fold: fold batch normalisations into the convolutions: the same function, less work.
         warm_up: compile now; False: at the first `init` and `update`.
 
     Raises:
         UserError: variables that do not fit the config's model.
     """
 
-    def __init__(self, config, variables, *, rgb: bool = False, warm_up: bool = True):
+    def __init__(
+        self, config, variables, *, rgb: bool = False, fold: bool = True, warm_up: bool = True
+    ):
         from siamjax import models
+        from siamjax.models import folding
 
         self.config = config
         self.constants = TrackerConfig.of(config)
         self.rgb = rgb
         self._structure = self.constants.structure()
-        self._network = Network(models.build(config))
+        model = models.build(config)
+        if fold:
+            model, variables = folding.fold(model, variables)
+        self._network = Network(model)
         self._variables = jax.device_put(variables)
         self._motion: tracker.Motion | None = None
         if warm_up:

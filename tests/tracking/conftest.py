@@ -1,5 +1,6 @@
 """A network small enough to compile in seconds, with the geometry of the real ones."""
 
+import os
 from types import SimpleNamespace
 
 import cv2
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from configs import base
+
+os.environ.setdefault("SIAMJAX_CACHE", "off")  # tests leave the home alone
 
 
 def tiny_config(**tracker):

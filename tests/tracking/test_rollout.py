@@ -106,7 +106,7 @@ def test_many_settings_equal_each_alone(parts, clip, loop):
     assert not np.allclose(steps.box[0], steps.box[1])
 
 
-def test_clips_of_all_lengths_and_sizes_equal_each_alone(parts, tiny, clip, loop):
+def test_clips_of_all_lengths_and_sizes_equal_each_alone(parts, tiny, clip):
     network, _, variables, _ = parts
     config = TrackerConfig.of(tiny.config)
     cropped = clip.frames[:, :101, :131]
@@ -121,13 +121,15 @@ def test_clips_of_all_lengths_and_sizes_equal_each_alone(parts, tiny, clip, loop
         rollout.track_clips(network, config, variables, clips, batch=2, chunk=3, threads=2)
     )
     assert sorted(tracks) == list(range(5))
+    session = Tracker(tiny.config, tiny.variables)
     for i, one in enumerate(clips):
         assert tracks[i].boxes.shape == (len(one.frames), 4)
         np.testing.assert_array_equal(tracks[i].boxes[0], one.box)
         if len(one.frames) > 1:
-            boxes, scores = loop(one.frames, one.box)
-            np.testing.assert_allclose(tracks[i].boxes[1:], boxes, **CLOSE)
-            np.testing.assert_allclose(tracks[i].scores[1:], scores, atol=1e-4)
+            session.init(one.frames[0], one.box)
+            alone = [session.update(frame) for frame in one.frames[1:]]
+            np.testing.assert_allclose(tracks[i].boxes[1:], [p.box for p in alone], **CLOSE)
+            np.testing.assert_allclose(tracks[i].scores[1:], [p.score for p in alone], atol=1e-4)
 
 
 def test_settings_do_not_compile_again(parts, clip):
