@@ -128,10 +128,12 @@ def read_image(path: Path) -> np.ndarray | None:
     # The decoder fills the missing part of a truncated JPEG with grey instead of failing.
     if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]:
         return None
-    image = None
-    if data:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_BGR)
-    return image
+    if not data:
+        return None
+    # The boxes belong to the pixels as they are stored, not as a camera's orientation tag turns
+    # them.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
 def box_fault(
