@@ -101,6 +101,9 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
             return False
         lock = records.lock_folder(self.work)
         try:
+            # Where a killed run was putting the parts together.
+            for left in self._out.parent.glob(f"incomplete.??????_{self._out.name}"):
+                shutil.rmtree(left)
             self.download_and_prepare(download_dir=self.work)
             shutil.rmtree(self.work)
         finally:

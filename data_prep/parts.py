@@ -24,7 +24,7 @@ from siamjax.data import records
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError
 
-_CROP_BYTES = 100 << 10  # about what a crop of 511 px takes
+_CROP_BYTES = 64 << 10  # about what a crop of 511 px takes
 _COLUMNS = "columns.npz"
 _COUNTS = "counts.json"
 

@@ -180,11 +180,13 @@ def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
     assert sorted(made) == [0, 1]
     with pytest.raises(UserError, match="no such data set"):
         Index(out)
+    (tmp_path / "incomplete.ABC123_out").mkdir()  # left by a run that was killed
     made.append("again")
     prepare(builders.Trackingnet, trackingnet_tree, out, *SMALL)
     assert len(made) == 4
     assert made[3] == made[1]
     assert contents(out) == contents(whole)
+    assert not list(tmp_path.glob("*out?*")) + list(tmp_path.glob("incomplete*"))
 
 
 def test_two_runs_into_one_folder(tmp_path, det_tree):
