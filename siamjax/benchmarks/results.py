@@ -325,6 +325,7 @@ class Store:
 
     def __init__(self, folder: Path | str, dataset: Dataset):
         self.folder = Path(folder)
+        self.dataset = dataset
         self.form = FORMATS[dataset.results]
 
     def trackers(self, sequences: tuple[Sequence, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import difflib
 import hashlib
 import json
 from collections.abc import Callable
@@ -35,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--protocol", help="another protocol: ope, supervised, longterm, multistart")
     add("--repetitions", type=int, default=1, help="runs per sequence (VOT: 15 if random)")
     add("--realtime", type=float, metavar="FPS", help="frames come at this rate and can be missed")
+    add("--tracker", help="other constants of the tracker: penalty_k=0.1,lr=0.3")
+    add("--batch", type=int, default=0, help="sequences in lockstep on the device (one-pass)")
     add("--workers", type=int, default=0, help="processes that track; 0: this one")
     add("--submission", action="store_true", help="write the archive for the benchmark's server")
     add("--clip", help="a .webm video to embed in the report")
@@ -70,6 +73,8 @@ def run(args: argparse.Namespace) -> int | None:
             repetitions=args.repetitions,
             realtime=args.realtime,
             workers=args.workers,
+            batch=args.batch,
+            constants=parse_constants(args.tracker),
         )
     _report(benchmark, scores, results, out, args.clip)
     if args.submission:
@@ -81,7 +86,7 @@ def run(args: argparse.Namespace) -> int | None:
 
 
 def _check_numbers(args) -> None:
-    for flag, least in (("limit", 1), ("repetitions", 1), ("workers", 0)):
+    for flag, least in (("limit", 1), ("repetitions", 1), ("workers", 0), ("batch", 0)):
         value = getattr(args, flag)
         if value is not None and value < least:
             raise UserError(f"--{flag}={value}: give at least {least}")
@@ -101,6 +106,29 @@ def _score_existing(args, benchmark):
     return scoring.score(benchmark, results), results
 
 
+def parse_constants(text: str | None) -> dict[str, float]:
+    """`penalty_k=0.1,lr=0.3` -> names and numbers.
+
+    Raises:
+        UserError: a name that is no number of the tracker (the nearest is named), or no number.
+    """
+    if not text:
+        return {}
+    known = ("penalty_k", "window_influence", "lr", "lost_window_influence")
+    known += ("confidence_low", "confidence_high", "instance", "lost_instance")
+    constants = {}
+    for pair in text.split(","):
+        name, _, value = pair.partition("=")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise UserError(f"--tracker: no constant '{name}'; did you mean {near}?")
+        try:
+            constants[name] = float(value)
+        except ValueError:
+            raise UserError(f"--tracker: give {name} as {name}=NUMBER") from None
+    return constants
+
+
 def run_trackers(
     benchmark,
     out,
@@ -110,6 +138,8 @@ def run_trackers(
     repetitions: int = 1,
     realtime: float | None = None,
     workers: int = 0,
+    batch: int = 0,
+    constants: dict[str, float] | None = None,
 ):
     """Runs a checkpoint's tracker and baselines on a benchmark; what is done is skipped.
 
@@ -122,6 +152,9 @@ def run_trackers(
         repetitions, workers: see `siamjax.evaluation.runner.evaluate`.
         realtime: frames per second of the camera, for the real-time variant of the protocol; the
             trackers' names then end in "@<rate>fps".
+        batch: sequences that the checkpoint's tracker follows in lockstep on the device; 0: one
+            after the other on the host.
+        constants: fields of the config's section `tracker` to replace.
 
     Returns:
         The scores, and the folder of each tracker's result files by its name.
@@ -135,7 +168,9 @@ def run_trackers(
     out = Path(out)
     trackers: dict[str, Callable] = {}
     if checkpoint is not None:
-        trackers[name] = FromCheckpoint(str(checkpoint), realtime)
+        changes = tuple(sorted((constants or {}).items()))
+        made = FromCheckpoint(str(checkpoint), realtime, changes)
+        trackers[name] = made
     for baseline in baselines:
         known.make(baseline)  # an unknown name is said before anything runs
         if baseline in trackers:
@@ -149,7 +184,14 @@ def run_trackers(
     if realtime is not None:
         trackers = {f"{key}@{realtime:g}fps": make for key, make in trackers.items()}
     if checkpoint is not None:
-        _claim(out, next(iter(trackers)), checkpoint_identity(checkpoint))
+        name = next(iter(trackers))
+        _claim(out, name, f"{checkpoint_identity(checkpoint)} {changes}")
+        if batch:
+            from siamjax.evaluation import batched
+
+            if realtime is not None:
+                raise UserError("--realtime measures single frames: leave out --batch")
+            batched.run(benchmark, name, *made.load(), out, batch)
     scores = runner.evaluate(benchmark, trackers, out, repetitions=repetitions, workers=workers)
     return scores, {tracker: out / "results" / tracker for tracker in trackers}
 
@@ -160,12 +202,23 @@ class FromCheckpoint:
 
     path: str
     realtime: float | None = None
+    constants: tuple[tuple[str, float], ...] = ()
+
+    def load(self) -> tuple:
+        """Config, with the constants replaced, and variables."""
+        from siamjax import api
+
+        config, variables = api.load_variables(self.path)
+        with config.unlocked():
+            for name, value in self.constants:
+                config.tracker[name] = type(config.tracker[name])(value)
+        return config, variables
 
     def __call__(self):
-        from siamjax import api
         from siamjax.evaluation.protocols import FromHalfPixel
+        from siamjax.tracking.session import Tracker
 
-        return _paced(FromHalfPixel(api.load(self.path)), self.realtime)
+        return _paced(FromHalfPixel(Tracker(*self.load())), self.realtime)
 
 
 @dataclasses.dataclass(frozen=True)

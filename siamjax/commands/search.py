@@ -1,0 +1,78 @@
+"""`siamjax search`: the best penalty_k, window influence and lr on a validation set."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from siamjax.errors import UserError, run_main
+
+_DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser("search", help=_DESCRIPTION, description=_DESCRIPTION)
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags, which `python -m siamjax.evaluation.search` shares."""
+    add = parser.add_argument
+    add("--dataset", required=True, help="validation set: GOT-10k-val, synthetic or folder")
+    add("--data_root", help="folder of the data set; default $SIAMJAX_DATA, then ./data")
+    add("--checkpoint", required=True, help="training folder, checkpoint or .npz")
+    add("--penalty_k", help="values to try, by comma")
+    add("--window_influence", help="values to try, by comma")
+    add("--lr", help="values to try, by comma")
+    add("--out", help="folder for scores, best setting and heat map; default runs/search/<dataset>")
+    add("--sequences", help="only these, by comma")
+    add("--limit", type=int, help="only the first so many sequences")
+    add("--allow_test", action="store_true", help="search on a test benchmark all the same")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Searches as the flags say and prints the best setting.
+
+    Raises:
+        UserError: what the user has to change.
+    """
+    from siamjax import api
+    from siamjax.benchmarks import registry
+    from siamjax.commands.eval import checkpoint_identity
+    from siamjax.evaluation import search
+
+    if registry.get(args.dataset).test and not args.allow_test:
+        raise UserError(
+            f"--dataset={args.dataset} is a test benchmark: constants found on it do not carry"
+            " over; search on GOT-10k-val, synthetic or folder, or say --allow_test"
+        )
+    given = {name: getattr(args, name) for name in search.NAMES}
+    grid = search.Grid(
+        **{name: search.parse_values(name, text) for name, text in given.items() if text}
+    )
+    wanted = None if args.sequences is None else args.sequences.split(",")
+    benchmark = registry.load(args.dataset, args.data_root, wanted, args.limit)
+    identity = checkpoint_identity(args.checkpoint)
+    config, variables = api.load_variables(args.checkpoint)
+    out = Path(args.out or f"runs/search/{benchmark.name}")
+    found = search.search(
+        benchmark, config, variables, out, grid, identity, allow_test=args.allow_test
+    )
+    best = found["best"]
+    setting = ", ".join(f"{name} {best[name]:g}" for name in search.NAMES)
+    print(f"{benchmark.title}: {benchmark.count}; {len(grid.settings())} settings")
+    print(f"best success AUC {best['score']:.3f}: {setting}")
+    print((out / "best.txt").read_text(), end="")
+    print(f"heat map: {out / 'heatmap.png'}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry of `python -m siamjax.evaluation.search`."""
+
+    def body() -> None:
+        parser = argparse.ArgumentParser(prog="siamjax.evaluation.search", description=_DESCRIPTION)
+        add_arguments(parser)
+        run(parser.parse_args(arguments))
+
+    run_main(body)

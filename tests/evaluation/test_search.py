@@ -1,0 +1,130 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from siamjax.benchmarks import registry
+from siamjax.benchmarks.results import Store
+from siamjax.commands import eval as eval_command
+from siamjax.errors import UserError
+from siamjax.evaluation import runner, search
+from siamjax.evaluation.protocols import FromHalfPixel
+
+GRID = search.Grid(penalty_k=(0.05, 0.3), window_influence=(0.3, 0.5), lr=(0.2, 0.5))
+
+
+def session(config, variables, **constants):
+    from siamjax.tracking.session import Tracker
+
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.tracker.update(constants)
+    return FromHalfPixel(Tracker(config, variables))
+
+
+@pytest.fixture(scope="module")
+def tracks(tiny, clips):
+    lockstep = search.Lockstep(*tiny)
+    return lockstep, [lockstep.track(s, GRID.settings()) for s in clips.sequences]
+
+
+def test_every_setting_follows_its_own_single_run(tiny, clips, tracks):
+    _, found = tracks
+    for k in (0, 3, 6):
+        constants = dict(zip(search.NAMES, GRID.settings()[k].tolist(), strict=True))
+        tracker = session(*tiny, **constants)
+        for sequence, boxes in zip(clips.sequences, found, strict=True):
+            run = runner.protocols.one_pass(tracker, sequence)
+            np.testing.assert_allclose(boxes[k], run.regions, atol=1e-2)
+
+
+def test_settings_that_look_at_the_same_window_share_the_network(tracks):
+    lockstep, _ = tracks
+    frames = 9 + 7
+    assert lockstep.looked == frames * 8
+    assert lockstep.answered < lockstep.looked
+
+
+def test_search_writes_and_goes_on(tiny, clips, tmp_path):
+    found = search.search(clips, *tiny, tmp_path, GRID, "weights", progress=False)
+    scores = np.array(found["scores"])
+    assert scores.shape == GRID.shape
+    assert found["best"]["score"] == scores.max()
+    assert found["sequences"] == [2, 16]
+    assert json.loads((tmp_path / "search.json").read_text()) == found
+    config, tracker = (tmp_path / "best.txt").read_text().splitlines()
+    assert config.startswith("--config.tracker.penalty_k=")
+    name, text = tracker.split("=", 1)
+    assert name == "--tracker"
+    parsed = eval_command.parse_constants(text)
+    assert parsed == {name: found["best"][name] for name in search.NAMES}
+    assert (tmp_path / "heatmap.png").read_bytes().startswith(b"\x89PNG")
+    # a second call computes the missing sequence alone and finds the same
+    first, second = (tmp_path / "sequences" / f"{s.name}.json" for s in clips.sequences)
+    second.unlink()
+    stamp = first.stat().st_mtime_ns
+    assert search.search(clips, *tiny, tmp_path, GRID, "weights", progress=False) == found
+    assert first.stat().st_mtime_ns == stamp
+    for grid, identity in ((GRID, "others"), (search.Grid(), "weights")):
+        with pytest.raises(UserError, match="another grid or checkpoint"):
+            search.search(clips, *tiny, tmp_path, grid, identity, progress=False)
+
+
+def test_the_default_grid_has_60_settings():
+    assert search.Grid().settings().shape == (60, 3)
+
+
+def test_a_test_benchmark_is_refused(tiny, clips, tmp_path):
+    test = dataclasses.replace(clips, dataset=registry.get("OTB100"))
+    with pytest.raises(UserError, match="OTB100 is a test benchmark"):
+        search.search(test, *tiny, tmp_path, GRID, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text, message", [("penalty=1", "penalty_k"), ("lr=x", "lr=NUMBER")])
+def test_wrong_constants(text, message):
+    with pytest.raises(UserError, match=message):
+        eval_command.parse_constants(text)
+
+
+def test_batches_size():
+    assert [search._rounded_up(n) for n in (1, 2, 3, 5, 7, 9, 13, 60)] == [
+        1,
+        2,
+        3,
+        6,
+        8,
+        12,
+        16,
+        64,
+    ]
+
+
+# --- sequences in lockstep
+
+
+def test_batched_scores_equal_one_by_one(clips, checkpoint, tmp_path):
+    one, _ = eval_command.run_trackers(clips, tmp_path / "one", checkpoint)
+    two, _ = eval_command.run_trackers(clips, tmp_path / "two", checkpoint, batch=2)
+    for sequence in clips.sequences:
+        a, b = (
+            Store(tmp_path / name / "results", clips.dataset).read("siamjax", sequence)[0].regions
+            for name in ("one", "two")
+        )
+        np.testing.assert_allclose(a, b, atol=0.02)
+    for measure, value in one.trackers["siamjax"].items():
+        if "fps" not in measure:
+            assert two.trackers["siamjax"][measure] == pytest.approx(value, abs=1e-3)
+
+
+def test_lockstep_is_refused_where_trackers_start_again(clips, checkpoint, tmp_path):
+    changed = runner.with_protocol(clips, "supervised")
+    with pytest.raises(UserError, match="cannot run in lockstep"):
+        eval_command.run_trackers(changed, tmp_path, checkpoint, batch=2)
+
+
+def test_two_checkpoints_are_not_mixed(clips, checkpoint, tmp_path):
+    eval_command.run_trackers(clips, tmp_path, checkpoint)
+    with pytest.raises(UserError, match="results of another checkpoint"):
+        eval_command.run_trackers(clips, tmp_path, checkpoint, constants={"lr": 0.1})
