@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from siamjax.errors import UserError
 from siamjax.models.conv import Conv, ConvBN, Numerics
 from siamjax.models.xcorr import batched_depthwise_correlation, batched_upchannel_correlation
 
@@ -142,6 +143,12 @@ class Head(nn.Module):
     def correlate(self, kernels, search, train: bool = False):
         """-> the fused cls (B, S, S, 2A) and loc (B, S, S, 4A), float32."""
         cls, loc = zip(*self.maps(kernels, search, train))
+        sides = {level.shape[1:3] for level in cls}
+        if len(sides) > 1:
+            raise UserError(
+                f"model.levels={tuple(self.levels)}: their score maps have the sides "
+                f"{sorted(side[0] for side in sides)}; only levels of one stride can be fused"
+            )
         if len(self.levels) == 1:
             return cls[0], loc[0]
         if not self.weighted:

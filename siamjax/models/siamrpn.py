@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors
 from siamjax.models import alexnet, mobilenetv2, resnet
-from siamjax.models.adjust import Neck, centre_crop
+from siamjax.models.adjust import TEMPLATE_SIDE, Neck, centre_crop
 from siamjax.models.conv import Numerics
 from siamjax.models.rpn import Head
 
@@ -119,15 +119,26 @@ class SiamRPN(nn.Module):
 
     def template(self, z, train: bool = False, train_backbone: Sequence[str] = ()):
         """Template crops (B, 127, 127, 3) -> tuple over levels of adjusted (B, 7, 7, C)."""
-        features = self.features(z, train_backbone if train else ())
+        features = self._backbone_levels(z, train, train_backbone)
         if not self.adjust_channels:
             return features
+        side = min(features[0].shape[1:3])
+        if side < TEMPLATE_SIDE:
+            raise UserError(
+                f"the template crop {z.shape[1:3]} is too small: it gives {side} cells, "
+                f"{TEMPLATE_SIDE} are needed"
+            )
         return tuple(centre_crop(level) for level in self.neck(features, train))
 
     def search(self, x, train: bool = False, train_backbone: Sequence[str] = ()):
         """Search crops (B, 255, 255, 3) -> tuple over levels of adjusted (B, 31, 31, C)."""
-        features = self.features(x, train_backbone if train else ())
+        features = self._backbone_levels(x, train, train_backbone)
         return self.neck(features, train) if self.adjust_channels else features
+
+    def _backbone_levels(self, image, train, train_backbone):
+        if train and self.folded:
+            raise UserError("a network with folded batch normalisations does not train")
+        return self.features(image, train_backbone if train else ())
 
     def kernels(self, zf, train: bool = False):
         """The head's template side: correlation kernels, a pytree, once per target."""
@@ -139,6 +150,7 @@ class SiamRPN(nn.Module):
 
     def correlate(self, kernels, xf, train: bool = False):
         """The head's search side: kernels of `kernels`, features of `search` -> cls, loc."""
+        _check_sides(kernels, xf)
         return self.rpn_head.correlate(kernels, xf, train)
 
     def head(self, zf, xf, train: bool = False):
@@ -181,6 +193,13 @@ def _per_level(channels, levels):
             f"model.adjust_channels={channels}: give one value, or one per level ({len(levels)})"
         )
     return channels * len(levels) if len(channels) == 1 else channels
+
+
+def _check_sides(kernels, search):
+    kernel, cells = kernels[0]["cls"].shape[1:3], search[0].shape[1:3]
+    # The search side loses two cells in the head's 3x3 convolution.
+    if kernel[0] > cells[0] - 2 or kernel[1] > cells[1] - 2:
+        raise UserError(f"template kernels {kernel} are larger than the search features {cells}")
 
 
 def _check_images(images):

@@ -1,5 +1,6 @@
 """PyTorch checkpoint files as {name: NumPy array}; the only part of siamjax that needs torch."""
 
+import contextlib
 import os
 import pickle
 import zipfile
@@ -55,7 +56,8 @@ def write(path, tensors: dict) -> None:
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be written ({error})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _torch():

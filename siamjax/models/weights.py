@@ -4,6 +4,7 @@ Members are named by their path ("params/backbone/conv1/kernel"); `config` and `
 Readers need NumPy alone.
 """
 
+import contextlib
 import json
 import os
 import zipfile
@@ -49,7 +50,8 @@ def save(path, config, variables, metadata: dict | None = None) -> None:
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def load(path) -> tuple:

@@ -9,19 +9,19 @@ from siamjax.models import SiamRPN, init_variables
 SMALL = {
     "resnet50": dict(backbone="resnet50", width=0.0625, blocks=(1, 1, 2, 1), adjust_channels=(8,)),
     "resnet18": dict(backbone="resnet18", width=0.125, blocks=(1, 1, 1, 2), adjust_channels=(8, 8)),
-    "mobilenetv2": dict(backbone="mobilenetv2", width=0.25, levels=(3, 5, 7), weighted=False),
+    "mobilenetv2": dict(backbone="mobilenetv2", width=0.25, levels=(3, 5), weighted=False),
     "alexnet": dict(backbone="alexnet", width=0.125, levels=(5,), adjust_channels=()),
 }
 SMALL["resnet18"]["levels"] = (3, 4)
-SMALL["mobilenetv2"]["adjust_channels"] = (4, 8, 12)
+SMALL["mobilenetv2"]["adjust_channels"] = (4, 8)
 
 
-def small(name, **changes):
+def _small(name, **changes):
     """A narrow network of the family."""
     return SiamRPN(**{**SMALL[name], **changes})
 
 
-def random_variables(model, seed=0):
+def _random_variables(model, seed=0):
     """Initial variables with random normalisations, biases and fusion weights."""
     rng = np.random.default_rng(seed)
 
@@ -33,11 +33,10 @@ def random_variables(model, seed=0):
         positive = name in ("scale", "var", "cls_weight", "loc_weight")
         return (np.exp(value) if positive else value).astype(np.float32)
 
-    variables = jax.tree_util.tree_map_with_path(change, init_variables(model, seed))
-    return variables
+    return jax.tree_util.tree_map_with_path(change, init_variables(model, seed))
 
 
-def crops(batch=1, seed=0, search=255):
+def _crops(batch=1, seed=0, search=255):
     """Template and search crops, raw 0..255."""
     rng = np.random.default_rng(seed)
     sides = (127, search)
@@ -47,3 +46,18 @@ def crops(batch=1, seed=0, search=255):
 @pytest.fixture(params=SMALL)
 def family(request):
     return request.param
+
+
+@pytest.fixture
+def small():
+    return _small
+
+
+@pytest.fixture
+def random_variables():
+    return _random_variables
+
+
+@pytest.fixture
+def crops():
+    return _crops
