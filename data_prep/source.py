@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ class Video:
 
     name: str
     weight: int
-    payload: object = None
+    payload: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,3 +56,20 @@ def test_the_target_lands_where_target_in_crop_says():
     # The pixel grid's half pixel, enlarged: the box's left edge is the centre of its first pixel.
     assert (columns[-1] + columns[0]) / 2 == pytest.approx(cx, abs=1.5)
     assert (rows[-1] + rows[0]) / 2 == pytest.approx(cy, abs=1.5)
+
+
+def test_where_each_pixel_comes_from():
+    """In an image whose colour is the place, each pixel of the crop tells its origin.
+
+    A box of 20 px has a side of 40 px with context, so the crop shows 40 * 511 / 127 px, from half
+    of that left of the box's centre at its first pixel to half of it right at its last.
+    """
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[..., 0] = np.arange(200)
+    image[..., 1] = np.arange(200)[:, None]
+    crop = crops.context_crop(image, (90, 80, 110, 100))
+    half = 40 * 511 / 127 / 2
+    origins = np.linspace(-half, half, 511)
+    inside = crop[20:-20, 20:-20]
+    np.testing.assert_allclose(inside[..., 0], np.tile(100 + origins[20:-20], (471, 1)), atol=0.51)
+    np.testing.assert_allclose(inside[..., 1].T, np.tile(90 + origins[20:-20], (471, 1)), atol=0.51)

@@ -120,8 +120,10 @@ def test_a_cut_source_takes_other_videos_each_round():
 
 def test_pairs_keep_the_rules():
     sampler = make_sampler()
+    others = Counter()
     for position in range(3000):
         pair = draw(sampler, position)
+        others[pair.source, pair.search_source] += pair.negative
         source, video = sampler.entry(position)
         index = sampler.sources[source].index
         assert pair.source == source
@@ -132,6 +134,7 @@ def test_pairs_keep_the_rules():
             assert pair.search_source == source
             assert index.track_of(pair.search) == index.track_of(pair.template)
             assert abs(pair.search - pair.template) <= sampler.sources[source].frame_range
+    assert all(others[a, b] for a in range(4) for b in range(4))  # negatives come from everywhere
 
 
 @pytest.mark.reference
