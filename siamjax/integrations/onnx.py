@@ -1,0 +1,128 @@
+"""The two halves of the network as ONNX: `python -m siamjax.integrations.onnx`.
+
+`template.onnx` turns the template crop into correlation kernels, once per target; `search.onnx`
+turns a search crop and kernels into cls and loc. Crops are (1, side, side, 3) float32, BGR, 0..255.
+What is around them (crop, decoding, state) is a page of code in `siamjax.tracking`.
+
+jax2onnx needs an older orbax than training does, so this runs in an environment of its own:
+
+    python3 -m venv onnxenv
+    onnxenv/bin/pip install jax2onnx onnxruntime -e . --no-deps
+    onnxenv/bin/pip install absl-py flax google-crc32c ml-collections opencv-python-headless tqdm
+"""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from siamjax.errors import UserError, run_main
+from siamjax.tracking.tracker import Network
+
+_CLOSE = 1e-4  # largest difference from JAX, relative to an array's largest value
+
+
+def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
+    """Writes both files, then runs them with onnxruntime beside JAX.
+
+    Args:
+        folder: for template.onnx and search.onnx; made if it is not there.
+        config: the experiment's config.
+        variables: {"params", "batch_stats"} of its model; batch normalisations are folded.
+
+    Returns:
+        Largest difference of each output from JAX, relative to the output's largest value.
+
+    Raises:
+        UserError: the packages are missing, or the files do not give the same numbers.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        from jax2onnx import to_onnx
+    except ImportError as error:
+        raise UserError(
+            f"{error.name} is not installed; ONNX export has an environment of its own, "
+            "see siamjax/integrations/onnx.py"
+        ) from error
+    from siamjax import models
+    from siamjax.models import folding
+
+    model, variables = folding.fold(models.build(config), variables)
+    network = Network(model)
+    rng = np.random.default_rng(0)
+    z, x = (
+        rng.uniform(0, 255, (side, side, 3)).astype(np.float32)
+        for side in (config.crops.exemplar, config.tracker.instance)
+    )
+    kernels, tree = jax.tree.flatten(jax.jit(network.template)(variables, z))
+
+    def template(z):
+        return tuple(jax.tree.leaves(network.template(variables, z[0])))
+
+    def search(x, *kernels):
+        cls, loc = network.respond(variables, jax.tree.unflatten(tree, kernels), x[0])
+        return cls[None], loc[None]
+
+    folder = Path(folder)
+    halves = {"template": (template, [z[None]]), "search": (search, [x[None], *kernels])}
+    differences = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (half, inputs) in halves.items():
+            shapes = [jax.ShapeDtypeStruct(a.shape, jnp.float32) for a in inputs]
+            with _plain_convolutions():
+                graph = to_onnx(half, shapes, model_name=name, return_mode="proto")
+            partial = folder / f".{name}.partial"
+            onnx.save(graph, str(partial))
+            session = onnxruntime.InferenceSession(str(partial))
+            fed = {node.name: np.asarray(a) for node, a in zip(session.get_inputs(), inputs)}
+            expected = jax.jit(half)(*inputs)
+            for i, (ours, theirs) in enumerate(zip(expected, session.run(None, fed))):
+                scale = max(float(np.abs(ours).max()), 1e-12)
+                differences[f"{name} {i}"] = float(np.abs(ours - theirs).max()) / scale
+            os.replace(partial, folder / f"{name}.onnx")
+    except OSError as error:
+        raise UserError(f"--out={folder}: cannot be written ({error.strerror})") from error
+    worst = max(differences.values())
+    if not worst < _CLOSE:
+        raise UserError(f"{folder}: onnxruntime differs from JAX by {worst:.1e}; do not use it")
+    return differences
+
+
+@contextlib.contextmanager
+def _plain_convolutions() -> Iterator[None]:
+    """Convolutions as such in the graph, not the matrix products that are fast in XLA on CPU."""
+    from siamjax.models import conv
+
+    def depthwise(x, kernel, stride=1, padding=0, dilation=1):
+        return conv.lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
+
+    with (
+        mock.patch.object(conv, "conv2d", conv.lax_conv),
+        mock.patch.object(conv, "depthwise_conv2d", depthwise),
+    ):
+        yield
+
+
+def main() -> None:
+    """Writes the files that the flags name."""
+    from siamjax import api
+
+    parser = argparse.ArgumentParser(description="The two halves of the network as ONNX.")
+    parser.add_argument("--checkpoint", required=True, help="a .npz weights file")
+    parser.add_argument("--out", default="onnx", help="folder; default %(default)s")
+    args = parser.parse_args()
+    differences = export(args.out, *api.load_variables(args.checkpoint))
+    for name, difference in differences.items():
+        print(f"{name}: {difference:.1e} from JAX, relative")
+
+
+if __name__ == "__main__":
+    run_main(main)

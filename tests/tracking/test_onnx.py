@@ -1,0 +1,36 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from siamjax.errors import UserError
+from siamjax.models import weights
+
+
+@pytest.mark.toolkit
+@pytest.mark.slow
+def test_both_halves_in_their_own_environment(tmp_path, tiny):
+    """Writes, runs and compares them; the module itself refuses what differs."""
+    python = os.environ.get("SIAMJAX_ONNX_PYTHON")
+    if not python:
+        pytest.skip("name an interpreter with jax2onnx and onnxruntime by SIAMJAX_ONNX_PYTHON")
+    weights.save(tmp_path / "tiny.npz", tiny.config, tiny.variables)
+    done = subprocess.run(
+        [python, "-m", "siamjax.integrations.onnx", "--checkpoint=tiny.npz", "--out=onnx"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 6  # four kernels, cls and loc
+    assert sorted(os.listdir(tmp_path / "onnx")) == ["search.onnx", "template.onnx"]
+
+
+def test_without_the_packages(tmp_path, tiny):
+    from siamjax.integrations import onnx
+
+    with pytest.raises(UserError, match="an environment of its own"):
+        onnx.export(tmp_path / "onnx", tiny.config, tiny.variables)
+    assert os.listdir(tmp_path) == []
