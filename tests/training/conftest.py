@@ -73,18 +73,19 @@ def tiny(shards):
 
 @pytest.fixture
 def run_train(tmp_path):
-    """start(config, workdir, largest_file) -> process of run_train.py.
+    """start(config, workdir, largest_file, arguments) -> process of run_train.py.
 
     largest_file: bytes; writing more to any file fails as on a full disk.
     """
 
-    def start(config, workdir, largest_file=None):
+    def start(config, workdir, largest_file=None, arguments=()):
         path = tmp_path / "experiment.py"
         path.write_text(
             "from siamjax.config import from_json\n\n\n"
             f"def get_config():\n    return from_json({to_json(config)!r})\n"
         )
         command = [sys.executable, "run_train.py", f"--config={path}", f"--workdir={workdir}"]
+        command += arguments
         if largest_file is not None:  # sh counts in blocks of 512 bytes
             command = ["sh", "-c", f'ulimit -f {largest_file // 512}; exec "$@"', "sh", *command]
         return subprocess.Popen(

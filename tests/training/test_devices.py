@@ -1,14 +1,17 @@
 """The real network's step over devices, processes and parts of a batch."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from siamjax.config import to_json
+from siamjax.training import checkpoint, loop
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +57,12 @@ if jax.process_index() == 0:
 """
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def five_steps(tmp_path_factory):
     """run(config, devices, processes) -> {name: array} after five steps, three of them unfrozen."""
@@ -62,9 +71,7 @@ def five_steps(tmp_path_factory):
         folder = tmp_path_factory.mktemp("steps")
         (folder / "config.json").write_text(to_json(config))
         (folder / "run.py").write_text(SCRIPT)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         flags = f"--xla_force_host_platform_device_count={devices // processes}"
         children = [
             subprocess.Popen(
@@ -134,3 +141,25 @@ def test_quirks_sum_over_devices(five_steps, config):
     devices = five_steps(config(**fields), devices=2)
     parts = five_steps(config(**fields, accumulate=2))
     assert distance(devices, parts) < 1e-5
+
+
+def test_processes_stop_at_the_same_step_and_resume(tiny, tmp_path, run_train):
+    """SIGTERM to one of two processes; then one process alone finishes the run."""
+    config = tiny(data__pairs_per_epoch=200, epochs=2, unfreeze_epoch=2)
+    workdir, port = tmp_path / "run", free_port()
+    processes = [
+        run_train(config, workdir, arguments=[f"--distributed=127.0.0.1:{port},2,{index}"])
+        for index in range(2)
+    ]
+    lines = workdir / "metrics.jsonl"
+    while processes[0].poll() is None and not (lines.exists() and lines.stat().st_size):
+        time.sleep(0.01)
+    processes[1].terminate()
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 143, errors
+    done = json.loads(lines.read_text().splitlines()[-1])["step"]
+    assert checkpoint.load_variables(workdir)[2] == done < 200
+    assert loop.train(config, workdir)["finished"]
+    steps = [json.loads(line)["step"] for line in lines.read_text().splitlines()]
+    assert steps == list(range(1, 201))
