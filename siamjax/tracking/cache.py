@@ -15,7 +15,7 @@ def enable() -> Path | None:
     Returns:
         The folder in use; None where there is none.
     """
-    present = jax.config.jax_compilation_cache_dir
+    present = jax.config.values["jax_compilation_cache_dir"]
     wanted = os.environ.get("SIAMJAX_CACHE")
     if present or wanted == "off":
         return Path(present) if present else None

@@ -74,9 +74,9 @@ def export(path: str | os.PathLike, config, variables) -> Path:
 def _exported(network, config, variables):
     """Both steps on plain lists of arrays, which need no registration with `jax.export`."""
     leaves, tree = jax.tree.flatten(variables)
-    frame = jnp.zeros((64, 64, 3), jnp.uint8)
+    blank = jnp.zeros((64, 64, 3), jnp.uint8)
     example = jax.eval_shape(
-        lambda variables: tracker.init(network, config, variables, frame, jnp.ones(4)), variables
+        lambda variables: tracker.init(network, config, variables, blank, jnp.ones(4)), variables
     )
     kernel_tree = jax.tree.structure(example.kernels)
 

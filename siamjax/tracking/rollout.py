@@ -170,11 +170,11 @@ def _lockstep(network, config, variables, clips, shape, chunk, pool, batch):
     steps = []
     begins = range(1, max(lengths), chunk)
     with ThreadPoolExecutor(1) as ahead:
-        upcoming = ahead.submit(read, begins[0]) if begins else None
+        upcoming = [ahead.submit(read, begin) for begin in begins[:1]]
         for begin in begins:
-            block = upcoming.result()
+            block = upcoming.pop().result()
             if begin + chunk < max(lengths):
-                upcoming = ahead.submit(read, begin + chunk)
+                upcoming.append(ahead.submit(read, begin + chunk))
             state, step = over_clips(
                 network, config.structure(), variables, settings, state, block, sizes
             )
