@@ -83,7 +83,7 @@ def draw(rng, augmentation: Augmentation) -> Draw:
     return Draw(scale, shift, noise, blur, flip)
 
 
-def window(draw: Draw, size: int, stored: int) -> tuple[np.ndarray, np.ndarray]:
+def window(draw: Draw, size: int, stored: int) -> tuple[tuple, tuple]:
     """The part of a context crop that becomes the patch.
 
     It spans size - 1 px around the centre, is scaled about it (never larger than the crop), then
@@ -95,13 +95,16 @@ def window(draw: Draw, size: int, stored: int) -> tuple[np.ndarray, np.ndarray]:
         stored: side of the context crop, px.
 
     Returns:
-        (2,) left, top corner and (2,) scale factors in effect, px of the crop; float64.
+        Left and top px of the crop, and the scale factors in effect in x and y.
     """
-    scale = np.minimum(draw.scale, stored / (size - 1))
-    side = scale * (size - 1)
-    corner = stored // 2 - side / 2
-    shift = np.maximum(-corner, np.minimum(stored - 1 - (corner + side), draw.shift))
-    return corner + shift, scale
+    scale = tuple(min(s, stored / (size - 1)) for s in draw.scale)
+    sides = [s * (size - 1) for s in scale]
+    corners = [stored // 2 - side / 2 for side in sides]
+    shifted = tuple(
+        corner + max(-corner, min(stored - 1 - (corner + side), shift))
+        for corner, side, shift in zip(corners, sides, draw.shift)
+    )
+    return shifted, scale
 
 
 def move_box(draw: Draw, box, size: int, stored: int) -> np.ndarray:
@@ -115,12 +118,10 @@ def move_box(draw: Draw, box, size: int, stored: int) -> np.ndarray:
     Returns:
         (4,) float64 cx, cy, w, h in px of the patch; may reach beyond it.
     """
-    corner, scale = window(draw, size, stored)
-    box = np.asarray(box, np.float64)
-    centre, sides = (box[:2] - corner) / scale, box[2:] / scale
-    if draw.flip:
-        centre[0] = size - 1 - centre[0]
-    return np.concatenate([centre, sides])
+    (left, top), (scale_x, scale_y) = window(draw, size, stored)
+    cx, cy, w, h = (float(v) for v in box)
+    cx, cy = (cx - left) / scale_x, (cy - top) / scale_y
+    return np.array([size - 1 - cx if draw.flip else cx, cy, w / scale_x, h / scale_y])
 
 
 def patch(draw: Draw, crop: np.ndarray, size: int, grey: bool = False) -> np.ndarray:

@@ -36,8 +36,8 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
     anchors around the (other) object in the search crop are the hard negatives.
 
     Args:
-        rng: a NumPy generator; asked for a permutation of the positives, then of the negatives,
-            each only where there are more than are kept.
+        rng: a NumPy generator; asked for a subset of the positives, then of the negatives, each
+            only where there are more than are kept.
         rule: the thresholds and numbers.
         anchors_grid: (A, S, S, 4) cx, cy, w, h, px of the search crop.
         box: cx, cy, w, h of the object in the search crop, px.
@@ -102,4 +102,4 @@ def _around(anchors_grid, box, reach):
 def _subset(rng, candidates, keep):
     if len(candidates) <= keep:
         return candidates
-    return candidates[rng.permutation(len(candidates))[:keep]]
+    return candidates[rng.choice(len(candidates), keep, replace=False)]

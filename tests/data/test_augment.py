@@ -148,6 +148,7 @@ def test_window_lies_inside_and_box_goes_back(seed, shift, scale, sizes):
     size, stored = sizes
     draw = augment.draw(np.random.default_rng(seed), augment.Augmentation(shift, scale, 0, 0, 0))
     corner, factor = augment.window(draw, size, stored)
+    corner, factor = np.array(corner), np.array(factor)
     assert (corner >= -1e-9).all()
     # The largest window spans as many px as the crop has, one more than lie between its outer
     # centres.
