@@ -117,7 +117,8 @@ class VideoFile(Video):
     def _open(self):
         import cv2
 
-        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        with _quiet_stderr():
+            capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise UserError(f"{self.path}: not a video that OpenCV can read; encode it again")
         return capture
@@ -149,7 +150,8 @@ class Camera(Video):
     def _open(self):
         import cv2
 
-        capture = cv2.VideoCapture(self.number)
+        with _quiet_stderr():
+            capture = cv2.VideoCapture(self.number)
         if not capture.isOpened():
             raise UserError(f"camera {self.number} cannot be opened; is it there and free?")
         return capture
@@ -229,7 +231,10 @@ class VideoWriter:
 
 @contextlib.contextmanager
 def _quiet_stderr():
-    """Hides FFmpeg's warning, on every video, that VP8 has no tag in .webm, where it needs none."""
+    """Hides what OpenCV and FFmpeg print on opening a video.
+
+    It is either said better by an error of ours, or no fault: VP8 has no tag in .webm and needs none.
+    """
     sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "w") as nowhere:
