@@ -233,7 +233,7 @@ class VideoWriter:
 def _quiet_stderr():
     """Hides what OpenCV and FFmpeg print on opening a video.
 
-    It is either said better by an error of ours, or no fault: VP8 has no tag in .webm and needs none.
+    It is either said better by an error of ours, or no fault: VP8 needs no tag in .webm.
     """
     sys.stderr.flush()
     saved = os.dup(2)
