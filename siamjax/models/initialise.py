@@ -1,5 +1,6 @@
 """Random variables of a network, drawn in NumPy: XLA would compile a generator for every shape."""
 
+import functools
 import zlib
 
 import jax
@@ -9,6 +10,13 @@ import numpy as np
 
 def shapes(model, exemplar: int = 127, search: int = 255) -> dict:
     """`{"params", "batch_stats"}` of a `SiamRPN` as shapes, without computing anything."""
+    fields = ("blocks", "levels", "adjust_channels")
+    hashable = model.clone(**{name: tuple(getattr(model, name)) for name in fields})
+    return jax.tree.map(lambda leaf: leaf, _shapes(hashable, exemplar, search))
+
+
+@functools.lru_cache(maxsize=16)  # tracing a network takes a second
+def _shapes(model, exemplar, search):
     z = jax.ShapeDtypeStruct((1, exemplar, exemplar, 3), jnp.float32)
     x = jax.ShapeDtypeStruct((1, search, search, 3), jnp.float32)
     return {"batch_stats": {}, **jax.eval_shape(model.init, jax.random.key(0), z, x)}

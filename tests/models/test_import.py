@@ -176,9 +176,7 @@ def test_network_mobilenetv2_equals_the_imagenet_one_away_from_the_border(refere
     far = error > 1e-4
     rim = max(min(i, j, 30 - i, 30 - j) for i, j in zip(*np.nonzero(far)))
     inside = error[rim + 1 : 30 - rim, rim + 1 : 30 - rim].max()
-    print(
-        f"\nMobileNetV2 level 3: {far.mean():.1%} of the cells, the {rim + 1} nearest to the border,"
-    )
+    print(f"\nMobileNetV2 level 3: {far.mean():.1%} of the cells, {rim + 1} from the border,")
     print(f"feel the padding, by {error.max():.1%} of the largest value; inside: {inside:.1e}")
     assert rim <= 3
     assert error.max() > 1e-3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siamjax.models import SiamRPN
-from siamjax.models.import_torch import from_pysot
+from siamjax.models.import_torch import from_pysot, to_pysot
 
 pytestmark = pytest.mark.reference
 
@@ -90,6 +90,33 @@ def test_network_call_is_the_staged_path(stages):
     _, _, _, _, ours = stages
     for staged, whole in zip(ours["fused"], ours["call"]):
         np.testing.assert_array_equal(staged, whole)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network_weights_there_and_back(name, reference):
+    model, tensors = NETWORKS[name], load_tensors(reference, name)
+    again = to_pysot(model, *from_pysot(model, tensors, name))
+    assert list(again) == list(tensors)
+    for key, array in tensors.items():
+        assert again[key].dtype == array.dtype
+        assert np.array_equal(again[key], array), key
+
+
+@pytest.mark.slow
+def test_network_in_bfloat16(reference):
+    name = "siamrpn_r50_l234_dwxcorr"
+    model = NETWORKS[name].clone(dtype="bfloat16")
+    variables, _ = from_pysot(model, load_tensors(reference, name), name)
+    z = _nhwc(np.load(reference / "conformance" / name / "init.npz")["z_crop"])
+    step = np.load(reference / "conformance" / name / "step001.npz")
+    maps = jax.jit(model.apply)(variables, z, _nhwc(step["x_crop"]))
+    print()
+    for branch, array in zip(("cls", "loc"), maps):
+        wanted = _nhwc(step[branch])
+        error = np.abs(array - wanted).max() / np.abs(wanted).max()
+        print(f"bfloat16 {branch}: worst error {error:.2%} of the largest value")
+        assert array.dtype == np.float32
+        assert error < 0.03
 
 
 def _nhwc(array):
