@@ -37,7 +37,8 @@ def main() -> int:
     final = loop.train(config, args.workdir, validate)
     if not final["finished"]:
         return 143
-    print(", ".join(f"{name} {value}" for name, value in final.items()))
+    numbers = {name: x for name, x in final.items() if isinstance(x, int | float)}
+    print(", ".join(f"{name} {x:.4g}" for name, x in numbers.items() if name != "finished"))
     return 0
 
 

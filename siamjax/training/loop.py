@@ -220,14 +220,14 @@ class _Run:
             )
         if number % train.log_every and number != self.total:
             return
+        epoch = (number - 1) // self.per_epoch
+        lr = float(self.rates[epoch])
         line = {
             "step": number,
-            "epoch": (number - 1) // self.per_epoch,
+            "epoch": epoch,
             **self.window.take(),
-            "lr": values["lr"],
-            "lr_backbone": values["lr"] * train.backbone_lr
-            if self._backbone_trains(number)
-            else 0.0,
+            "lr": lr,
+            "lr_backbone": lr * train.backbone_lr if self._backbone_trains(epoch) else 0.0,
             "skipped": int(values["skipped"]),
             "bad_records": self.batches.skipped,
             **self.bar.speed(),
@@ -249,8 +249,8 @@ class _Run:
         now = {"params": self.state.params, "batch_stats": self.state.batch_stats}
         self.board.images(self.done, self._preview(state.to_host(now), batch))
 
-    def _backbone_trains(self, number: int) -> bool:
-        phase = optimizer.phase_of(self.config.train, (number - 1) // self.per_epoch)
+    def _backbone_trains(self, epoch: int) -> bool:
+        phase = optimizer.phase_of(self.config.train, epoch)
         return optimizer.BACKBONE in phase.groups
 
     def _save(self, validate: Validate | None) -> None:

@@ -117,23 +117,21 @@ class Progress:
             mininterval=1.0,
         )
         self._batch_size = batch_size
-        self._start = None
+        self._start: float | None = None
         self._steps = 0
         self._idle = 0.0
-
-    def first_step_done(self) -> None:
-        """Starts the clock: compilation is not counted."""
-        if self._start is None:
-            self._start, self._steps, self._idle = time.monotonic(), 0, 0.0
 
     def idle(self, seconds: float) -> None:
         """Time that the device waited for a batch."""
         self._idle += seconds
 
     def step(self, loss: float) -> None:
-        """One step is done."""
-        self._steps += 1
+        """One step is done. The first one starts the clock: its compilation is not counted."""
         self._bar.update()
+        if self._start is None:
+            self.restart()
+            return
+        self._steps += 1
         speed = self.speed()
         if speed["pairs_per_s"]:
             self._bar.set_postfix_str(
