@@ -1,55 +1,55 @@
 import os
 import subprocess
 import sys
-import time
 
+import siamjax
 from siamjax.models import weights
+from siamjax.tracking import cache
 
-LOAD = """
-import jax, time, siamjax
+PROGRAM = """
+import jax
 jax.numpy.zeros(3).block_until_ready()  # something was compiled before
-siamjax.load({path!r})
-print(jax.config.jax_compilation_cache_dir)
+from siamjax.tracking import cache
+print(cache.enable())
+assert str(cache.enable()) == str(jax.config.values["jax_compilation_cache_dir"])
+jax.jit(lambda x: jax.numpy.sin(x) @ x)(jax.numpy.ones((64, 64)))
 """
 
 
-def load(path, **environment):
-    started = time.perf_counter()
+def run(**environment):
+    kept = {key: value for key, value in os.environ.items() if key != "SIAMJAX_CACHE"}
+    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     done = subprocess.run(
-        [sys.executable, "-c", LOAD.format(path=str(path))],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", PROGRAM], env=kept | environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip(), time.perf_counter() - started
+    return done.stdout.strip()
 
 
-def test_compiled_programs_are_kept(tmp_path, tiny):
+def programs(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith("-cache"))
+
+
+def test_compiled_programs_are_kept(tmp_path):
+    folder = tmp_path / "mine"
+    assert run(SIAMJAX_CACHE=str(folder)) == str(folder)
+    first = programs(folder)
+    assert first
+    run(SIAMJAX_CACHE=str(folder))
+    assert programs(folder) == first  # nothing was compiled again
+
+
+def test_default_place_off_and_the_users_own(tmp_path):
+    assert run(XDG_CACHE_HOME=str(tmp_path)) == str(tmp_path / "siamjax")
+    assert programs(tmp_path / "siamjax")
+    assert run(SIAMJAX_CACHE="off") == "None"
+    own = tmp_path / "own"
+    assert run(JAX_COMPILATION_CACHE_DIR=str(own)) == str(own)
+
+
+def test_load_turns_it_on(tmp_path, tiny, monkeypatch):
+    calls = []
+    monkeypatch.setattr(cache, "enable", lambda: calls.append("on"))
     weights.save(tmp_path / "tiny.npz", tiny.config, tiny.variables)
-    cache = tmp_path / "cache"
-    short = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    folder, _ = load(tmp_path / "tiny.npz", SIAMJAX_CACHE=str(cache), **short)
-    assert folder == str(cache)
-    kept = sorted(cache.iterdir())
-    assert kept
-    load(tmp_path / "tiny.npz", SIAMJAX_CACHE=str(cache), **short)
-    assert [p for p in sorted(cache.iterdir()) if p.name.endswith("-cache")] == [
-        p for p in kept if p.name.endswith("-cache")
-    ]  # nothing had to be compiled again
-
-
-def test_default_place_off_and_the_users_own(tmp_path, tiny):
-    weights.save(tmp_path / "tiny.npz", tiny.config, tiny.variables)
-    path = tmp_path / "tiny.npz"
-    environment = {k: v for k, v in os.environ.items() if k != "SIAMJAX_CACHE"}
-    default = subprocess.run(
-        [sys.executable, "-c", LOAD.format(path=str(path))],
-        env=environment | {"XDG_CACHE_HOME": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-    )
-    assert default.stdout.strip() == str(tmp_path / "home" / "siamjax")
-    assert load(path, SIAMJAX_CACHE="off")[0] == "None"
-    own = str(tmp_path / "own")
-    assert load(path, SIAMJAX_CACHE="", JAX_COMPILATION_CACHE_DIR=own)[0] == own
+    siamjax.load(tmp_path / "tiny.npz")
+    assert calls == ["on"]
