@@ -107,7 +107,7 @@ def make_plan(source: Source, options: Options) -> Plan:
 
 def _code_hash(source):
     """Of the modules that decide what a crop is."""
-    names = ("data_prep.parts", "data_prep.source", "siamjax.data.crops", "siamjax.data.records")
+    names = ("data_prep.parts", "data_prep.source", "siamjax.data.crops", "siamjax.data.jpeg")
     sha = hashlib.sha256()
     for name in sorted({*names, type(source).__module__}):
         module = importlib.import_module(name)

@@ -5,6 +5,7 @@ Colour noise is a constant per channel; it commutes with warp and blur and is le
 """
 
 import dataclasses
+import math
 
 import cv2
 import numpy as np
@@ -124,21 +125,31 @@ def move_box(draw: Draw, box, size: int, stored: int) -> np.ndarray:
     return np.array([size - 1 - cx if draw.flip else cx, cy, w / scale_x, h / scale_y])
 
 
-def patch(draw: Draw, crop: np.ndarray, size: int, grey: bool = False) -> np.ndarray:
+def rows(draw: Draw, size: int, stored: int) -> tuple[int, int]:
+    """The first row of a context crop that the patch depends on, and the one behind the last."""
+    (_, top), (_, scale) = window(draw, size, stored)
+    return math.floor(top), math.ceil(top + scale * (size - 1)) + 1
+
+
+def patch(
+    draw: Draw, crop: np.ndarray, size: int, grey: bool = False, first_row: int = 0
+) -> np.ndarray:
     """Cuts, blurs and flips; colour noise is not applied.
 
     Args:
         draw: what was drawn.
-        crop: (stored, stored, 3) uint8 BGR.
+        crop: (stored, stored, 3) uint8 BGR, or fewer rows of it, among them all of `rows`.
         size: side of the patch, px.
         grey: drop the colour first.
+        first_row: of the context crop that is the first in `crop`.
 
     Returns:
         (size, size, 3) uint8 BGR; black outside of the crop.
     """
     if grey:
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    (left, top), (scale_x, scale_y) = window(draw, size, crop.shape[0])
+    (left, top), (scale_x, scale_y) = window(draw, size, crop.shape[1])
+    top -= first_row
     matrix = np.array([[1 / scale_x, 0, -left / scale_x], [0, 1 / scale_y, -top / scale_y]])
     image = cv2.warpAffine(crop, matrix, (size, size), flags=cv2.INTER_LINEAR)
     if draw.blur:

@@ -18,7 +18,7 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from siamjax.data import augment, crops, records, sampling, targets
+from siamjax.data import augment, crops, jpeg, records, sampling, targets
 from siamjax.data.index import Index
 from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors, score_map_size
@@ -109,11 +109,9 @@ class Examples:
             rng = self.sampler.generator(position, attempt)
             pair = self.sampler.pair(position, rng, attempt)
             try:
-                z, z_box = self._read(pair.source, pair.template, bad)
-                x, x_box = self._read(pair.search_source, pair.search, bad)
+                return self._make(rng, pair, bad)
             except records.BadRecord:
                 continue
-            return self._make(rng, pair, z, z_box, x, x_box, tuple(bad))
         source, crop, reason = bad[-1]
         raise UserError(
             f"{self.sampler.sources[source].index.describe(crop)}: {reason};"
@@ -149,32 +147,44 @@ class Examples:
         c = self._config.crops
         return c.stored, c.exemplar, c.search
 
-    def _read(self, source, crop, bad):
-        index = self.sampler.sources[source].index
-        try:
-            image, size = records.read_crop(index, crop)
-        except records.BadRecord as error:
-            bad.append((source, crop, str(error)))
-            raise
-        stored, exemplar, _ = self._sides
-        return image, crops.target_in_crop(*map(float, size), stored, exemplar, self._context)
-
-    def _make(self, rng, pair, z, z_box, x, x_box, bad):
-        stored, exemplar, side = self._sides
+    def _make(self, rng, pair, bad):
         of_template, of_search, rule = self._parts
+        stored, exemplar, side = self._sides
         z_draw = augment.draw(rng, of_template)
         x_draw = augment.draw(rng, of_search)
-        box = augment.move_box(x_draw, x_box, side, stored)
+        at = pair.source, pair.template
+        template, _ = self._patch(at, z_draw, exemplar, pair.grey, bad)
+        at = pair.search_source, pair.search
+        search, (width, height) = self._patch(at, x_draw, side, pair.grey, bad)
+        box = crops.target_in_crop(width, height, stored, exemplar, self._context)
+        box = augment.move_box(x_draw, box, side, stored)
         return Example(
-            template=augment.patch(z_draw, z, exemplar, pair.grey),
-            search=augment.patch(x_draw, x, side, pair.grey),
+            template=template,
+            search=search,
             template_noise=z_draw.noise,
             search_noise=x_draw.noise,
             label=targets.assign(rng, rule, self.grid, box, pair.negative),
             box=box,
             pair=pair,
-            bad=bad,
+            bad=tuple(bad),
         )
+
+    def _patch(self, at, draw, size, grey, bad):
+        """The patch of a crop, and the target's size in the source image."""
+        source, crop = at
+        stored = self._sides[0]
+        try:
+            record = records.read_stored(self.sampler.sources[source].index, crop)
+            try:
+                image, first = jpeg.decode_rows(record.image, *augment.rows(draw, size, stored))
+            except ValueError as error:
+                raise records.BadRecord(str(error)) from error
+            if image.shape[1] != stored:
+                raise records.BadRecord(f"the image is {image.shape[1]} px wide, not {stored}")
+        except records.BadRecord as error:
+            bad.append((source, crop, str(error)))
+            raise
+        return augment.patch(draw, image, size, grey, first), record.size
 
 
 class _Batches:

@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import google_crc32c
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from siamjax.data import index as index_lib
+from siamjax.data import jpeg
 from siamjax.errors import UserError
 
 HEADER = 12  # bytes before the payload: length and its checksum
@@ -160,18 +160,19 @@ def decode_example(payload: bytes) -> Record:
         raise BadRecord("not an Example of a crop") from error
 
 
+encode_image = jpeg.encode
+
+
 def decode_image(data: bytes) -> np.ndarray:
     """Decodes a JPEG to BGR uint8.
 
     Raises:
-        BadRecord: not a whole JPEG. (The decoder would fill the rest of a truncated one with grey.)
+        BadRecord: not a whole JPEG.
     """
-    if data[:2] != b"\xff\xd8" or b"\xff\xd9" not in data[-32:]:
-        raise BadRecord("the JPEG is truncated or not a JPEG")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise BadRecord("the JPEG can't be decoded")
-    return image
+    try:
+        return jpeg.decode(data)
+    except ValueError as error:
+        raise BadRecord(str(error)) from error
 
 
 @functools.cache
@@ -225,8 +226,19 @@ def _example_class():
 # --- reading a data set
 
 
+def read_stored(index: index_lib.Index, crop: int) -> Record:
+    """Reads one crop of a data set as it is stored.
+
+    Raises:
+        BadRecord: the record is damaged.
+    """
+    path = index.shards[int(index.shard[crop])]
+    payload = read_record(path, int(index.offset[crop]), int(index.length[crop]))
+    return decode_example(payload)
+
+
 def read_crop(index: index_lib.Index, crop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads one crop of a data set.
+    """Reads and decodes one crop of a data set.
 
     Returns:
         (crop, crop, 3) uint8 BGR and (2,) float32 width and height of the target in px of the
@@ -235,14 +247,8 @@ def read_crop(index: index_lib.Index, crop: int) -> tuple[np.ndarray, np.ndarray
     Raises:
         BadRecord: the record or its image is damaged.
     """
-    path = index.shards[int(index.shard[crop])]
-    payload = read_record(path, int(index.offset[crop]), int(index.length[crop]))
-    record = decode_example(payload)
-    image = decode_image(record.image)
-    side = index.manifest["crop"]
-    if image.shape != (side, side, 3):
-        raise BadRecord(f"the image is {image.shape[1]}x{image.shape[0]}, not {side}x{side}")
-    return image, np.array(record.size, np.float32)
+    record = read_stored(index, crop)
+    return decode_image(record.image), np.array(record.size, np.float32)
 
 
 def verify(folder: str | Path, images: bool = True) -> list[str]:
@@ -263,16 +269,15 @@ def verify(folder: str | Path, images: bool = True) -> list[str]:
     for crop in range(index.crops):
         video, track = index.locate(crop)
         try:
-            path = index.shards[int(index.shard[crop])]
-            payload = read_record(path, int(index.offset[crop]), int(index.length[crop]))
-            record = decode_example(payload)
+            record = read_stored(index, crop)
             key = (index.video_name(video), index.track_name(track), int(index.frame[crop]))
             if (record.video, record.track, record.frame) != key:
                 raise BadRecord("the record is not the one in the index")
             if not np.array_equal(np.float32(record.size), index.size[crop]):
                 raise BadRecord("the target's size is not the one in the index")
-            if images:
-                decode_image(record.image)
+            side = index.manifest["crop"]
+            if images and decode_image(record.image).shape != (side, side, 3):
+                raise BadRecord(f"the image is not {side} x {side} px")
         except BadRecord as error:
             bad.append(f"{index.describe(crop)}: {error}")
     return bad
@@ -427,9 +432,9 @@ class ShardWriter:
             raise ValueError(f"crop of shape {image.shape} {image.dtype}, not {self.crop} px uint8")
         self.add_encoded(video, track, frame, encode_image(image, self.jpeg_quality), size)
 
-    def add_encoded(self, video: str, track: str, frame: int, jpeg: bytes, size) -> None:
-        """Appends one crop that is encoded already; arguments as in `add`."""
-        self._files.add(Record(jpeg, video, track, frame, (float(size[0]), float(size[1]))))
+    def add_encoded(self, video: str, track: str, frame: int, image: bytes, size) -> None:
+        """Appends one crop that is encoded already, by `jpeg.encode` best; else as `add`."""
+        self._files.add(Record(image, video, track, frame, (float(size[0]), float(size[1]))))
 
     def close(self, **manifest) -> None:
         """Finishes the data set.
@@ -470,11 +475,6 @@ class ShardWriter:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def encode_image(image: np.ndarray, quality: int) -> bytes:
-    """BGR uint8 as JPEG."""
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def shard_name(name: str, i: int, count: int) -> str:

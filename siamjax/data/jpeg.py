@@ -1,0 +1,106 @@
+"""JPEG of the stored crops, of which a range of rows can be decoded without the others.
+
+Decoding is most of a training pair's cost, and a template needs less than a third of its crop. The
+crops are therefore written with a restart marker after each row of blocks: such rows can be decoded
+apart, so the wanted ones are put together to a JPEG of their own. A file without these markers is
+decoded whole.
+"""
+
+import cv2
+import numpy as np
+
+_BLOCK = 16  # px of a row of blocks, with colour at half resolution
+_MARGIN = 1  # rows of blocks that the smoothing of colours looks at beyond those wanted
+
+
+def encode(image: np.ndarray, quality: int) -> bytes:
+    """BGR uint8 as JPEG with a restart marker after each row of blocks."""
+    interval = -(-image.shape[1] // _BLOCK)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, interval]
+    return cv2.imencode(".jpg", image, options)[1].tobytes()
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decodes a JPEG to BGR uint8.
+
+    Raises:
+        ValueError: not a whole JPEG. (The decoder would fill the rest of a cut one with grey.)
+    """
+    if data[:2] != b"\xff\xd8" or b"\xff\xd9" not in data[-32:]:
+        raise ValueError("the JPEG is truncated or not a JPEG")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError("the JPEG can't be decoded")
+    return image
+
+
+def decode_rows(data: bytes, top: int, bottom: int) -> tuple[np.ndarray, int]:
+    """Decodes some rows as they are in the whole image, with others around that may differ from it.
+
+    Args:
+        data: JPEG, best one of `encode`.
+        top: first row wanted; less than 0 is 0.
+        bottom: row behind the last wanted.
+
+    Returns:
+        (rows, width, 3) uint8 BGR and the number of its first row.
+
+    Raises:
+        ValueError: as `decode`.
+    """
+    part, first = _cut(data, top, bottom)
+    return decode(part), first
+
+
+def _cut(data, top, bottom):
+    """The JPEG of the rows, or all of it where it can't be cut."""
+    frame, entropy, interval = _header(data)
+    if not frame or not interval:
+        return data, 0
+    height, width = (
+        int.from_bytes(data[frame : frame + 2]),
+        int.from_bytes(data[frame + 2 : frame + 4]),
+    )
+    # Three components, the first with 2 x 2 blocks to one of the others.
+    if data[frame + 4] != 3 or data[frame + 6] != 0x22 or interval != -(-width // _BLOCK):
+        return data, 0
+    rows = -(-height // _BLOCK)
+    begin = max(0, top // _BLOCK - _MARGIN)
+    end = min(rows, -(-bottom // _BLOCK) + _MARGIN)
+    if begin >= end or (begin == 0 and end == rows):
+        return data, 0
+    kept, position = [], entropy
+    for row in range(end):
+        last = row == rows - 1
+        stop = data.rfind(b"\xff\xd9") if last else data.find(_restart(row), position)
+        if stop < 0:
+            return data, 0
+        if row >= begin:
+            kept += [data[position:stop], _restart(row - begin)]
+        position = stop + 2
+    kept[-1] = b"\xff\xd9"
+    lines = min(height, end * _BLOCK) - begin * _BLOCK
+    head = data[:frame] + lines.to_bytes(2) + data[frame + 2 : entropy]
+    return b"".join((head, *kept)), begin * _BLOCK
+
+
+def _restart(row):
+    return bytes((0xFF, 0xD0 + row % 8))
+
+
+def _header(data):
+    """Positions of the height in the frame header and of the coded data, and the restart interval.
+
+    All 0 where the file is not a baseline JPEG of one scan.
+    """
+    position, frame, interval = 2, 0, 0
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
+        if marker == 0xC0:
+            frame = position + 5
+        elif marker == 0xDD:
+            interval = int.from_bytes(data[position + 4 : position + 6])
+        elif marker == 0xDA:
+            return frame, position + 2 + length, interval
+        position += 2 + length
+    return 0, 0, 0
