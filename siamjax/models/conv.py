@@ -78,12 +78,12 @@ def depthwise_conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int
     """One kernel per channel, the same for all images: x (B, H, W, C), kernel (kh, kw, 1, C)."""
     if not on_cpu():
         return lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
-    shifts = _shifts(x, kernel.shape, stride, padding, dilation)
+    patches = shifts(x, kernel.shape, stride, padding, dilation)
     taps = kernel.reshape(-1, x.shape[-1])
-    return sum(patch * tap for patch, tap in zip(shifts, taps))
+    return sum(patch * tap for patch, tap in zip(patches, taps))
 
 
-def _shifts(x, kernel_shape, stride, padding, dilation, fill=0.0):
+def shifts(x, kernel_shape, stride, padding, dilation, fill=0.0):
     """The kh * kw shifted copies of x that the kernel's taps see, row by row."""
     around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     x = jnp.pad(x, around, constant_values=fill)
@@ -108,8 +108,8 @@ def max_pool(x, padding: int = 0):
     """
     if not on_cpu():
         return nn.max_pool(x, (3, 3), (2, 2), ((padding, padding), (padding, padding)))
-    shifts = _shifts(x, (3, 3), 2, padding, 1, fill=-jnp.inf)
-    return functools.reduce(jnp.maximum, shifts)
+    patches = shifts(x, (3, 3), 2, padding, 1, fill=-jnp.inf)
+    return functools.reduce(jnp.maximum, patches)
 
 
 def torch_uniform(key, shape, dtype=jnp.float32):

@@ -23,7 +23,11 @@ def depthwise_correlation(search, kernel):
     Returns:
         (H - h + 1, W - w + 1, C) similarity per channel.
     """
-    return _by_shifts_vjp(search, kernel) if on_cpu() else correlate_by_shifts(search, kernel)
+    return (
+        correlate_by_shifts_custom(search, kernel)
+        if on_cpu()
+        else correlate_by_shifts(search, kernel)
+    )
 
 
 def correlate_by_shifts(search, kernel):
@@ -69,7 +73,8 @@ def upchannel_correlation(search, kernel):
 
 
 @jax.custom_vjp
-def _by_shifts_vjp(search, kernel):
+def correlate_by_shifts_custom(search, kernel):
+    """`correlate_by_shifts` with the gradient that is the fastest on CPU."""
     return correlate_by_shifts(search, kernel)
 
 
@@ -105,7 +110,7 @@ def _kernel_gradient(search, gradient, size):
     return jax.lax.scan(step, zero, jnp.arange(rows * columns))[0]
 
 
-_by_shifts_vjp.defvjp(_forward, _backward)
+correlate_by_shifts_custom.defvjp(_forward, _backward)
 
 batched_depthwise_correlation = jax.vmap(depthwise_correlation)
 batched_upchannel_correlation = functools.partial(jax.vmap(upchannel_correlation))

@@ -116,7 +116,7 @@ def test_convert_mobilenetv2(reference, tmp_path):
         str(out),
         f"--config={CONFIGS}/mobilenetv2.py",
     ]
-    with pytest.raises(UserError, match="width=1.0 alone"):
+    with pytest.raises(UserError, match=r"width=1\.0 alone"):
         dispatch(command)
     assert not out.exists()
     dispatch([*command, "--config.model.width=1.0"])
