@@ -3,7 +3,7 @@
     python benchmarks/forward.py [--search 255] [--repeats 10] [--only NAME ...] [--json OUT]
 
 One tracked frame of configs/resnet50.py, batch 1: search crop through backbone, neck and head with
-the template's kernels at hand. The variants take turns, so that a busy machine slows all of them alike;
+the template's kernels at hand. The variants take turns, so that a busy machine slows all alike;
 minimum and median wall time, device-synchronised, compilation apart. Where torch is installed (CPU
 only), the same layers run in eager PyTorch with as many threads as cores.
 """

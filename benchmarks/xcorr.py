@@ -2,7 +2,8 @@
 
     python benchmarks/xcorr.py [--batch 1 8 32] [--channels 256] [--repeats 10] [--json OUT]
 
-On the 29x29 search features and 5x5 kernels of SiamRPN++. Minimum of the repeats, device-synchronised, compilation apart; it runs on JAX's default backend.
+On the 29x29 search features and 5x5 kernels of SiamRPN++. Minimum of the repeats,
+device-synchronised, compilation apart; it runs on JAX's default backend.
 """
 
 import argparse
