@@ -26,12 +26,17 @@ def get_config():
     c.data.pairs_per_epoch = 1_600
     c.data.workers = 1
 
+    # a short training sees few distractors: more negatives from every pair, and more negative pairs
+    c.data.negative = 0.35
+    c.targets.total = 256
+    c.targets.negatives = 64
+
     c.train.epochs = 10
     c.train.batch_size = 16
     c.train.warmup_epochs = 1
     c.train.warmup_start = 0.005
-    c.train.warmup_end = 0.02
-    c.train.lr_start = 0.02
+    c.train.warmup_end = 0.04
+    c.train.lr_start = 0.04
     c.train.lr_end = 0.001
     # random initialisation, so the whole backbone learns from the first step at the full rate
     c.train.backbone_lr = 1.0

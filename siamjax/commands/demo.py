@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
     config.data.sources.synthetic.path = str(out / "shards")
 
     _say(started, f"1/4 training videos -> {out / 'shards'}")
-    synthetic.build(out / "shards", args.videos, length=48, every=3, workers=args.workers)
+    # as long as the held-out clips: the template must fit the target's looks at the clip's end too
+    synthetic.build(out / "shards", args.videos, length=120, every=8, workers=args.workers)
     _say(started, f"2/4 training -> {out / 'train'}")
     train(config, out / "train")
     _say(started, f"3/4 tracking held-out clips -> {out / 'results'}")

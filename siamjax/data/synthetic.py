@@ -23,9 +23,9 @@ SUBPIXEL = 4  # bits of OpenCV's fixed-point drawing coordinates
 
 SIDE = (20.0, 110.0)  # px, shortest and longest side of a target's box at any time
 RATIO = 3.0  # largest ratio between the sides of a target's box
-PEAK_SPEED = (5.0, 11.0)  # px / frame, of the centre's smooth motion
-MAX_HIDDEN = 8  # frames in a row that a target may be hidden
-MAX_COVERED = 0.12  # share of the frames in which less than half of it may be visible
+PEAK_SPEED = (4.0, 9.0)  # px / frame, of the centre's smooth motion
+MAX_HIDDEN = 6  # frames in a row that a target may be hidden
+MAX_COVERED = 0.08  # share of the frames in which less than half of it may be visible
 HIDDEN = 0.1  # visible fraction below which a target counts as hidden
 ATTEMPTS = 200  # plans drawn until one keeps the promises above
 
