@@ -98,8 +98,12 @@ def raster_overlap(a, b, bounds=None):
     last = np.minimum(shifted[1].max(1), height - 1)
     rows = np.maximum(last - first + 1, 0).astype(np.int64)
     for part in _chunks(rows):
+        ax, ay, bx, by = (points[part] for points in shifted)
         overlap[chosen[part]] = _count(
-            *(points[part] for points in shifted),
+            ax,
+            ay,
+            bx,
+            by,
             first[part],
             rows[part],
             width[part],
