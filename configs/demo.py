@@ -2,6 +2,8 @@
 
 Command: make demo (or siamjax demo --out=runs/demo)
 Hardware: any machine; two CPU cores are enough.
+Cost: 16,000 pairs, 1,000 steps; eight minutes on two cores.
+Expected: success AUC about 0.65 on the 16 held-out synthetic clips.
 """
 
 import ml_collections

@@ -4,6 +4,7 @@ Command: siamjax convert mobilenetv2 mobilenetv2_imagenet.npz runs/mobilenetv2.n
              --config=configs/real_small.py
          python run_train.py --config=configs/real_small.py --workdir=runs/real_small
 Hardware: two CPU cores.
+Cost: 12,800 pairs, 800 steps of the heads.
 """
 
 import ml_collections
