@@ -98,12 +98,12 @@ def raster_overlap(a, b, bounds=None):
     last = np.minimum(shifted[1].max(1), height - 1)
     rows = np.maximum(last - first + 1, 0).astype(np.int64)
     for part in _chunks(rows):
-        ax, ay, bx, by = (points[part] for points in shifted)
+        xa, ya, xb, yb = (points[part] for points in shifted)
         overlap[chosen[part]] = _count(
-            ax,
-            ay,
-            bx,
-            by,
+            xa,
+            ya,
+            xb,
+            yb,
             first[part],
             rows[part],
             width[part],
