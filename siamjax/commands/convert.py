@@ -10,6 +10,7 @@ _SOURCES = {
     "pysot-backbone": "a pretrained backbone in PySOT's form (resnet50.model)",
     "torchvision": "an ImageNet ResNet-18, 34 or 50 of torchvision or timm (.pth)",
     "mobilenetv2": "an ImageNet MobileNetV2 of width 1.0 with folded normalisations (.npz)",
+    "siamjax": "a training run's folder (its newest checkpoint), one checkpoint, or a weights file",
     "to-pysot": "back: a siamjax weights file (.npz) to a checkpoint for PySOT's loader",
 }
 _DESCRIPTION = "Every tensor is mapped, or the command says which were not and writes nothing. "
@@ -32,7 +33,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         help="experiment file the weights belong to; --config.section.field=value changes a field "
-        "(to-pysot takes the config from MODEL)",
+        "(to-pysot and siamjax take the config from MODEL; given to siamjax, it is stored instead)",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="store OUT in half precision (not with to-pysot)"
     )
     return parser
 
@@ -45,6 +49,8 @@ def run(args: argparse.Namespace) -> None:
     """
     if args.source == "to-pysot":
         _to_pysot(args)
+    elif args.source == "siamjax":
+        _from_siamjax(args)
     else:
         _from_others(args)
 
@@ -73,14 +79,32 @@ def _from_others(args):
             variables[collection]["backbone"] = parts["backbone"]
     weights.check_matches(model, variables, args.model)
     metadata |= {"source": args.source, "file": Path(args.model).name}
-    weights.save(args.out, config, variables, metadata)
+    weights.save(args.out, config, variables, metadata, args.half)
     print(f"{args.out}: {_count(variables)} from {args.model} ({len(tensors)} tensors there)")
+
+
+def _from_siamjax(args):
+    from siamjax import api
+    from siamjax.config import load_config
+    from siamjax.models import weights
+
+    config, variables = api.load_variables(args.model)
+    metadata = {"source": "siamjax"}
+    if Path(args.model).is_file():
+        metadata = weights.load_with_metadata(args.model)[2]
+    if args.config:
+        config = load_config(args.config, args.overrides)
+        weights.check_matches(config, variables, args.model)
+    weights.save(args.out, config, variables, metadata, args.half)
+    print(f"{args.out}: {_count(variables)} from {args.model}")
 
 
 def _to_pysot(args):
     from siamjax.models import build, torch_files, weights
     from siamjax.models.import_torch import to_pysot
 
+    if args.half:
+        raise UserError("--half: PySOT's checkpoints are float32; leave it out")
     if args.config:
         raise UserError("--config: to-pysot takes the config from the weights file; leave it out")
     config, variables, metadata = weights.load_with_metadata(args.model)

@@ -21,7 +21,7 @@ from siamjax.models.siamrpn import SiamRPN, build
 FORMAT = "siamjax weights 1"
 
 
-def save(path, config, variables, metadata: dict | None = None) -> None:
+def save(path, config, variables, metadata: dict | None = None, half: bool = False) -> None:
     """Writes the file whole: under a temporary name beside it, then renamed.
 
     Args:
@@ -29,13 +29,17 @@ def save(path, config, variables, metadata: dict | None = None) -> None:
         config: the experiment's config.
         variables: {"params", "batch_stats"}, arrays of any library.
         metadata: anything JSON can hold, kept beside the arrays.
+        half: float32 arrays are stored as float16, half the size; `load` gives float32 again, with
+            11 bits of precision.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or a number is too large for half precision.
     """
     path = Path(path)
     arrays = flax.traverse_util.flatten_dict(dict(variables), sep="/")
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    if half:
+        arrays = {name: _halved(path, name, array) for name, array in arrays.items()}
     text = {
         "format": FORMAT,
         "config": to_json(config),
@@ -54,8 +58,19 @@ def save(path, config, variables, metadata: dict | None = None) -> None:
             temporary.unlink()
 
 
+def _halved(path, name, array):
+    if array.dtype != np.float32:
+        return array
+    if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
+        raise UserError(
+            f"{path}: {name} has numbers too large for half precision; leave out --half"
+        )
+    return array.astype(np.float16)
+
+
 def load(path) -> tuple:
-    """Reads a file of `save`: (config, variables); arrays are NumPy.
+    """Reads a file of `save`: (config, variables); arrays are NumPy, float32 where halves are
+    stored.
 
     Raises:
         UserError: no such file, or not a weights file.
@@ -80,6 +95,8 @@ def load_with_metadata(path) -> tuple:
         raise UserError(f"{path}: not a siamjax weights file; make one with `siamjax convert`")
     config = from_json(str(members.pop("config")))
     metadata = json.loads(str(members.pop("metadata")))
+    halves = [name for name, array in members.items() if array.dtype == np.float16]
+    members |= {name: members[name].astype(np.float32) for name in halves}
     return config, flax.traverse_util.unflatten_dict(members, sep="/"), metadata
 
 

@@ -126,3 +126,23 @@ def test_convert_mobilenetv2(reference, tmp_path):
         kernel = file["block16.project.w"]
     ours = variables["params"]["backbone"]["layer7"]["block0"]["project_conv"]["kernel"]
     np.testing.assert_array_equal(ours[0, 0], kernel[:, :, 0, 0].T)
+
+
+def test_convert_siamjax_stores_another_config_and_halves(tmp_path):
+    config = load_config(f"{CONFIGS}/alexnet.py", [*NARROW, "--config.name=private"])
+    source, out = tmp_path / "a.npz", tmp_path / "b.npz"
+    weights.save(source, config, init_variables(build(config), 1), {"note": "kept"})
+    dispatch(["convert", "siamjax", str(source), str(out), "--half"])
+    loaded, _, metadata = weights.load_with_metadata(out)
+    assert (loaded.name, metadata) == ("private", {"note": "kept"})
+    with np.load(out) as file:
+        stored = {array.dtype for name, array in file.items() if name.startswith("params/")}
+    assert stored == {np.dtype(np.float16)}
+    command = ["convert", "siamjax", str(source), str(out), f"--config={CONFIGS}/alexnet.py"]
+    dispatch([*command, *NARROW, "--config.tracker.lr=0.2"])
+    loaded, _ = weights.load(out)
+    assert (loaded.name, loaded.tracker.lr) == ("alexnet", 0.2)
+    with pytest.raises(UserError, match="another architecture"):
+        dispatch(command)
+    with pytest.raises(UserError, match="--half"):
+        dispatch(["convert", "to-pysot", str(source), str(tmp_path / "c.pth"), "--half"])

@@ -65,3 +65,23 @@ def test_unwritable_folder(tmp_path, config):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         weights.save(tmp_path / "file" / "a.npz", config, {"params": {}})
+
+
+def test_half_precision_is_half_the_file_and_float32_again(tmp_path, config):
+    variables = init_variables(build(config), 1)
+    variables["params"]["backbone"]["layer1"]["conv"]["kernel"][0, 0, 0, 0] = 0.1
+    whole, half = tmp_path / "whole.npz", tmp_path / "half.npz"
+    weights.save(whole, config, variables)
+    weights.save(half, config, variables, half=True)
+    _, arrays = weights.load(half)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2**-11, atol=2**-24), arrays, variables
+    )
+    assert {leaf.dtype for leaf in jax.tree.leaves(arrays)} == {np.dtype(np.float32)}
+    assert arrays["params"]["backbone"]["layer1"]["conv"]["kernel"][0, 0, 0, 0] == np.float16(0.1)
+    numbers = sum(leaf.nbytes for leaf in jax.tree.leaves(variables))
+    saved = whole.stat().st_size - half.stat().st_size
+    assert saved == numbers // 2
+    variables["params"]["backbone"]["layer1"]["conv"]["kernel"][0, 0, 0, 0] = 1e5
+    with pytest.raises(UserError, match="layer1/conv/kernel has numbers too large"):
+        weights.save(half, config, variables, half=True)
