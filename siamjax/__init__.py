@@ -1,6 +1,6 @@
 """SiamRPN++ visual tracking in JAX and Flax.
 
-    tracker = siamjax.load("runs/demo")
+    tracker = siamjax.load()
     tracker.init(frame, (x, y, w, h))
     prediction = tracker.update(next_frame)
 

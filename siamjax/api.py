@@ -7,20 +7,22 @@ from siamjax.errors import UserError
 from siamjax.tracking import cache
 from siamjax.tracking.session import Tracker
 
+ASSETS = Path(__file__).parent / "assets"
 
-def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
+
+def load(path: str | os.PathLike | None = None, *, rgb: bool = False) -> Tracker:
     """A tracker from trained weights, compiled and ready.
 
     What was compiled is kept on disk for the next time (see `siamjax.tracking.cache`).
 
-        tracker = siamjax.load("runs/demo")
+        tracker = siamjax.load()
         tracker.init(frame, (x, y, w, h))
         prediction = tracker.update(next_frame)  # prediction.box, prediction.score
 
     Args:
         path: the folder of a training run or of `siamjax demo` (the newest checkpoint is taken),
             the folder of one checkpoint, or a weights file (.npz) of `siamjax convert`. The config
-            stored there is used.
+            stored there is used. None: the small checkpoint that comes with siamjax.
         rgb: frames will be given as RGB; the default is BGR, as OpenCV reads them.
 
     Raises:
@@ -31,7 +33,7 @@ def load(path: str | os.PathLike, *, rgb: bool = False) -> Tracker:
     return Tracker(config, variables, rgb=rgb)
 
 
-def load_variables(path: str | os.PathLike) -> tuple:
+def load_variables(path: str | os.PathLike | None = None) -> tuple:
     """Config and weights ({"params", "batch_stats"}) of what `load` takes, checked for fit.
 
     Raises:
@@ -39,7 +41,7 @@ def load_variables(path: str | os.PathLike) -> tuple:
     """
     from siamjax.models import weights
 
-    path = Path(path)
+    path = default_checkpoint() if path is None else Path(path)
     if (path / "train" / "checkpoints").is_dir():  # what `siamjax demo` leaves
         path = path / "train"
     if path.is_dir():
@@ -52,3 +54,15 @@ def load_variables(path: str | os.PathLike) -> tuple:
         raise UserError(f"{path}: no such checkpoint folder or weights file")
     weights.check_matches(config, variables, path)
     return config, variables
+
+
+def default_checkpoint() -> Path:
+    """The weights file that comes with siamjax (its model card lies beside it).
+
+    Raises:
+        UserError: this installation has none.
+    """
+    shipped = sorted(ASSETS.glob("*.npz"))
+    if not shipped:
+        raise UserError("this installation came without weights; give --checkpoint=PATH")
+    return shipped[0]

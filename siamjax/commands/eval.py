@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--dataset", required=True, help="benchmark, for example OTB100, VOT2018 or synthetic")
     add("--data_root", help="folder of the benchmark; default $SIAMJAX_DATA, then ./data")
-    add("--checkpoint", help="training folder, checkpoint or .npz of the tracker to evaluate")
+    add(
+        "--checkpoint",
+        help="training folder, checkpoint or .npz of the tracker to evaluate; default: without "
+        "--baselines and --results the one that comes along",
+    )
     add("--name", default="siamjax", help="name of that tracker in tables and folders")
     add("--baselines", default="", help="other trackers, by comma: static,template_matching,mil")
     add("--results", help="score the result files in this folder instead of running trackers")
@@ -34,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sequences", help="only these, by comma")
     add("--limit", type=int, help="only the first so many sequences")
     add("--protocol", help="another protocol: ope, supervised, longterm, multistart")
+    add("--measures", choices=["vot-toolkit"], help="VOT figures by vot-toolkit 0.7's rules")
     add("--repetitions", type=int, default=1, help="runs per sequence (VOT: 15 if random)")
     add("--realtime", type=float, metavar="FPS", help="frames come at this rate and can be missed")
     add("--tracker", help="other constants of the tracker: penalty_k=0.1,lr=0.3")
@@ -49,6 +54,7 @@ def run(args: argparse.Namespace) -> int | None:
     Raises:
         UserError: what the user has to change.
     """
+    from siamjax import api
     from siamjax.benchmarks import registry
 
     _check_numbers(args)
@@ -56,10 +62,16 @@ def run(args: argparse.Namespace) -> int | None:
     benchmark = registry.load(
         args.dataset, args.data_root, wanted, args.limit, images=args.results is None
     )
+    if not (args.checkpoint or args.baselines or args.results):
+        args.checkpoint = api.default_checkpoint()
     if args.protocol is not None:
         from siamjax.evaluation.runner import with_protocol
 
         benchmark = with_protocol(benchmark, args.protocol)
+    if args.measures is not None:
+        from siamjax.evaluation.runner import with_toolkit_measures
+
+        benchmark = with_toolkit_measures(benchmark)
     out = Path(args.out or f"runs/eval/{benchmark.name}")
     if args.results is not None:
         scores, results = _score_existing(args, benchmark)

@@ -15,8 +15,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser("export", help=_DESCRIPTION, description=_DESCRIPTION)
     parser.add_argument(
         "--checkpoint",
-        default="runs/demo",
-        help="training folder, checkpoint or .npz weights file; default %(default)s",
+        help="training folder, checkpoint or .npz weights file; default: the one that comes along",
     )
     parser.add_argument("--out", default="tracker.zip", help="archive; default %(default)s")
     return parser

@@ -14,8 +14,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     add("videos", nargs="*", help="videos or image folders on offer from the start")
     add(
         "--checkpoint",
-        default="runs/demo",
-        help="training folder, checkpoint or .npz weights file; default %(default)s",
+        help="training folder, checkpoint or .npz weights file; default: the one that comes along",
     )
     add(
         "--host",

@@ -30,8 +30,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     add("--box_file", help="text file with one such box per line")
     add(
         "--checkpoint",
-        default="runs/demo",
-        help="training folder, checkpoint or .npz weights file; default %(default)s",
+        help="training folder, checkpoint or .npz weights file; default: the one that comes along",
     )
     add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
     add("--csv", help=f"table with the columns {','.join(_FIELDS)}")
@@ -91,7 +90,9 @@ def run(args: argparse.Namespace) -> int | None:
     if args.csv:
         _write(args.csv, _csv(rows))
     if args.json:
-        _write(args.json, _json(rows, boxes, video, args.checkpoint))
+        _write(
+            args.json, _json(rows, boxes, video, args.checkpoint or api.default_checkpoint().name)
+        )
     if args.txt:
         _write(args.txt, _otb(rows))
     if args.mot:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from siamjax import api
 from siamjax.commands import eval as command
 from siamjax.errors import UserError
 
@@ -29,7 +30,7 @@ def run_eval(*flags, cwd=None):
     [
         (["--dataset=OTB110"], "did you mean OTB100"),
         (["--dataset=OTB100", "--data_root=/no/such/folder"], "/no/such/folder"),
-        (["--dataset=synthetic"], "nothing to evaluate"),
+        (["--dataset=synthetic"], "came without weights; give --checkpoint"),
         (["--dataset=synthetic", "--baselines=nonsense", "--limit=1"], "nonsense"),
         (["--dataset=synthetic", "--limit=0", "--baselines=static"], "--limit=0"),
         (["--dataset=synthetic", "--realtime=0", "--baselines=static"], "--realtime=0"),
@@ -42,6 +43,7 @@ def run_eval(*flags, cwd=None):
 )
 def test_bad_input_is_one_message(flags, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(api, "ASSETS", tmp_path / "empty")
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     with pytest.raises(UserError, match=message):

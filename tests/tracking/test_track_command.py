@@ -7,18 +7,11 @@ import numpy as np
 import pytest
 
 import siamjax
-from siamjax import cli
+from siamjax import api, cli
 from siamjax.errors import UserError
 from siamjax.models import weights
 from siamjax.tracking import session
 from siamjax.viz import VideoWriter, read_video
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tiny, tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
-    weights.save(path, tiny.config, tiny.variables)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -186,9 +179,25 @@ def test_video_that_ends_early(track, tmp_path):
 
 def test_missing_checkpoint(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="runs/demo: no such checkpoint"):
+    with pytest.raises(UserError, match="runs/none: no such checkpoint"):
+        cli.dispatch(["track", str(folder), BOX, "--checkpoint=runs/none"])
+    assert os.listdir() == []
+
+
+def test_without_a_checkpoint_the_shipped_one_is_used(folder, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(api, "ASSETS", tmp_path / "empty")
+    with pytest.raises(UserError, match="came without weights; give --checkpoint"):
         cli.dispatch(["track", str(folder), BOX])
     assert os.listdir() == []
+    monkeypatch.setattr(api, "ASSETS", checkpoint.parent)
+    cli.dispatch(["track", str(folder), BOX, "--frames=3", "--json=given.json"])
+    shipped = json.loads((tmp_path / "given.json").read_text())
+    assert shipped["checkpoint"] == checkpoint.name
+    cli.dispatch(
+        ["track", str(folder), BOX, "--frames=3", "--json=said.json", f"--checkpoint={checkpoint}"]
+    )
+    assert json.loads((tmp_path / "said.json").read_text())["targets"] == shipped["targets"]
 
 
 def test_show_without_windows(track, folder):
