@@ -1,42 +1,10 @@
-"""A network small enough to compile in seconds, with the geometry of the real ones."""
+"""A short clip of a moving square."""
 
-import os
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
-
-from configs import base
-
-os.environ.setdefault("SIAMJAX_CACHE", "off")  # tests leave the home alone
-
-
-def tiny_config(**tracker):
-    config = base.get_config()
-    config.model.backbone = "resnet18"
-    config.model.width = 0.0625
-    config.model.blocks = (1, 1, 1, 1)
-    config.model.levels = (2, 3)
-    config.model.adjust_channels = (8,)
-    for name, value in tracker.items():
-        config.tracker[name] = value
-    return config.lock()
-
-
-@pytest.fixture(scope="session")
-def tiny():
-    """Config and random variables of a tiny tracker, with logits and offsets of a sensible size."""
-    from siamjax import models
-
-    config = tiny_config()
-    variables = models.init_variables(models.build(config), seed=0)
-    for level in ("level2", "level3"):
-        for branch, gain in (("cls", 1e-4), ("loc", 5e-6)):
-            out = variables["params"]["head"][level][branch]["out"]
-            out["kernel"] = out["kernel"] * np.float32(gain)
-            out["bias"] = out["bias"] * 0
-    return SimpleNamespace(config=config, variables=variables)
 
 
 @pytest.fixture(scope="session")
