@@ -141,7 +141,7 @@ def test_convert_siamjax_stores_another_config_and_halves(tmp_path):
     command = ["convert", "siamjax", str(source), str(out), f"--config={CONFIGS}/alexnet.py"]
     dispatch([*command, *NARROW, "--config.tracker.lr=0.2"])
     loaded, _ = weights.load(out)
-    assert (loaded.name, loaded.tracker.lr) == ("alexnet", 0.2)
+    assert (loaded.name, loaded.tracker.lr) == ("siamrpn_alex", 0.2)
     with pytest.raises(UserError, match="another architecture"):
         dispatch(command)
     with pytest.raises(UserError, match="--half"):
