@@ -198,6 +198,19 @@ class Vot:
         return Run(regions, codes, np.full(len(codes), np.nan))
 
 
+class VotToolkit(Vot):
+    """Supervised runs as vot-toolkit reads them: all repetitions, however many."""
+
+    @classmethod
+    def read(cls, folder: Path, sequence: Sequence) -> list[Run]:
+        """The runs of a sequence.
+
+        Raises:
+            UserError: another number of rows than frames.
+        """
+        return [cls.read_file(path, sequence) for path in cls.files(folder, sequence)]
+
+
 class LongTerm(Vot):
     """Long-term runs: one start, a confidence per frame."""
 
@@ -313,6 +326,7 @@ class Got10k:
 FORMATS: dict[str, Any] = {
     "flat": Flat,
     "vot": Vot,
+    "vot_toolkit": VotToolkit,
     "longterm": LongTerm,
     "multistart": MultiStart,
     "got10k": Got10k,

@@ -91,8 +91,8 @@ class OpenCV:
 
     MIL is in every build of OpenCV; CSRT, KCF and MOSSE come with opencv-contrib-python; Nano,
     DaSiamRPN and Vit need the ONNX files of OpenCV's model zoo. The score is the tracker's own,
-    1 where it has none; when it reports a failure: its last box, score 0. MIL seeds itself from
-    the clock, so its results differ from run to run.
+    1 where it has none; when it reports a failure: its last box, score 0. MIL draws random numbers,
+    from OpenCV's generator and the C library's `rand`; `protocols.prepare` seeds both.
 
     Args:
         name: "MIL", "CSRT", "KCF", "MOSSE", "Nano", "DaSiamRPN" or "Vit".

@@ -1,6 +1,7 @@
 """The plots of a report as SVG and PNG, drawn by matplotlib without a display."""
 
 import io
+import math
 import os
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def draw_all(scores: Scores) -> dict[str, object]:
     if "long-term precision" in scores.curves:
         drawn["precision_recall"] = _precision_recall(scores, order)
         drawn["f_score"] = _f_score(scores, order)
-    if all({"accuracy", "robustness"} <= set(row) for row in scores.trackers.values()):
+    if all("accuracy" in row and _survival(row) is not None for row in scores.trackers.values()):
         drawn["accuracy_robustness"] = _accuracy_robustness(scores, order)
     if all("eao" in row for row in scores.trackers.values()):
         drawn["eao_ranking"] = _ranking(scores, order)
@@ -118,15 +119,19 @@ def _f_score(scores: Scores, order: list[str]):
 SENSITIVITY = 30  # frames over which the AR plot asks whether a tracker survives
 
 
+def _survival(row: dict[str, float]) -> float | None:
+    """The x of the AR plot; None for measures without failures."""
+    if "reliability" in row:
+        return row["reliability"]
+    return math.exp(-SENSITIVITY * row["robustness"] / 100) if "robustness" in row else None
+
+
 def _accuracy_robustness(scores: Scores, order: list[str]):
     """VOT's AR plot: accuracy over the chance to track 30 frames without failure."""
-    import math
-
     figure, axes = _titled(scores, f"accuracy and robustness, S = {SENSITIVITY}")
     for place, tracker in enumerate(order):
         row = scores.trackers[tracker]
-        survives = math.exp(-SENSITIVITY * row["robustness"] / 100)
-        axes.plot(survives, row["accuracy"], "o", ms=9, color=colour(place), label=tracker)
+        axes.plot(_survival(row), row["accuracy"], "o", ms=9, color=colour(place), label=tracker)
     axes.set(
         xlabel=f"reliability: exp(-{SENSITIVITY} x failures per frame)",
         ylabel="accuracy",

@@ -11,7 +11,9 @@ makes the two agree. `FromHalfPixel` does that for siamjax's tracker; other trac
 box.
 """
 
+import ctypes
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -80,6 +82,8 @@ def prepare(tracker: Tracker, sequence: Sequence, job: int) -> None:
     if warm_up is not None:
         warm_up(sequence.frames[0], sequence.boxes[0])
     cv2.setRNGSeed(job)
+    # OpenCV's MIL draws its features by the C library's rand()
+    ctypes.CDLL(None if os.name == "posix" else "ucrtbase").srand(job)
 
 
 def read_prediction(prediction) -> tuple[np.ndarray, float]:

@@ -22,6 +22,8 @@ LABELS = {
     "eao": "EAO",
     "lost": "failures",
     "robustness": "robustness (lost per 100)",
+    "weighted_lost": "failures per sequence, by length",
+    "reliability": "reliability (30 frames)",
     "robustness_share": "robustness (share tracked)",
     "f_score": "F",
     "ao": "AO",
@@ -30,7 +32,7 @@ LABELS = {
     "fps": "frames/s",
     "fps_with_reading": "frames/s with reading",
 }
-LOWER_IS_BETTER = {"robustness", "lost"}
+LOWER_IS_BETTER = {"robustness", "lost", "weighted_lost"}
 _SPEEDS = {"fps", "fps_with_reading"}
 
 

@@ -41,6 +41,21 @@ def with_protocol(benchmark: Benchmark, name: str) -> Benchmark:
     return dataclasses.replace(benchmark, dataset=dataset)
 
 
+def with_toolkit_measures(benchmark: Benchmark) -> Benchmark:
+    """The same sequences scored by vot-toolkit's rules instead of those of the published figures.
+
+    Raises:
+        UserError: the protocol is not the one with restarts.
+    """
+    if benchmark.protocol != "supervised":
+        raise UserError(
+            f"--measures=vot-toolkit scores restart runs, {benchmark.name}'s protocol is"
+            f" {benchmark.protocol}; add --protocol=supervised"
+        )
+    dataset = dataclasses.replace(benchmark.dataset, measures="vot_toolkit", results="vot_toolkit")
+    return dataclasses.replace(benchmark, dataset=dataset)
+
+
 def evaluate(
     benchmark: Benchmark,
     trackers: Mapping[str, Factory],

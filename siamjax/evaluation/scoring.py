@@ -6,7 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.benchmarks.measures import bootstrap, got10k, longterm, multistart, ope, vot
+from siamjax.benchmarks.measures import (
+    bootstrap,
+    got10k,
+    longterm,
+    multistart,
+    ope,
+    vot,
+    vot_toolkit,
+)
 from siamjax.benchmarks.registry import Benchmark
 from siamjax.benchmarks.results import (
     Run,
@@ -250,6 +258,49 @@ def _score_vot(scores: Scores, benchmark: Benchmark, kept: list[Sequence], runs:
                 scores.attributes[measure][tag][tracker] = value
 
 
+def _score_vot_toolkit(
+    scores: Scores, benchmark: Benchmark, kept: list[Sequence], runs: Runs
+) -> None:
+    low, high = interval = scores.interval = _interval(benchmark, kept)
+    scores.overlap = (
+        f"raster of vot-toolkit 0.7 (pixels inside the image); EAO over lengths {low}..{high}"
+    )
+    lengths = np.array([len(s) for s in kept])
+    scores.curves = {"expected overlap": (np.arange(lengths.max()), {})}
+    picks = bootstrap.resamples(len(kept))
+    drawn_lengths = lengths[picks]
+    for tracker, by_sequence in runs.items():
+        scored = [vot_toolkit.measure(s, by_sequence[s.name]) for s in kept]
+        accuracies = np.array([vot_toolkit.sequence_accuracy(one) for one in scored])
+        failures = np.array([vot_toolkit.sequence_failures(one) for one in scored])
+        cut = vot_toolkit.fragments(scored)
+        curve = vot_toolkit.expected_overlap(cut, np.ones(len(cut.sequence)))
+        scores.curves["expected overlap"][1][tracker] = np.pad(
+            curve, (0, lengths.max() - len(curve)), constant_values=np.nan
+        )
+        lost = vot_toolkit.average(failures, lengths)
+        scores.trackers[tracker] = {
+            "eao": vot_toolkit.eao(curve, interval),
+            "accuracy": vot_toolkit.average(accuracies, lengths),
+            "weighted_lost": lost,
+            "reliability": vot_toolkit.reliability(lost, lengths),
+        }
+        times = np.stack([np.bincount(pick, minlength=len(kept)) for pick in picks])
+        curves = vot_toolkit.expected_overlap(cut, times[:, cut.sequence].astype(float))
+        drawn = [vot_toolkit.eao(one, interval) for one in curves]
+        weight = drawn_lengths / drawn_lengths.sum(1, keepdims=True)
+        scores.intervals[tracker] = {
+            "eao": bootstrap.interval(np.array(drawn)),
+            "accuracy": bootstrap.interval((accuracies[picks] * weight).sum(1)),
+            "weighted_lost": bootstrap.interval((failures[picks] * weight).sum(1)),
+        }
+        for sequence, accuracy, missed in zip(kept, accuracies, failures, strict=True):
+            scores.per_sequence[tracker][sequence.name] = {
+                "accuracy": float(accuracy),
+                "lost": float(missed),
+            }
+
+
 def _score_longterm(scores: Scores, benchmark: Benchmark, kept, runs: Runs) -> None:
     scores.overlap = "raster (pixels inside the image)"
     ranks = np.arange(longterm.RESOLUTION, dtype=float)
@@ -366,6 +417,7 @@ def _add_speed(scores: Scores, tracker: str, paths: list[Path]) -> None:
 SCORERS = {
     "ope": _score_ope,
     "vot": _score_vot,
+    "vot_toolkit": _score_vot_toolkit,
     "longterm": _score_longterm,
     "got10k": _score_got10k,
     "multistart": _score_multistart,

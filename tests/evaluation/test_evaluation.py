@@ -219,6 +219,24 @@ def test_every_protocol_from_run_to_report(benchmark, tmp_path, protocol, measur
     assert "3 of 3 sequences" in page
 
 
+def test_measures_of_the_official_toolkit(benchmark, tmp_path):
+    changed = runner.with_toolkit_measures(runner.with_protocol(benchmark, "supervised"))
+    trackers = {"good": StaticFactory(), "bad": factory(benchmark, 60.0)}
+    scores = runner.evaluate(changed, trackers, tmp_path, progress=False, repetitions=2)
+    assert "vot-toolkit" in scores.overlap
+    assert scores.trackers["good"]["weighted_lost"] == 0
+    assert scores.trackers["good"]["reliability"] == 1
+    # lost in the frame after each start: once in 6, 4 and 5 frames
+    assert scores.trackers["bad"]["weighted_lost"] == pytest.approx(1)
+    assert scores.trackers["bad"]["accuracy"] == 0
+    assert scores.curves["expected overlap"][1]["good"][1] > 0.5
+    results = {name: tmp_path / "results" / name for name in trackers}
+    report.write(tmp_path, scores, changed, results)
+    assert (tmp_path / "plots/accuracy_robustness.png").is_file()
+    with pytest.raises(errors.UserError, match="protocol is ope; add --protocol=supervised"):
+        runner.with_toolkit_measures(benchmark)
+
+
 def test_unknown_protocol(benchmark):
     with pytest.raises(errors.UserError, match="--protocol=ofe: choose one of ope"):
         runner.with_protocol(benchmark, "ofe")

@@ -4,7 +4,7 @@ import pytest
 from siamjax.benchmarks.results import FAILURE, REGION, START, UNKNOWN
 from siamjax.benchmarks.sequence import Sequence
 from siamjax.errors import UserError
-from siamjax.evaluation import protocols
+from siamjax.evaluation import baselines, protocols
 
 
 class Frames:
@@ -49,6 +49,37 @@ def test_supervised_starts_again_five_frames_after_a_failure():
     assert run.codes.tolist() == expected
     assert np.isnan(run.regions[run.codes != REGION]).all()
     assert tracker.shown == [*range(1, 8), *range(13, 29)]
+
+
+def test_supervised_starts_from_the_box_of_the_published_runs():
+    def started(region):
+        tracker = Scripted()
+        truth = np.tile(np.float64(region), (2, 1))
+        one = Sequence("s", Frames(2), truth, image_size=(80, 60))
+        protocols.supervised(protocols.FromHalfPixel(tracker), one)
+        return tracker.starts[-1][1]  # the first is the warm-up
+
+    # an upright polygon of 16 x 12: centre 28, 26, one pixel is added to the size
+    polygon = (20, 20, 36, 20, 36, 32, 20, 32)
+    assert started(polygon) == pytest.approx((28 - 16 / 2, 26 - 12 / 2, 17, 13))
+    # a square of 10 turned by 45 degrees: extent 200, area 100, so sides of 10 + 1 about 40, 30
+    r = 10 / 2**0.5
+    turned = (40, 30 - r, 40 + r, 30, 40, 30 + r, 40 - r, 30)
+    assert started(turned) == pytest.approx((40 - 5, 30 - 5, 11, 11))
+    # a box is the polygon of its outermost pixels, and comes back as it was
+    assert started((20, 20, 16, 12)) == pytest.approx((20, 20, 16, 12))
+
+
+def test_runs_of_trackers_that_draw_random_numbers_do_not_depend_on_runs_before():
+    rng = np.random.default_rng(0)
+    ground = rng.integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    frames = [np.ascontiguousarray(ground[:, i : i + 80]) for i in range(4)]
+    truth = np.array([[30.0 - i, 20, 16, 12] for i in range(4)])
+    one = Sequence("s", frames, truth, image_size=(80, 60))
+    tracker = baselines.make("mil")
+    runs = [protocols.one_pass(tracker, one) for _ in range(3)]
+    for run in runs[1:]:
+        np.testing.assert_array_equal(run.regions, runs[0].regions)
 
 
 def test_supervised_skips_frames_without_truth():
