@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Versions that were tested together; on other Python versions pip resolves from pyproject.toml alone.
 CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info[:2] == (3, 11) else '')")
 
-.PHONY: help env demo test test-prep lint format types clean
+.PHONY: help env demo test test-prep notebook docs wheel wheel-test commands lint format types clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -30,6 +30,26 @@ $(VENV)/.prep: $(VENV)/.installed
 test-prep: $(VENV)/.prep  ## the tests of data preparation with TensorFlow Datasets installed
 	$(BIN)/python -m pytest -n 2 tests/data_prep
 
+notebook: env  ## execute notebooks/siamjax_colab.ipynb from end to end
+	$(BIN)/python -m pytest -m slow tests/test_notebook.py
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev,docs]'
+	touch $@
+
+docs: $(VENV)/.docs  ## the pages under docs/_build/html; a warning or a broken link is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+
+wheel: env  ## dist/siamjax-*.whl
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+wheel-test: wheel  ## install the wheel in an empty environment elsewhere, track and evaluate with it
+	.ci/wheel-test $(PYTHON) $(CONSTRAINTS)
+
+commands: env  ## run every command of README and docs; says what it leaves out and why
+	docs/check_commands.sh
+
 lint: env  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,4 +62,4 @@ types: env  ## mypy
 	$(BIN)/mypy
 
 clean:  ## remove runs and caches (the environment stays)
-	rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf runs build dist docs/_build docs/_api .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ class DepthwiseBranch(nn.Module):
     numerics: Numerics
 
     def setup(self):
+        """Makes the layers (called by Flax)."""
         shared = {"features": self.channels, "relu": True, "numerics": self.numerics}
         self.kernel = ConvBN(size=3, **shared)
         self.search = ConvBN(size=3, **shared)
@@ -53,6 +54,7 @@ class UpChannelBranch(nn.Module):
     numerics: Numerics
 
     def setup(self):
+        """Makes the layers (called by Flax)."""
         shared = {"size": 3, "bias": True, "dtype": self.numerics.dtype}
         self.kernel = Conv(self.channels * self.outputs, **shared)
         self.search = Conv(self.channels, **shared)
@@ -82,6 +84,7 @@ class RPN(nn.Module):
     numerics: Numerics = Numerics()
 
     def setup(self):
+        """Makes the layers (called by Flax)."""
         cls, loc = 2 * self.anchors_per_cell, 4 * self.anchors_per_cell
         if self.kind == "depthwise":
             self.cls = DepthwiseBranch(cls, self.channels, self.numerics)
@@ -121,6 +124,7 @@ class Head(nn.Module):
     numerics: Numerics = Numerics()
 
     def setup(self):
+        """Makes the layers (called by Flax)."""
         self.rpns = [
             RPN(self.kind, self.anchors_per_cell, channels, self.numerics, name=f"level{level}")
             for level, channels in zip(self.levels, self.channels, strict=True)

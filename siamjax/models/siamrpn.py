@@ -64,6 +64,7 @@ class SiamRPN(nn.Module):
     folded: bool = False
 
     def setup(self):
+        """Makes the layers (called by Flax)."""
         numerics = Numerics(_choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded)
         _choose("correlation", self.correlation, dict.fromkeys(CORRELATIONS))
         build, _ = _choose("backbone", self.backbone, BACKBONES)
