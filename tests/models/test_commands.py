@@ -1,6 +1,8 @@
 """`siamjax convert` and `siamjax inspect` as a user calls them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,30 @@ def test_convert_pysot_and_back(tmp_path, legacy, capsys):
     for name, array in tensors.items():
         assert np.array_equal(again[name].numpy(), array)
         assert again[name].shape == array.shape
+
+
+@pytest.mark.slow
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    "name, config",
+    [("siamrpn_r50_l234_dwxcorr", "resnet50"), ("siamrpn_alex_dwxcorr", "alexnet")],
+)
+def test_convert_of_whole_networks_and_back(name, config, reference, tmp_path):
+    torch = pytest.importorskip("torch")
+    source, middle, back = (tmp_path / file for file in ("a.pth", "a.npz", "b.pth"))
+    script = reference / "conformance" / "weights.py"
+    subprocess.run([sys.executable, script, name, source], check=True)
+    dispatch(["convert", "pysot", str(source), str(middle), f"--config={CONFIGS}/{config}.py"])
+    dispatch(["convert", "to-pysot", str(middle), str(back)])
+    tensors, again = (torch.load(path, weights_only=True) for path in (source, back))
+    assert list(again) == list(tensors)
+    for key, tensor in tensors.items():
+        assert again[key].dtype == tensor.dtype, key
+        assert again[key].shape == tensor.shape, key
+        assert torch.equal(again[key], tensor), key
+    print(
+        f"\n{name}: {len(again)} tensors, {sum(t.numel() for t in again.values()):,} numbers equal"
+    )
 
 
 def test_convert_refuses_what_does_not_fit(tmp_path):
