@@ -32,6 +32,8 @@ CONFIGS = {
     },
 }
 BOXES = 1e-2  # px
+# px; in a free run each frame's rounding stays in the centre, as the crop moves by whole pixels
+DRIFT = 5e-2
 SCORES = 1e-4
 TIE = 1e-4  # margin of the two best candidates below which either may win
 
@@ -89,6 +91,7 @@ def test_tracker_free_run(case):
     """
     track, constants = case.track, case.session.constants
     case.session.init(case.frames[0], (316, 140, 112, 115))
+    drift = []
     for i, frame in enumerate(case.frames[1:], 1):
         if track["margin"][i] < TIE:
             break
@@ -97,14 +100,19 @@ def test_tracker_free_run(case):
             window(constants, track["state_before"][i, :2], track["state_before"][i, 2:]),
         )
         if (np.rint(sides[0]) != np.rint(sides[1])) or (origins[0] != origins[1]).any():
-            assert abs(sides[0] - sides[1]) < 2 * BOXES
+            assert abs(sides[0] - sides[1]) < 2 * DRIFT
             print(f"the crop's side rounds differently: {sides[0]:.4f}, {sides[1]:.4f}")
             break
         prediction = case.session.update(frame)
-        np.testing.assert_allclose(prediction.box, track["boxes"][i], rtol=0, atol=BOXES)
+        drift.append(np.abs(np.array(prediction.box) - track["boxes"][i]).max())
+        assert drift[-1] < DRIFT
         assert prediction.score == pytest.approx(track["scores"][i], abs=SCORES)
         assert prediction.anchor == track["best_idx"][i]
-    print(f"equal up to frame {i - 1} of {len(case.frames) - 1}")
+    early = sum(value < BOXES for value in drift)
+    print(
+        f"equal up to frame {i - 1} of {len(case.frames) - 1}: largest difference"
+        f" {max(drift):.1e} px, below {BOXES} px in {early} frames"
+    )
     assert i > 40
 
 
