@@ -44,7 +44,11 @@ def _parse(path: Path, modified: int) -> dict:
 
 
 def read(path: Path) -> dict:
-    """The parsed file, kept in memory while it does not change."""
+    """The parsed file, kept in memory while it does not change.
+
+    Raises:
+        UserError: not a file of annotations.
+    """
     return _parse(path, path.stat().st_mtime_ns)
 
 

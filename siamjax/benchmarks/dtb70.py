@@ -17,6 +17,7 @@ _TRUTH = "groundtruth_rect.txt"
 
 
 def find(root: Path) -> Path | None:
+    """The data set's own folder in `root` or `root` itself; None: not there."""
     for folder in (root, subfolder(root, "DTB70")):
         if annotations.find(folder, ("DTB70",)) or any(folder.glob(f"*/{_TRUTH}")):
             return folder
@@ -24,12 +25,19 @@ def find(root: Path) -> Path | None:
 
 
 def names(root: Path) -> list[str]:
+    """Names of the benchmark's sequences, in order."""
     found = sorted(path.parent.name for path in root.glob(f"*/{_TRUTH}"))
     path = annotations.find(root, ("DTB70",))
     return found or (list(annotations.read(path)) if path else [])
 
 
 def load(root: Path, name: str) -> Sequence:
+    """Opens a sequence.
+
+    Raises:
+        Absent: a partial copy does not have it.
+        UserError: its files do not fit together.
+    """
     truth_path = root / name / _TRUTH
     if not truth_path.is_file():
         path = annotations.find(root, ("DTB70",))

@@ -31,6 +31,7 @@ def _images(folder: Path) -> Path | None:
 
 
 def find(root: Path) -> Path | None:
+    """`root` where it has frames and boxes, or folders that have; None: neither."""
     return root if root.is_dir() and names(root) else None
 
 
@@ -42,6 +43,12 @@ def names(root: Path) -> list[str]:
 
 
 def load(root: Path, name: str) -> Sequence:
+    """Opens a sequence.
+
+    Raises:
+        Absent: a partial copy does not have it.
+        UserError: its files do not fit together.
+    """
     folder = root / name
     images = _images(folder)
     if images is None:

@@ -33,6 +33,12 @@ def _named(split: str):
 
 
 def load(root: Path, name: str) -> Sequence:
+    """Opens a sequence.
+
+    Raises:
+        Absent: a partial copy does not have it.
+        UserError: its files do not fit together.
+    """
     folder = root / name
     if not folder.is_dir():
         raise Absent(f"{folder}: no such folder")

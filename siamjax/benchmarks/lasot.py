@@ -45,6 +45,7 @@ def _folder(root: Path, name: str) -> Path:
 
 
 def find(root: Path) -> Path | None:
+    """The data set's own folder in `root` or `root` itself; None: not there."""
     for folder in (root, subfolder(root, "LaSOT", "LaSOTBenchmark", "LaSOTTesting")):
         if annotations.find(folder, _ANNOTATIONS) or any(
             _folder(folder, name).is_dir() for name in TEST_NAMES
@@ -62,6 +63,12 @@ def names(root: Path) -> list[str]:
 
 
 def load(root: Path, name: str) -> Sequence:
+    """Opens a sequence.
+
+    Raises:
+        Absent: a partial copy does not have it.
+        UserError: its files do not fit together.
+    """
     folder = _folder(root, name)
     truth_path = folder / "groundtruth.txt"
     if not truth_path.is_file():

@@ -46,14 +46,17 @@ class Benchmark:
 
     @property
     def name(self) -> str:
+        """The data set's name."""
         return self.dataset.name
 
     @property
     def protocol(self) -> str:
+        """How its trackers are run: "ope", "supervised", "longterm"."""
         return self.dataset.protocol
 
     @property
     def complete(self) -> bool:
+        """Whether all sequences are there."""
         return len(self.sequences) == self.total
 
     @property

@@ -67,10 +67,12 @@ class Flat:
 
     @staticmethod
     def paths(sequence: Sequence, repetition: int = 1) -> list[str]:
+        """Files of a run below the tracker's folder; the last is written last."""
         return [f"{sequence.name}.txt"]
 
     @staticmethod
     def write(folder: Path, sequence: Sequence, run: Run, repetition: int = 1) -> None:
+        """Writes a run's files, each whole, in the precision of the benchmark."""
         rows = _shift(run.regions, sequence.base)
         write_whole(folder / f"{sequence.name}.txt", "".join(_numbers(row) + "\n" for row in rows))
 
@@ -97,6 +99,11 @@ class Flat:
 
 
 def check_length(path: Path, rows, sequence: Sequence) -> None:
+    """One row per frame.
+
+    Raises:
+        UserError: another number of rows than frames.
+    """
     if len(rows) != len(sequence):
         raise UserError(
             f"{path}: {len(rows)} rows for {len(sequence)} frames of {sequence.name};"
@@ -161,10 +168,12 @@ class Vot:
 
     @classmethod
     def paths(cls, sequence: Sequence, repetition: int = 1) -> list[str]:
+        """Files of a run below the tracker's folder; the last is written last."""
         return [f"{cls.experiment}/{sequence.name}/{sequence.name}_{repetition:03d}.txt"]
 
     @classmethod
     def write(cls, folder: Path, sequence: Sequence, run: Run, repetition: int = 1) -> None:
+        """Writes a run's files, each whole, in the precision of the benchmark."""
         lines = map(_region_line, run.codes, run.regions)
         write_whole(folder / cls.paths(sequence, repetition)[0], "".join(lines))
 
@@ -193,6 +202,11 @@ class Vot:
 
     @classmethod
     def read_file(cls, path: Path, sequence: Sequence) -> Run:
+        """One run, 0-based.
+
+        Raises:
+            UserError: no numbers, or another number of rows than frames.
+        """
         codes, regions = _codes_and_regions(path)
         check_length(path, codes, sequence)
         return Run(regions, codes, np.full(len(codes), np.nan))
@@ -218,11 +232,13 @@ class LongTerm(Vot):
 
     @classmethod
     def paths(cls, sequence: Sequence, repetition: int = 1) -> list[str]:
+        """Files of a run below the tracker's folder; the last is written last."""
         stem = f"{cls.experiment}/{sequence.name}/{sequence.name}_{repetition:03d}"
         return [f"{stem}_confidence.value", f"{stem}.txt"]
 
     @classmethod
     def write(cls, folder: Path, sequence: Sequence, run: Run, repetition: int = 1) -> None:
+        """Writes a run's files, each whole, in the precision of the benchmark."""
         confidence, regions = cls.paths(sequence, repetition)
         scores = ["" if np.isnan(score) else f"{score:.6f}" for score in run.scores]
         write_whole(folder / confidence, "".join(f"{score}\n" for score in scores))
@@ -231,6 +247,11 @@ class LongTerm(Vot):
 
     @classmethod
     def read_file(cls, path: Path, sequence: Sequence) -> Run:
+        """One run, 0-based.
+
+        Raises:
+            UserError: no numbers, or another number of rows than frames.
+        """
         run = super().read_file(path, sequence)
         confidence = path.with_name(f"{path.stem}_confidence.value")
         try:
@@ -249,11 +270,16 @@ class MultiStart(Vot):
 
     @classmethod
     def paths(cls, sequence: Sequence, repetition: int = 1) -> list[str]:
+        """Files of a run below the tracker's folder; the last is written last."""
         return [f"{cls.experiment}/{sequence.name}/{sequence.name}_{repetition:08d}.txt"]
 
     @classmethod
     def read(cls, folder: Path, sequence: Sequence) -> list[Run]:
-        """The runs of all anchors in their order; none if one is missing."""
+        """The runs of all anchors in their order; none if one is missing.
+
+        Raises:
+            UserError: a file that does not fit its anchor.
+        """
         runs = []
         for anchor, _ in multistart_anchors(sequence):
             path = folder / cls.paths(sequence, anchor)[0]
@@ -295,11 +321,13 @@ class Got10k:
 
     @staticmethod
     def paths(sequence: Sequence, repetition: int = 1) -> list[str]:
+        """Files of a run below the tracker's folder; the last is written last."""
         stem = f"{sequence.name}/{sequence.name}"
         return [f"{stem}_time.txt", f"{stem}_{repetition:03d}.txt"]
 
     @staticmethod
     def write(folder: Path, sequence: Sequence, run: Run, repetition: int = 1) -> None:
+        """Writes a run's files, each whole, in the precision of the benchmark."""
         times, rows = Got10k.paths(sequence, repetition)
         seconds = run.seconds if len(run.seconds) else np.zeros(len(run.codes))
         write_whole(folder / times, "".join(f"{value:.8f}\n" for value in seconds))
@@ -376,6 +404,7 @@ class Store:
         return all((self.folder / tracker / name).is_file() for name in names)
 
     def write(self, tracker: str, sequence: Sequence, run: Run, repetition: int = 1) -> None:
+        """Writes a run in the benchmark's form."""
         self.form.write(self.folder / tracker, sequence, run, repetition)
 
     def read(self, tracker: str, sequence: Sequence) -> list[Run]:

@@ -15,6 +15,7 @@ _PREFIX = "clip"
 
 
 def names(root: Path | None = None) -> list[str]:
+    """Names of the clips; `root` is not looked at."""
     return [f"{_PREFIX}{number:03d}" for number in range(CLIPS)]
 
 

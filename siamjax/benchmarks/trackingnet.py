@@ -14,6 +14,7 @@ from siamjax.errors import UserError
 
 
 def find(root: Path) -> Path | None:
+    """The data set's own folder in `root` or `root` itself; None: not there."""
     for folder in (root, root / "TEST", subfolder(root, "TrackingNet") / "TEST"):
         if (folder / "anno").is_dir():
             return folder
@@ -21,10 +22,17 @@ def find(root: Path) -> Path | None:
 
 
 def names(root: Path) -> list[str]:
+    """Names of the benchmark's sequences, in order."""
     return sorted(path.stem for path in (root / "anno").glob("*.txt"))
 
 
 def load(root: Path, name: str) -> Sequence:
+    """Opens a sequence.
+
+    Raises:
+        Absent: a partial copy does not have it.
+        UserError: its files do not fit together.
+    """
     truth_path = root / "anno" / f"{name}.txt"
     if not truth_path.is_file():
         raise Absent(f"{truth_path}: no such file")

@@ -427,6 +427,9 @@ class ShardWriter:
             frame: number of the frame in the video, >= 0; unique in its track.
             image: (crop, crop, 3) uint8 BGR.
             size: width and height of the target, px of the source image, > 0.
+
+        Raises:
+            ValueError: an image of another shape or type.
         """
         if image.shape != (self.crop, self.crop, 3) or image.dtype != np.uint8:
             raise ValueError(f"crop of shape {image.shape} {image.dtype}, not {self.crop} px uint8")

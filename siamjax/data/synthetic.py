@@ -46,6 +46,7 @@ class Wave:
         return (self.amplitude * np.sin(angle)).sum(-1)
 
     def faster(self, factor):
+        """The same wave with its frequencies times a factor."""
         return Wave(self.amplitude, self.frequency * factor, self.phase)
 
 
@@ -384,6 +385,7 @@ class SyntheticVideo:
 
     @cached_property
     def visible(self):
+        """(objects, length) 0..1, visible share of each object's outline; row 0 is the target."""
         rest = [
             _visible(o, self._above(o), self.height, self.width, range(self.length))
             for o in self._targets[1:]

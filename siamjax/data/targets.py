@@ -61,7 +61,14 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
 
 
 def loc_weights(label: np.ndarray) -> np.ndarray:
-    """Weights of the localisation loss: 1 / (positives + 1e-6) on positives, 0 elsewhere."""
+    """Weights of the localisation loss: 1 / (positives + 1e-6) on positives, 0 elsewhere.
+
+    Args:
+        label: (A, S, S) of `assign`.
+
+    Returns:
+        (A, S, S) float32.
+    """
     positive = label == 1
     return positive.astype(np.float32) / np.float32(positive.sum() + 1e-6)
 

@@ -67,8 +67,16 @@ def _worley(rng, u, v):
 def field(rng, family, height, width):
     """A pattern of one family with drawn frequency, direction, phase, distortion and hardness.
 
+    Args:
+        rng: a NumPy generator.
+        family: one of `FAMILIES`.
+        height, width: px.
+
     Returns:
         (height, width) float32 in 0..1.
+
+    Raises:
+        ValueError: no such family.
     """
     longer = max(height, width)
     v, u = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -143,6 +151,11 @@ def colour(pattern, palette):
 
 def texture(rng, family, palette, height, width, relief=0.12):
     """A coloured texture: the family's pattern, modulated in brightness by multi-octave noise.
+
+    Args:
+        rng, family, height, width: as in `field`, px.
+        palette: of `draw_palette`.
+        relief: depth of the modulation.
 
     Returns:
         (height, width, 3) float32 BGR in 0..1 (may exceed 1 slightly).

@@ -31,9 +31,15 @@ class Static:
     """Answers the first box for every frame: what a sequence gives away for nothing."""
 
     def init(self, frame: np.ndarray, xywh) -> None:
+        """Starts at a box x, y, w, h, px of the frame (H, W, 3) BGR.
+
+        Raises:
+            UserError: a box without area, or not finite.
+        """
         self._box = _as_box(xywh)
 
     def update(self, frame: np.ndarray) -> Prediction:
+        """The first box again."""
         return Prediction(self._box, 1.0)
 
 
@@ -53,6 +59,11 @@ class TemplateMatching:
         self._search = search
 
     def init(self, frame: np.ndarray, xywh) -> None:
+        """Starts at a box x, y, w, h, px of the frame (H, W, 3) BGR.
+
+        Raises:
+            UserError: a box without area, or not finite.
+        """
         x, y, w, h = _as_box(xywh)
         left, top = round(x), round(y)
         self._shape = max(round(w), 1), max(round(h), 1)
@@ -62,6 +73,7 @@ class TemplateMatching:
         self._contrast = bool(np.ptp(self._template, axis=(0, 1)).any())
 
     def update(self, frame: np.ndarray) -> Prediction:
+        """The box in the next frame, (H, W, 3) BGR."""
         w, h = self._shape
         reach_x, reach_y = (round((self._search - 1) / 2 * side) for side in (w, h))
         left, top = self._corner[0] - reach_x, self._corner[1] - reach_y
@@ -135,6 +147,11 @@ class OpenCV:
             ) from error
 
     def init(self, frame: np.ndarray, xywh) -> None:
+        """Starts at a box x, y, w, h, px of the frame (H, W, 3) BGR.
+
+        Raises:
+            UserError: a box without area, or model files that OpenCV cannot read.
+        """
         x, y, w, h = _as_box(xywh)
         # OpenCV wants integers, and a box inside of the frame
         left, top = (
@@ -147,6 +164,7 @@ class OpenCV:
         self._tracker.init(frame, (left, top, right - left, bottom - top))
 
     def update(self, frame: np.ndarray) -> Prediction:
+        """The box in the next frame, (H, W, 3) BGR."""
         found, box = self._tracker.update(frame)
         if not found:
             return Prediction(self._box, 0.0)

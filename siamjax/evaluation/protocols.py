@@ -39,9 +39,11 @@ from siamjax.geometry import polygons
 class Tracker(Protocol):
     """What every protocol asks of a tracker."""
 
-    def init(self, frame: np.ndarray, box) -> Any: ...
+    def init(self, frame: np.ndarray, box) -> Any:
+        """Starts at a box x, y, w, h, px of the frame (H, W, 3) BGR; may return where it starts."""
 
-    def update(self, frame: np.ndarray) -> Any: ...
+    def update(self, frame: np.ndarray) -> Any:
+        """The next frame (H, W, 3) BGR -> a box, or an object with `box` and `score`."""
 
 
 class FromHalfPixel:
@@ -56,12 +58,14 @@ class FromHalfPixel:
         self._warm: set[tuple[int, ...]] = set()
 
     def init(self, frame, box):
+        """Starts half a pixel to the lower right of the box x, y, w, h, px; returns that."""
         x, y, w, h = (float(value) for value in box)
         start = (x + 0.5, y + 0.5, w, h)
         self.tracker.init(frame, start)
         return start
 
     def update(self, frame):
+        """What the tracker says of the next frame, (H, W, 3) BGR."""
         return self.tracker.update(frame)
 
     def warm_up(self, frame, box) -> None:
@@ -252,6 +256,7 @@ class RealTime:
         self.tracker, self.interval, self.grace, self.clock = tracker, 1 / fps, grace, clock
 
     def init(self, frame, box):
+        """As the tracker's; its time counts, less the grace. Frame (H, W, 3), box in px."""
         before = self.clock()
         used = self.tracker.init(frame, box)
         self._last: Any = tuple(box) if used is None else used
@@ -261,6 +266,7 @@ class RealTime:
         return used
 
     def update(self, frame):
+        """As the tracker's, or its last answer while it is busy. Frame (H, W, 3)."""
         self._frame += 1
         now = self._frame * self.interval
         if self._free <= now + 1e-9:  # sums of frame times are not exact
@@ -270,6 +276,7 @@ class RealTime:
         return self._last
 
     def warm_up(self, frame, box) -> None:
+        """The tracker's own, if it has one. Frame (H, W, 3), box x, y, w, h, px."""
         warm_up = getattr(self.tracker, "warm_up", None)
         if warm_up is not None:
             warm_up(frame, box)

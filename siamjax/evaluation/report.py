@@ -37,6 +37,7 @@ _SPEEDS = {"fps", "fps_with_reading"}
 
 
 def label(measure: str) -> str:
+    """A measure's name as tables and plots print it."""
     return LABELS.get(measure, measure.replace("_", " "))
 
 
@@ -123,6 +124,7 @@ def terminal(scores: Scores) -> str:
 
 
 def markdown(scores: Scores) -> str:
+    """The table in Markdown, with a caption."""
     header, *body = rows(scores)
     lines = [caption(scores), ""]
     lines.append("| " + " | ".join(header) + " |")

@@ -62,6 +62,7 @@ class Scores:
 
     @property
     def count(self) -> str:
+        """ "k of n sequences", for every table."""
         return f"{self.sequences[0]} of {self.sequences[1]} sequences"
 
     def to_dict(self) -> dict:

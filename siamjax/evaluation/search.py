@@ -44,6 +44,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """How many values of penalty_k, window influence and lr."""
         return len(self.penalty_k), len(self.window_influence), len(self.lr)
 
 
@@ -78,6 +79,9 @@ class Lockstep:
 
         The first box is the start that the published results were made with, half a pixel off the
         true one (see `siamjax.evaluation.protocols`).
+
+        Raises:
+            UserError: the network's output is not finite.
         """
         from siamjax.geometry import crops
         from siamjax.tracking import tracker

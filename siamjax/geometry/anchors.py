@@ -80,7 +80,7 @@ def decode(anchors, offsets):
 
 
 def score_map_size(instance: int, exemplar: int, stride: int, base_size: int) -> int:
-    """Cells per side of the score map: (instance - exemplar) // stride + 1 + base_size.
+    """Cells per side of the score map: (instance - exemplar) // stride + 1 + base_size, from px.
 
     `base_size` is 8 where the template features are cropped to 7x7, 0 for AlexNet.
     """

@@ -71,6 +71,9 @@ def first_box(region) -> tuple[float, ...]:
     """x, y, w, h to start from: a rectangle as it is, a polygon's box of the same area.
 
     The published tracker counts the centre as x + (w - 1) / 2, half a pixel from x + w / 2.
+
+    Raises:
+        UserError: a polygon of more or fewer than four corners.
     """
     import trax
 

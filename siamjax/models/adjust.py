@@ -31,6 +31,6 @@ class Neck(nn.Module):
 
 
 def centre_crop(features, side: int = TEMPLATE_SIDE):
-    """(B, h, w, C) -> the central (B, side, side, C); 15 -> rows and columns 4..10."""
+    """(B, h, w, C) -> the central (B, side, side, C), cells; 15 -> rows and columns 4..10."""
     top, left = ((size - side) // 2 for size in features.shape[1:3])
     return features[:, top : top + side, left : left + side]

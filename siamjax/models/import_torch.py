@@ -78,6 +78,9 @@ def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
         model: a `SiamRPN`.
         training_form: AlexNet's names in PySOT's training code (layer1.0) instead of those in its
             published models (features.0).
+
+    Raises:
+        ValueError: a parameter that PySOT's names do not cover.
     """
     table = {}
     levels = model.level_indices()

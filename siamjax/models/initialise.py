@@ -9,7 +9,12 @@ import numpy as np
 
 
 def shapes(model, exemplar: int = 127, search: int = 255) -> dict:
-    """`{"params", "batch_stats"}` of a `SiamRPN` as shapes, without computing anything."""
+    """`{"params", "batch_stats"}` of a `SiamRPN` as shapes, without computing anything.
+
+    Args:
+        model: a `SiamRPN`.
+        exemplar, search: px, sides of the crops (shapes do not depend on them).
+    """
     fields = ("blocks", "levels", "adjust_channels")
     hashable = model.clone(**{name: tuple(getattr(model, name)) for name in fields})
     return jax.tree.map(lambda leaf: leaf, _shapes(hashable, exemplar, search))

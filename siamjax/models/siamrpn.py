@@ -64,7 +64,11 @@ class SiamRPN(nn.Module):
     folded: bool = False
 
     def setup(self):
-        """Makes the layers (called by Flax)."""
+        """Makes the layers (called by Flax).
+
+        Raises:
+            UserError: a field's value that makes no network.
+        """
         numerics = Numerics(_choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded)
         _choose("correlation", self.correlation, dict.fromkeys(CORRELATIONS))
         build, _ = _choose("backbone", self.backbone, BACKBONES)
@@ -93,7 +97,11 @@ class SiamRPN(nn.Module):
 
     @nn.nowrap
     def level_indices(self) -> tuple[int, ...]:
-        """The levels by index."""
+        """The levels by index.
+
+        Raises:
+            UserError: a level that the backbone does not have.
+        """
         _, known = _choose("backbone", self.backbone, BACKBONES)
         return _level_indices(self.backbone, self.levels, known)
 
@@ -113,13 +121,21 @@ class SiamRPN(nn.Module):
         return self.head(zf, xf, train)
 
     def features(self, image, train_parts: Sequence[str] = ()):
-        """The backbone's levels of an image: tuple of (B, h, w, C)."""
+        """The backbone's levels of an image (B, H, W, 3): tuple of (B, h, w, C).
+
+        Raises:
+            UserError: an image of the wrong shape or type.
+        """
         _check_images(image)
         levels = self.backbone_module(image, train_parts)
         return tuple(levels.values())
 
     def template(self, z, train: bool = False, train_backbone: Sequence[str] = ()):
-        """Template crops (B, 127, 127, 3) -> tuple over levels of adjusted (B, 7, 7, C)."""
+        """Template crops (B, 127, 127, 3) -> tuple over levels of adjusted (B, 7, 7, C).
+
+        Raises:
+            UserError: an image of the wrong shape or type.
+        """
         features = self._backbone_levels(z, train, train_backbone)
         if not self.adjust_channels:
             return features
@@ -132,7 +148,11 @@ class SiamRPN(nn.Module):
         return tuple(centre_crop(level) for level in self.neck(features, train))
 
     def search(self, x, train: bool = False, train_backbone: Sequence[str] = ()):
-        """Search crops (B, 255, 255, 3) -> tuple over levels of adjusted (B, 31, 31, C)."""
+        """Search crops (B, 255, 255, 3) -> tuple over levels of adjusted (B, 31, 31, C).
+
+        Raises:
+            UserError: an image of the wrong shape or type.
+        """
         features = self._backbone_levels(x, train, train_backbone)
         return self.neck(features, train) if self.adjust_channels else features
 
@@ -150,7 +170,11 @@ class SiamRPN(nn.Module):
         return self.rpn_head.maps(kernels, xf, train)
 
     def correlate(self, kernels, xf, train: bool = False):
-        """The head's search side: kernels of `kernels`, features of `search` -> cls, loc."""
+        """The head's search side: kernels of `kernels`, features of `search` -> cls, loc.
+
+        Raises:
+            UserError: kernels larger than the features.
+        """
         _check_sides(kernels, xf)
         return self.rpn_head.correlate(kernels, xf, train)
 

@@ -43,7 +43,11 @@ def read(path) -> dict:
 
 
 def write(path, tensors: dict) -> None:
-    """Writes a bare state dict, whole or not at all."""
+    """Writes a bare state dict, whole or not at all.
+
+    Raises:
+        UserError: torch is not installed, or the file cannot be written.
+    """
     torch = _torch()
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

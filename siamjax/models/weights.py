@@ -80,7 +80,11 @@ def load(path) -> tuple:
 
 
 def load_with_metadata(path) -> tuple:
-    """`load`, with the metadata as third value."""
+    """`load`, with the metadata as third value.
+
+    Raises:
+        UserError: as `load`.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such weights file")

@@ -31,7 +31,8 @@ def depthwise_correlation(search, kernel):
 
 
 def correlate_by_shifts(search, kernel):
-    """`depthwise_correlation` as a sum over the kernel's offsets, which XLA fuses into one loop."""
+    """`depthwise_correlation` as a sum over the kernel's offsets, which XLA fuses into one loop;
+    shapes as there: (H, W, C) and (h, w, C)."""
     height, width, _ = kernel.shape
     rows, columns = search.shape[0] - height + 1, search.shape[1] - width + 1
     return sum(
@@ -45,7 +46,7 @@ def correlate_by_grouped_conv(search, kernel):
     """`depthwise_correlation` as the convolution with one group per channel: the oracle.
 
     It is what other frameworks run, and slow in XLA on CPU, its gradient most of all
-    (benchmarks/xcorr.py).
+    (benchmarks/xcorr.py). Shapes as there: (H, W, C) and (h, w, C).
     """
     return jax.lax.conv_general_dilated(
         search[None],
@@ -74,7 +75,7 @@ def upchannel_correlation(search, kernel):
 
 @jax.custom_vjp
 def correlate_by_shifts_custom(search, kernel):
-    """`correlate_by_shifts` with the gradient that is the fastest on CPU."""
+    """`correlate_by_shifts` of (H, W, C) and (h, w, C) with the gradient that CPUs do fastest."""
     return correlate_by_shifts(search, kernel)
 
 

@@ -40,7 +40,7 @@ def as_bgr(frame, rgb: bool = False) -> np.ndarray:
 
 
 def checked_box(box, width: int, height: int) -> np.ndarray:
-    """A first box as (4,) float64 x, y, w, h.
+    """A first box as (4,) float64 x, y, w, h, px; width and height are the frame's, px.
 
     Raises:
         UserError: not four finite numbers, no positive size, or nothing of it inside the frame.

@@ -158,7 +158,11 @@ class Tracker:
 
     @property
     def motion(self) -> tracker.Motion | None:
-        """Where the target was found last, None before `init`; set it to go on from elsewhere."""
+        """Where the target was found last, None before `init`; set it to go on from elsewhere.
+
+        Raises:
+            UserError: set before `init`.
+        """
         return self._motion
 
     @motion.setter
@@ -168,7 +172,11 @@ class Tracker:
         self._motion = motion
 
     def maps(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The network's raw answer to a search crop: cls (S, S, 2 A) and loc (S, S, 4 A)."""
+        """The raw answer to a search crop (side, side, 3): cls (S, S, 2 A) and loc (S, S, 4 A).
+
+        Raises:
+            UserError: no target yet.
+        """
         if self._motion is None:
             raise UserError("no target: call tracker.init(frame, (x, y, w, h)) first")
         cls, loc = _maps(self._network, self._variables, self._kernels, crop)

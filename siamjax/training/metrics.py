@@ -65,6 +65,7 @@ class JsonLines:
         self._file.flush()
 
     def close(self) -> None:
+        """Closes the file."""
         self._file.close()
 
 
@@ -93,6 +94,7 @@ class TensorBoard:
             self._writer.add_image(name, pixels, step, dataformats="HWC")
 
     def close(self) -> None:
+        """Writes what is pending and closes the file."""
         self._writer.close()
 
 
@@ -156,4 +158,5 @@ class Progress:
         self._start, self._steps, self._idle = time.monotonic(), 0, 0.0
 
     def close(self) -> None:
+        """Ends the bar."""
         self._bar.close()

@@ -197,7 +197,11 @@ class VideoWriter:
             self.discard()
 
     def write(self, frame: np.ndarray) -> None:
-        """Appends a frame, (H, W, 3) uint8, BGR."""
+        """Appends a frame, (H, W, 3) uint8, BGR.
+
+        Raises:
+            UserError: this kind of video cannot be written here.
+        """
         import cv2
 
         if self._writer is None:

@@ -14,8 +14,10 @@ def resamples(count: int, seed: int = 0, repeats: int = RESAMPLES) -> np.ndarray
 
 
 def interval(samples: np.ndarray) -> tuple[float, float]:
-    """The central 95 % of resampled figures, low and high; NaN samples are ignored, all NaN give
-    NaN.
+    """The central 95 % of resampled figures, low and high.
+
+    Args:
+        samples: (repeats,) figures; NaN is ignored, all NaN give NaN.
     """
     samples = np.asarray(samples)[~np.isnan(samples)]
     if not samples.size:

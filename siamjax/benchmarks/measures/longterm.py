@@ -27,6 +27,7 @@ class Curves:
 
     @property
     def f(self) -> np.ndarray:
+        """(100,) F of each threshold; 0 where precision and recall are 0."""
         total = self.precision + self.recall
         return 2 * self.precision * self.recall / np.where(total > 0, total, 1)
 
@@ -87,7 +88,12 @@ def sequence_curves(
 
 
 def mean_curves(limits: np.ndarray, per_sequence: list[tuple[np.ndarray, np.ndarray]]) -> Curves:
-    """The benchmark's curves: means over its sequences."""
+    """The benchmark's curves: means over its sequences.
+
+    Args:
+        limits: (100,) thresholds, descending.
+        per_sequence: precision (100,) and recall (100,) of each sequence.
+    """
     precision = np.mean([p for p, _ in per_sequence], 0)
     recall = np.mean([r for _, r in per_sequence], 0)
     return Curves(limits, precision, recall)

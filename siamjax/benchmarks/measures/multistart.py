@@ -38,6 +38,7 @@ class Tracked:
 
     @property
     def failed(self) -> bool:
+        """Whether the run failed before its last frame."""
         return self.progress < len(self.overlap)
 
 

@@ -97,7 +97,7 @@ def accuracy(frames: list[np.ndarray]) -> float:
     """Mean over all frames of all sequences, so long sequences weigh more; NaN if there is none.
 
     Args:
-        frames: `mean_over_repetitions(burned_in(...))` of each sequence.
+        frames: `mean_over_repetitions(burned_in(...))` of each sequence, (N,) overlaps 0..1.
     """
     every = np.concatenate(frames)
     every = every[~np.isnan(every)]
@@ -233,6 +233,10 @@ def _curve(means, defined, weight) -> np.ndarray:
 def eao(curve: np.ndarray, interval: tuple[int, int]) -> float:
     """Mean of a curve over lengths low..high, both included and counted from 1; NaN entries
     ignored.
+
+    Args:
+        curve: (L,) expected overlap of runs of 1..L frames.
+        interval: low and high.
 
     Returns:
         NaN where the longest sequence is shorter than `low`.
