@@ -2,8 +2,8 @@
 
 Layout: `list.txt` and, per sequence, `groundtruth.txt` (four corners, or left, top, width, height,
 per frame, 0-based; boxes among polygons become polygons), images `%08d.jpg` in `color/` (2018 on)
-or beside the ground truth (2016, 2017), and `<tag>.tag` with 0 or 1 per frame; a tag file that is too
-short is taken as 0 to the end. The official toolkit's `sequence` file (width, height) and
+or beside the ground truth (2016, 2017), and `<tag>.tag` with 0 or 1 per frame; a tag file that is
+too short is taken as 0 to the end. The official toolkit's `sequence` file (width, height) and
 `anchor.value` are read where they are there. Instead, one JSON file with all annotations may
 stand in the folder. In VOT2018-LT rows of NaN mean that the target is not there.
 """
