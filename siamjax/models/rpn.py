@@ -62,9 +62,11 @@ class UpChannelBranch(nn.Module):
             self.out = Conv(self.outputs, bias=True, dtype=self.numerics.dtype)
 
     def kernels(self, template, train: bool = False):
+        """(B, 6, 6, C) template features -> (B, 4, 4, outputs * C) correlation kernels."""
         return self.kernel(template)
 
     def correlate(self, kernels, search, train: bool = False):
+        """Kernels, (B, H, W, C) search features -> (B, S, S, outputs)."""
         response = batched_upchannel_correlation(self.search(search), kernels)
         return self.out(response) if self.adjust else response
 
@@ -145,7 +147,11 @@ class Head(nn.Module):
         )
 
     def correlate(self, kernels, search, train: bool = False):
-        """-> the fused cls (B, S, S, 2A) and loc (B, S, S, 4A), float32."""
+        """-> the fused cls (B, S, S, 2A) and loc (B, S, S, 4A), float32.
+
+        Raises:
+            UserError: levels whose maps differ in size.
+        """
         cls, loc = zip(*self.maps(kernels, search, train))
         sides = {level.shape[1:3] for level in cls}
         if len(sides) > 1:
