@@ -76,8 +76,8 @@ def lax_conv(x, kernel, stride=1, padding=0, dilation=1, groups=1):
 
 
 def depthwise_conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
-    """One kernel per channel, the same for all images: x (B, H, W, C), kernel (kh, kw, 1, C); lengths
-    in px."""
+    """One kernel per channel, the same for all images: x (B, H, W, C), kernel (kh, kw, 1, C);
+    lengths in px."""
     if not on_cpu():
         return lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
     patches = shifts(x, kernel.shape, stride, padding, dilation)
@@ -86,8 +86,8 @@ def depthwise_conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int
 
 
 def shifts(x, kernel_shape, stride, padding, dilation, fill=0.0):
-    """The kh * kw shifted copies of x (B, H, W, C) that the kernel's taps see, row by row; lengths in
-    px."""
+    """The kh * kw shifted copies of x (B, H, W, C) that the kernel's taps see, row by row;
+    lengths in px."""
     around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     x = jnp.pad(x, around, constant_values=fill)
     height, width = kernel_shape[:2]
