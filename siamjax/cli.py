@@ -10,10 +10,24 @@ from siamjax.errors import UserError, run_main
 from siamjax.version import __version__
 
 
+_EPILOG = """\
+first steps:
+  siamjax demo                                   everything once, on rendered videos
+  siamjax track video.mp4 --box=150,80,60,45     follow something (x,y,width,height in px)
+  siamjax eval --dataset=synthetic               score the checkpoint that comes along
+  siamjax COMMAND --help                         what a command takes
+
+Networks are trained by run_train.py. Bad input ends with one line and exit code 2.
+"""
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser with every subcommand; importing a command's module must stay cheap."""
     parser = argparse.ArgumentParser(
-        prog="siamjax", description="SiamRPN++ visual tracking in JAX and Flax."
+        prog="siamjax",
+        description="SiamRPN++ visual tracking in JAX and Flax.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"siamjax {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -13,18 +13,23 @@ _SOURCES = {
     "siamjax": "a training run's folder (its newest checkpoint), one checkpoint, or a weights file",
     "to-pysot": "back: a siamjax weights file (.npz) to a checkpoint for PySOT's loader",
 }
-_DESCRIPTION = "Every tensor is mapped, or the command says which were not and writes nothing. "
+_DESCRIPTION = """\
+Weights of other programs into siamjax's own file, and back.
+Every tensor is mapped, or the command says which were not and writes nothing.
+A backbone's file leaves neck and head random (seed: --config.seed).
+
+SOURCE is one of
+"""
 
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
     parser = subparsers.add_parser(
         "convert",
-        help="import and export weights",
+        help="weights of PySOT, torchvision and others in, and back out",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description=_DESCRIPTION
-        + "SOURCE is one of: "
-        + "; ".join(f"{name}: {what}" for name, what in _SOURCES.items())
-        + ". A backbone's file leaves neck and head random (seed: --config.seed).",
+        + "\n".join(f"  {name:<16}{what}" for name, what in _SOURCES.items()),
         epilog="Reading and writing .pth needs torch: pip install 'siamjax[convert]'.",
     )
     parser.add_argument("source", metavar="SOURCE", choices=_SOURCES, help="what MODEL is")

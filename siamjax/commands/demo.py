@@ -15,7 +15,9 @@ BASELINES = ("static", "template_matching")
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
     parser = subparsers.add_parser(
-        "demo", help="the whole path in minutes", description=_DESCRIPTION
+        "demo",
+        help="render, train, track, evaluate: the whole path in minutes",
+        description=_DESCRIPTION,
     )
     add = parser.add_argument
     add("--out", default="runs/demo", help="folder (default: %(default)s)")

@@ -16,7 +16,9 @@ _DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, a
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
-    parser = subparsers.add_parser("eval", help=_DESCRIPTION, description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "eval", help="score trackers, or result files, on a benchmark", description=_DESCRIPTION
+    )
     add_arguments(parser)
     return parser
 

@@ -12,7 +12,9 @@ _DESCRIPTION = (
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
-    parser = subparsers.add_parser("export", help=_DESCRIPTION, description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "export", help="one file that tracks without siamjax", description=_DESCRIPTION
+    )
     parser.add_argument(
         "--checkpoint",
         help="training folder, checkpoint or .npz weights file; default: the one that comes along",

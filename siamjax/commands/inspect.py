@@ -12,7 +12,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
     parser = subparsers.add_parser(
         "inspect",
-        help="a config's network or training pairs, or the shards of a data set",
+        help="look at a network, at training pairs, at shards",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="siamjax inspect CONFIG [--json]\n"
         "  the modules of a config's network: output shape and stride on the search crop,\n"

@@ -14,7 +14,11 @@ _DESCRIPTION = (
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
-    parser = subparsers.add_parser("render", help=_DESCRIPTION, description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "render",
+        help="a clip of the synthetic world, as a video or as frames",
+        description=_DESCRIPTION,
+    )
     add = parser.add_argument
     add("--seed", type=int, default=0, help="which clip (default: %(default)s)")
     add("--split", choices=("train", "test"), default="test", help="default: %(default)s")

@@ -11,7 +11,9 @@ _DESCRIPTION = "Tries many settings of the tracker on a validation set in one pa
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
-    parser = subparsers.add_parser("search", help=_DESCRIPTION, description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "search", help="find the tracker's constants on a validation set", description=_DESCRIPTION
+    )
     add_arguments(parser)
     return parser
 

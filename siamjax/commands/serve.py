@@ -9,7 +9,7 @@ _DESCRIPTION = "Opens a page to choose a video, draw a box, watch the tracker an
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
-    parser = subparsers.add_parser("serve", help=_DESCRIPTION, description=_DESCRIPTION)
+    parser = subparsers.add_parser("serve", help="track in the browser", description=_DESCRIPTION)
     add = parser.add_argument
     add("videos", nargs="*", help="videos or image folders on offer from the start")
     add(

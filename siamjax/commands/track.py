@@ -17,7 +17,9 @@ _FIELDS = ("frame", "target", "x", "y", "w", "h", "score", "second_peak", "lost"
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
-    parser = subparsers.add_parser("track", help=_DESCRIPTION, description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "track", help="follow boxes through a video", description=_DESCRIPTION
+    )
     add = parser.add_argument
     add("video", help="video file, folder of images, or the number of a camera")
     add(
