@@ -9,7 +9,6 @@ import siamjax.commands
 from siamjax.errors import UserError, run_main
 from siamjax.version import __version__
 
-
 _EPILOG = """\
 first steps:
   siamjax demo                                   everything once, on rendered videos
@@ -17,7 +16,7 @@ first steps:
   siamjax eval --dataset=synthetic               score the checkpoint that comes along
   siamjax COMMAND --help                         what a command takes
 
-Networks are trained by run_train.py. Bad input ends with one line and exit code 2.
+Bad input ends with one line and exit code 2.
 """
 
 
