@@ -35,7 +35,7 @@ LEFT_OUT = {
     r"^pip (un)?install|pip install": "would change this environment",
     r"--distributed|beam_runner": "needs several machines",
     r"^siamjax serve": "serves until Ctrl-C; tests/tracking/test_serve.py drives it",
-    r"--show|^ffmpeg": "needs a display or another program",
+    r"^ffmpeg": "needs another program",
     r"\[--|VIDEO|FILE|DIR\b|NAME|FOLDER|\.\.\.": "a pattern, not a command",
 }
 

@@ -45,7 +45,7 @@ def test_every_cell_runs(tmp_path, monkeypatch):
     parameters.source += "".join(f"\n{name} = {value!r}" for name, value in changed.items())
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
     client = nbclient.NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
     client.execute()
 
