@@ -41,9 +41,7 @@ def load_variables(path: str | os.PathLike | None = None) -> tuple:
     """
     from siamjax.models import weights
 
-    path = default_checkpoint() if path is None else Path(path)
-    if (path / "train" / "checkpoints").is_dir():  # what `siamjax demo` leaves
-        path = path / "train"
+    path = default_checkpoint() if path is None else training_folder(path)
     if path.is_dir():
         from siamjax.training import checkpoint
 
@@ -54,6 +52,12 @@ def load_variables(path: str | os.PathLike | None = None) -> tuple:
         raise UserError(f"{path}: no such checkpoint folder or weights file")
     weights.check_matches(config, variables, path)
     return config, variables
+
+
+def training_folder(path: str | os.PathLike) -> Path:
+    """The training folder in what `siamjax demo` leaves; any other path as it is."""
+    path = Path(path)
+    return path / "train" if (path / "train" / "checkpoints").is_dir() else path
 
 
 def default_checkpoint() -> Path:

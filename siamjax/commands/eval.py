@@ -261,7 +261,9 @@ def checkpoint_identity(path: str | Path) -> str:
     Raises:
         UserError: no such file or folder.
     """
-    path = Path(path)
+    from siamjax import api
+
+    path = api.training_folder(path)
     digest = hashlib.sha256()
     if path.is_file():
         digest.update(path.read_bytes())

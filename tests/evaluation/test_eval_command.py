@@ -150,3 +150,15 @@ def test_a_killed_run_goes_on_to_the_same_files(tmp_path):
     for name in names:
         expected = tmp_path / "whole/results/template_matching" / name
         assert (folder / name).read_bytes() == expected.read_bytes()
+
+
+def test_a_demo_and_its_training_folder_are_one_checkpoint(tmp_path):
+    (tmp_path / "train" / "checkpoints" / "7").mkdir(parents=True)
+    (tmp_path / "train" / "config.json").write_text("{}")
+    (tmp_path / "train" / "checkpoints" / "7" / "weights").write_text("w")
+    identity = command.checkpoint_identity(tmp_path)
+    assert identity == command.checkpoint_identity(tmp_path / "train")
+    (tmp_path / "report.html").write_text("made later")
+    assert identity == command.checkpoint_identity(tmp_path)
+    (tmp_path / "train" / "checkpoints" / "7" / "weights").write_text("other")
+    assert identity != command.checkpoint_identity(tmp_path)
