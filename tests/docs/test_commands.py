@@ -172,3 +172,9 @@ def test_links_of_the_pages_outside_docs_lead_somewhere(name):
         page = ROOT / path if path else ROOT / name
         assert page.exists(), target
         assert not anchor or anchor in headings(page.read_text()), target
+
+
+def test_the_citation_names_the_version():
+    from siamjax.version import __version__
+
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
