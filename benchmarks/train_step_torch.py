@@ -1,11 +1,12 @@
 """The same training step in PyTorch, timed on request by benchmarks/train_step.py; needs torch.
 
-Commands on standard input, one JSON answer per line: {"load": weights.npz, "batch": batch.npz,
-"phase": "frozen" or "full", "device", "fast"}, {"run": n}, {"quit": true}. "fast" is for GPUs:
-channels last, bfloat16 autocast, torch.compile.
+Commands on standard input, one JSON answer per line: {"phase": "frozen" or "full", "dtype",
+"weights": file, "data": file, "device", "fast"}, {"run": n}. "fast" is for GPUs: channels last,
+torch.compile, TF32, and autocast where the type is bfloat16.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -67,11 +68,15 @@ def loss_of(cls, loc, batch):
 class Trainer:
     """SGD with momentum, decay, clipping, and the backbone at a tenth of the rate."""
 
-    def __init__(self, load, batch, phase, device="cpu", fast=False):
+    def __init__(self, phase, dtype, weights, data, device, fast, **_):
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
         layout = torch.channels_last if fast else torch.contiguous_format
-        self.device, self.fast = device, fast
-        self.net = TrainTwin(dict(np.load(load)), phase, device, layout)
-        arrays = {name: torch.from_numpy(x).to(device) for name, x in np.load(batch).items()}
+        if fast:
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+            torch.backends.cudnn.benchmark = True
+        self.device, self.autocast = device, dtype == "bfloat16"
+        self.net = TrainTwin(dict(np.load(weights)), phase, device, layout)
+        arrays = {name: torch.from_numpy(x).to(device) for name, x in np.load(data).items()}
         self.images = [
             arrays[name].permute(0, 3, 1, 2).float().contiguous(memory_format=layout)
             for name in ("template", "search")
@@ -91,7 +96,7 @@ class Trainer:
 
     def step(self):
         self.optimiser.zero_grad()
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.fast):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.autocast):
             loss = self.forward(*self.images)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, 10.0)
@@ -103,19 +108,20 @@ def main():
     trainer = None
     for line in sys.stdin:
         command = json.loads(line)
-        if "load" in command:
-            trainer = Trainer(**command)
-            answer = {"version": torch.__version__, "threads": torch.get_num_threads()}
-        elif "run" in command:
-            seconds, values = [], []
-            for _ in range(command["run"]):
-                started = time.perf_counter(), time.process_time()
-                values.append(trainer.step())
-                ended = time.perf_counter(), time.process_time()
-                seconds.append([end - start for start, end in zip(started, ended)])
-            answer = {"seconds": seconds, "values": values}
-        else:
-            return
+        try:
+            if "phase" in command:
+                trainer = Trainer(**command)
+                answer = {"version": torch.__version__, "threads": torch.get_num_threads()}
+            else:
+                seconds, values = [], []
+                for _ in range(command["run"]):
+                    started = time.perf_counter(), time.process_time()
+                    values.append(trainer.step())
+                    ended = time.perf_counter(), time.process_time()
+                    seconds.append([end - start for start, end in zip(started, ended)])
+                answer = {"seconds": seconds, "values": values}
+        except torch.cuda.OutOfMemoryError:
+            answer = {"does not fit": True}
         print(json.dumps(answer), flush=True)
 
 
