@@ -37,6 +37,7 @@ napoleon_use_ivar = True
 RETURN_VALUES = "Return values"
 napoleon_custom_sections = [(RETURN_VALUES, "params_style")]
 
+highlight_language = "text"
 html_theme = "furo"
 html_title = f"siamjax {release}"
 html_static_path = ["static"]
