@@ -1,5 +1,6 @@
 """The commands as users call them: help, exit codes, and the whole demo at its smallest."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -31,9 +32,15 @@ def command(*arguments):
 
 
 def test_every_command_explains_itself():
-    text = build_parser().format_help()
-    for name in ("demo", "eval", "track", "render", "export"):
+    parser = build_parser()
+    text = parser.format_help()
+    for name in ("demo", "eval", "track", "train", "render", "export"):
         assert f"\n    {name}" in text
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    assert {choice.dest for choice in commands._choices_actions} == set(commands.choices)
+    for name, command in commands.choices.items():
+        assert command.description, name
+        assert all(a.help for a in command._actions), name
 
 
 @pytest.mark.parametrize(
@@ -55,6 +62,10 @@ def test_an_unknown_argument_is_named(arguments, message):
         (
             ["run_train.py", "--config=configs/demo.py", "--workdir=x", "--config.sead=1"],
             "error: --config.sead: no such field; did you mean --config.seed?",
+        ),
+        (
+            ["-m", "siamjax.cli", "train", "--config=configs/none.py", "--workdir=x"],
+            "error: --config=configs/none.py: no such file",
         ),
         (["run_eval.py", "--dataset=OTB10"], "OTB10"),
         (["-m", "siamjax.cli", "track", "no.mp4", "--box=1,1,9,9"], "no.mp4"),
