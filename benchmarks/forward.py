@@ -1,27 +1,34 @@
 """Times of the network's forward pass by formulation, and of PyTorch's in the same run.
 
-    python benchmarks/forward.py [--search 255] [--repeats 10] [--only NAME ...] [--json OUT]
+    python benchmarks/forward.py [--torch=/path/to/python] [--only NAME ...] [--json OUT]
 
 One tracked frame of configs/resnet50.py, batch 1: search crop through backbone, neck and head with
 the template's kernels at hand. The variants take turns, so that a busy machine slows all alike;
-minimum and median wall time, device-synchronised, compilation apart. Where torch is installed (CPU
-only), the same layers run in eager PyTorch with as many threads as cores.
+device-synchronised wall times, compilation apart. With --torch, an interpreter that has torch runs
+the same layers in eager PyTorch on the same cores, in turns with this process. The ratio that
+counts is the median over the rounds of a variant's time by PyTorch's in the same round.
 """
 
 import argparse
 import json
-import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from machine import machine
 
 from siamjax.models import SiamRPN, conv, init_variables
 from siamjax.models.folding import fold
 from siamjax.models.import_torch import to_pysot
+
+PYTORCH = "PyTorch eager"
 
 
 def xla_only(x, kernel, stride=1, padding=0, dilation=1):
@@ -75,28 +82,62 @@ def frame(model, variables, z, x):
     return lambda: jax.block_until_ready(program(*arguments))
 
 
-def torch_frame(model, variables, z, x):
-    import torch
-    from torch_twin import Twin
+class TorchFrame:
+    """The same frame by a child process (benchmarks/forward_torch.py); a call returns seconds."""
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    twin = Twin(to_pysot(model, variables))
-    z, x = (torch.from_numpy(array.transpose(0, 3, 1, 2).copy()) for array in (z, x))
-    with torch.inference_mode():
-        kernels = twin.kernels(twin.template(z))
+    def __init__(self, python, model, variables, z, x):
+        script = Path(__file__).with_name("forward_torch.py")
+        with tempfile.TemporaryDirectory() as folder:
+            weights, images = Path(folder, "weights.npz"), Path(folder, "images.npz")
+            np.savez(weights, **to_pysot(model, variables))
+            np.savez(images, z=z.transpose(0, 3, 1, 2), x=x.transpose(0, 3, 1, 2))
+            self.process = subprocess.Popen(
+                [python, script, weights, images],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            self.about = self._answer()
 
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit("the PyTorch process ended; see its message above")
+        return json.loads(line)
+
+    def __call__(self):
+        self.process.stdin.write("run\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+
+def timed(program):
     def run():
-        with torch.inference_mode():
-            return twin.correlate(kernels, twin.search(x))
+        start = time.perf_counter()
+        program()
+        return time.perf_counter() - start
 
     return run
 
 
+def summary(times):
+    figures = {}
+    for name, values in times.items():
+        figures[name] = {"min": 1e3 * min(values), "median": 1e3 * statistics.median(values)}
+        if PYTORCH in times:
+            ratios = [ours / theirs for ours, theirs in zip(values, times[PYTORCH])]
+            figures[name]["ratio"] = statistics.median(ratios)
+    return figures
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--search", type=int, default=255, help="side of the search crop, px")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--only", nargs="+", help="variants to run (default: all)")
+    parser.add_argument("--torch", help="an interpreter with torch")
     parser.add_argument("--json", help="file for the figures")
     args = parser.parse_args()
 
@@ -112,37 +153,32 @@ def main():
     makers = {name: lambda f=f: of_formulation(f) for name, f in FORMULATIONS.items()}
     makers["product, folded"] = lambda: frame(*fold(model, variables), z, x)
     makers["product, bfloat16"] = lambda: frame(model.clone(dtype="bfloat16"), variables, z, x)
-    makers["PyTorch eager"] = lambda: torch_frame(model, variables, z, x)
-    programs = {}
-    for name, make in makers.items():
-        if args.only and name not in args.only:
-            continue
-        try:
-            programs[name] = make()
-        except ImportError:
-            print("PyTorch is not installed: left out")
-    times = {name: [] for name in programs}
+    unknown = set(args.only or ()) - makers.keys()
+    if unknown:
+        parser.error(f"--only: {sorted(unknown)} unknown; there are {', '.join(makers)}")
+    programs = {
+        name: timed(make()) for name, make in makers.items() if not args.only or name in args.only
+    }
+    about = machine()
+    if args.torch:
+        programs[PYTORCH] = torch = TorchFrame(args.torch, model, variables, z, x)
+        about |= torch.about
     for program in programs.values():
         program()
+    times = {name: [] for name in programs}
     for _ in range(args.repeats):
         for name, program in programs.items():
-            start = time.perf_counter()
-            program()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(program())
 
-    print(f"{jax.devices()[0].device_kind}, {len(os.sched_getaffinity(0))} cores: ms per frame")
-    figures = {
-        name: {"min": 1e3 * min(values), "median": 1e3 * statistics.median(values)}
-        for name, values in times.items()
-    }
+    figures = summary(times)
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    print(f"ms per frame{'':<12}{'min':>9}{'median':>9}{'ratio to PyTorch':>19}")
     for name, figure in figures.items():
-        print(f"{name:<22} min {figure['min']:>8.1f}   median {figure['median']:>8.1f}")
-    if {"product", "PyTorch eager"} <= figures.keys():
-        ratio = figures["product"]["min"] / figures["PyTorch eager"]["min"]
-        print(f"product / PyTorch eager: {ratio:.2f}")
+        ratio = f"{figure['ratio']:>19.3f}" if "ratio" in figure else ""
+        print(f"{name:<24}{figure['min']:>9.1f}{figure['median']:>9.1f}{ratio}")
     if args.json:
-        with open(args.json, "w") as file:
-            json.dump({"device": jax.devices()[0].device_kind, "ms": figures}, file, indent=1)
+        result = {"machine": about, "search": args.search, "rounds": args.repeats, "ms": figures}
+        Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

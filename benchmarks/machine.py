@@ -1,0 +1,25 @@
+"""What a benchmark ran on, for its results."""
+
+import os
+import platform
+from pathlib import Path
+
+import jax
+import numpy as np
+
+
+def machine() -> dict:
+    """Device, processor, cores this process may use, versions."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    about = dict(line.split(":", 1) for line in lines if ":" in line)
+    about = {key.strip(): value.strip() for key, value in about.items()}
+    kind = [about[key] for key in ("cpu family", "model") if key in about]
+    return {
+        "device": jax.devices()[0].device_kind,
+        "processor": " ".join([about.get("model name", platform.processor()), *kind]),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+    }
