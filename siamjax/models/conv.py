@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import flax.linen as nn
 import jax
@@ -29,6 +29,10 @@ class Numerics:
     bn_axis_name: str | None = None
     folded: bool = False
 
+    def exact(self) -> "Numerics":
+        """The same in float32, for layers whose rounding the rest of the network magnifies."""
+        return replace(self, dtype=jnp.float32)
+
 
 def on_cpu() -> bool:
     """True when the program being traced will run on the CPU backend."""
@@ -38,9 +42,9 @@ def on_cpu() -> bool:
 def conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
     """Convolution (in the neural network's sense: correlation) with zero padding.
 
-    On CPU a 1x1 kernel is a matrix product and a wide 3x3 one goes through Winograd's transform:
-    XLA's own convolution is slower there, its weight gradient most of all. Elsewhere it is
-    `lax.conv`.
+    On CPU a 1x1 kernel is a matrix product, a wide 3x3 one goes through Winograd's transform or, at
+    stride 2, is a product with patches: XLA's own convolution is slower there, its weight gradient
+    most of all. Elsewhere it is `lax.conv`.
 
     Args:
         x: (B, H, W, C).
@@ -58,6 +62,9 @@ def conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
         wide = min(channels, features) >= WIDE and x.dtype == jnp.float32
         if (size, stride) == (3, 1) and wide:
             return winograd_conv2d(x, kernel, padding, dilation)
+        if (size, stride) == (3, 2) and wide:
+            patches = jnp.concatenate(shifts(x, kernel.shape, stride, padding, dilation), -1)
+            return patches @ kernel.reshape(-1, features)
     return lax_conv(x, kernel, stride, padding, dilation)
 
 
@@ -164,18 +171,20 @@ class Conv(nn.Module):
         return y
 
 
-def conv_bn(numerics: Numerics, conv: dict, x, train: bool, names: Sequence[str]):
+def conv_bn(numerics: Numerics, conv: dict, x, train: bool, names: Sequence[str], dtype=None):
     """A convolution and its batch normalisation, as two children of the module that calls this.
 
     Args:
         conv: arguments of `Conv`.
         names: of the convolution and of the normalisation.
+        dtype: of the output; None: that of the computation.
     """
+    dtype = numerics.dtype if dtype is None else dtype
     conv = dict(conv, dtype=numerics.dtype, name=names[0])
     if numerics.folded:
-        return Conv(**conv | {"bias": True})(x)
+        return Conv(**conv | {"bias": True})(x).astype(dtype)
     y = Conv(**conv)(x)
-    return BatchNorm(numerics.dtype, numerics.bn_axis_name, name=names[1])(y, train)
+    return BatchNorm(dtype, numerics.bn_axis_name, name=names[1])(y, train)
 
 
 class ConvBN(nn.Module):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from siamjax.models.conv import Numerics, conv_bn, fan_out_normal, max_pool
 
@@ -12,6 +13,9 @@ LEVELS = {"stem": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4}
 CHANNELS = (64, 128, 256, 512)  # of the stages' 3x3 convolutions
 STRIDES = (1, 2, 1, 1)
 DILATIONS = (1, 1, 2, 4)
+# Parts that compute in float32 in a bfloat16 network: the later layers magnify their rounding, and
+# they are 7 % of the multiply-adds (docs/network.md).
+EXACT = ("conv1", "layer1", "layer2")
 
 
 class Block(nn.Module):
@@ -52,23 +56,26 @@ class Block(nn.Module):
             ]
         y = x
         for i, layer in enumerate(layers, 1):
-            y = self._conv_bn(layer, y, train, (f"conv{i}", f"bn{i}"))
-            y = nn.relu(y) if i < len(layers) else y
+            last = i == len(layers)
+            y = self._conv_bn(layer, y, train, (f"conv{i}", f"bn{i}"), last)
+            y = y if last else nn.relu(y)
         if self.first and (self.stride != 1 or x.shape[-1] != features):
             layer = dict(features=features, size=self.projection)
             if self.projection == 3:
                 layer |= spatial
-            x = self._conv_bn(layer, x, train, ("shortcut_conv", "shortcut_bn"))
-        return nn.relu(x + y)
+            x = self._conv_bn(layer, x, train, ("shortcut_conv", "shortcut_bn"), True)
+        return nn.relu(x + y).astype(self.numerics.dtype)
 
     def _spatial(self, halved):
         dilation = self.dilation if halved is None else halved
         padding = dilation if self.dilation > 1 else 2 - self.stride
         return dict(stride=self.stride, padding=padding, dilation=dilation)
 
-    def _conv_bn(self, layer, x, train, names):
+    def _conv_bn(self, layer, x, train, names, summand=False):
+        """A summand of the block's sum stays float32 until it is added."""
         layer = dict(layer, kernel_init=fan_out_normal)
-        return conv_bn(self.numerics, layer, x, train, names)
+        dtype = jnp.float32 if summand else None
+        return conv_bn(self.numerics, layer, x, train, names, dtype)
 
 
 class Stage(nn.Module):
@@ -129,11 +136,13 @@ class ResNet(nn.Module):
         blocks = self.blocks or BLOCKS[self.depth]
         levels = {}
         stem = dict(features=int(64 * self.width), size=7, stride=2, kernel_init=fan_out_normal)
-        x = nn.relu(conv_bn(self.numerics, stem, x, "conv1" in train_parts, ("conv1", "bn1")))
+        numerics = self.numerics.exact()
+        x = nn.relu(conv_bn(numerics, stem, x, "conv1" in train_parts, ("conv1", "bn1")))
         levels[0] = x
         if max(self.levels) > 0:
             x = max_pool(x, padding=1)
         for i in range(max(self.levels)):
+            name = f"layer{i + 1}"
             stage = Stage(
                 blocks=blocks[i],
                 channels=int(CHANNELS[i] * self.width),
@@ -141,9 +150,9 @@ class ResNet(nn.Module):
                 stride=STRIDES[i],
                 dilation=DILATIONS[i],
                 projection=1 if i == 0 else 3,
-                numerics=self.numerics,
-                name=f"layer{i + 1}",
+                numerics=self.numerics.exact() if name in EXACT else self.numerics,
+                name=name,
             )
-            x = stage(x, f"layer{i + 1}" in train_parts)
+            x = stage(x, name in train_parts)
             levels[i + 1] = x
         return {level: levels[level] for level in self.levels}

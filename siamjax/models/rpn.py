@@ -29,7 +29,7 @@ class DepthwiseBranch(nn.Module):
         self.kernel = ConvBN(size=3, **shared)
         self.search = ConvBN(size=3, **shared)
         self.hidden = ConvBN(size=1, **shared)
-        self.out = Conv(self.outputs, bias=True, dtype=self.numerics.dtype)
+        self.out = Conv(self.outputs, bias=True)  # float32: small, and the logits are
 
     def kernels(self, template, train: bool = False):
         """(B, 7, 7, C) template features -> (B, 5, 5, C) correlation kernels."""
@@ -59,7 +59,7 @@ class UpChannelBranch(nn.Module):
         self.kernel = Conv(self.channels * self.outputs, **shared)
         self.search = Conv(self.channels, **shared)
         if self.adjust:
-            self.out = Conv(self.outputs, bias=True, dtype=self.numerics.dtype)
+            self.out = Conv(self.outputs, bias=True)  # float32: small, and the logits are
 
     def kernels(self, template, train: bool = False):
         """(B, 6, 6, C) template features -> (B, 4, 4, outputs * C) correlation kernels."""

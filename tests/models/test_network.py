@@ -103,20 +103,24 @@ def test_network_weights_there_and_back(name, reference):
 
 
 @pytest.mark.slow
-def test_network_in_bfloat16(reference):
-    name = "siamrpn_r50_l234_dwxcorr"
-    model = NETWORKS[name].clone(dtype="bfloat16")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network_in_bfloat16(name, reference):
+    """Three real pairs: the tracked one and those of the training batch."""
+    folder = reference / "conformance" / name
+    model = NETWORKS[name]
     variables, _ = from_pysot(model, load_tensors(reference, name), name)
-    z = _nhwc(np.load(reference / "conformance" / name / "init.npz")["z_crop"])
-    step = np.load(reference / "conformance" / name / "step001.npz")
-    maps = jax.jit(model.apply)(variables, z, _nhwc(step["x_crop"]))
+    batch, step = np.load(folder / "train_batch.npz"), np.load(folder / "step001.npz")
+    z = [_nhwc(np.load(folder / "init.npz")["z_crop"]), *_nhwc(batch["template"])[:, None]]
+    x = [_nhwc(step["x_crop"]), *_nhwc(batch["search"])[:, None]]
+    exact, half = (jax.jit(model.clone(dtype=d).apply) for d in ("float32", "bfloat16"))
     print()
-    for branch, array in zip(("cls", "loc"), maps):
-        wanted = _nhwc(step[branch])
-        error = np.abs(array - wanted).max() / np.abs(wanted).max()
-        print(f"bfloat16 {branch}: worst error {error:.2%} of the largest value")
-        assert array.dtype == np.float32
-        assert error < 0.03
+    for i, pair in enumerate(zip(z, x)):
+        wanted, found = exact(variables, *pair), half(variables, *pair)
+        for branch, ours, theirs in zip(("cls", "loc"), found, wanted):
+            error = np.abs(ours - theirs).max() / np.abs(theirs).max()
+            print(f"{name}, bfloat16, pair {i}, {branch}: {error:.2%} of the largest value")
+            assert ours.dtype == np.float32
+            assert error < 0.03
 
 
 def _nhwc(array):
