@@ -1,16 +1,25 @@
 """How long a search over the tracker's constants takes beside single runs of each setting.
 
-    python benchmarks/search.py --checkpoint=PATH [--sequences=2] [--singles=3]
+    python benchmarks/search.py [--checkpoint=PATH] [--sequences=2] [--frames=N] [--exact]
 
 Synthetic clips. `--singles` settings are run one by one through the session's tracker, reading
 each frame again; their mean time, times the settings of the default grid, is what a search by
-single runs would take. Both are compiled beforehand.
+single runs would take. All is compiled beforehand, by a search into another folder.
+
+What limits the search is how many windows are left after sharing, as each is an answer of the
+network: with `--exact` as many as there are different tracks.
 """
 
 import argparse
+import dataclasses
+import json
+import tempfile
 import time
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+from machine import machine
 
 from siamjax import api
 from siamjax.benchmarks import registry
@@ -18,45 +27,88 @@ from siamjax.evaluation import protocols, search
 from siamjax.tracking.session import Tracker
 
 
+class Counted(search.Lockstep):
+    """Remembers what all searches asked for."""
+
+    made: ClassVar[list[search.Lockstep]] = []
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.made.append(self)
+
+
+def shortened(benchmark, frames):
+    """The first frames of each sequence, held in memory."""
+    parts = tuple(
+        dataclasses.replace(
+            s,
+            frames=[s.frames[i] for i in range(min(frames, len(s)))],
+            groundtruth=s.groundtruth[:frames],
+            absent=None if s.absent is None else s.absent[:frames],
+        )
+        for s in benchmark.sequences
+    )
+    return dataclasses.replace(benchmark, sequences=parts)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--checkpoint", help="default: the one that comes along")
     parser.add_argument("--sequences", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=10**6, help="of each sequence at most")
     parser.add_argument("--singles", type=int, default=3)
+    parser.add_argument("--exact", action="store_true", help="no snapped windows")
+    parser.add_argument("--out", help="JSON file for the results")
     args = parser.parse_args()
     config, variables = api.load_variables(args.checkpoint)
-    clips = registry.load("synthetic", limit=args.sequences).sequences
+    benchmark = shortened(registry.load("synthetic", limit=args.sequences), args.frames)
+    clips = benchmark.sequences
     settings = search.Grid().settings()
-    lockstep = search.Lockstep(config, variables)
-    lockstep.track(clips[0], settings)
-    lockstep.looked = lockstep.answered = 0
+    search.Lockstep = Counted
 
-    start = time.perf_counter()
-    tracks = [lockstep.track(clip, settings) for clip in clips]
-    together = time.perf_counter() - start
+    def run():
+        Counted.made.clear()
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter(), time.process_time()
+            search.search(benchmark, config, variables, Path(folder), exact=args.exact)
+            return time.perf_counter() - start[0], time.process_time() - start[1]
+
+    run()
+    together = run()
+    looked = sum(one.looked for one in Counted.made)
+    answered = sum(one.answered for one in Counted.made)
 
     chosen = np.linspace(0, len(settings) - 1, args.singles).round().astype(int)
-    seconds, apart = [], []
+    seconds = []
     for k in chosen:
         with config.unlocked():
             config.tracker.update(dict(zip(search.NAMES, settings[k].tolist(), strict=True)))
         tracker = protocols.FromHalfPixel(Tracker(config, variables))
-        start = time.perf_counter()
-        runs = [protocols.one_pass(tracker, clip) for clip in clips]
-        seconds.append(time.perf_counter() - start)
-        apart += [
-            np.abs(run.regions - track[k]).max() for run, track in zip(runs, tracks, strict=True)
-        ]
-    single = float(np.mean(seconds))
-    frames = sum(map(len, clips))
-    print(f"{len(settings)} settings, {len(clips)} clips, {frames} frames")
-    print(f"search {together:.1f} s; one single run {single:.2f} s, {len(settings)} of them")
-    print(f"{single * len(settings):.1f} s; ratio {together / (single * len(settings)):.3f}")
-    print(
-        f"windows shared: {lockstep.answered} crops through the network for {lockstep.looked} asked"
-        f" ({lockstep.answered / lockstep.looked:.2f})"
-    )
-    print(f"largest difference of a box to its single run: {max(apart):.4f} px")
+        protocols.prepare(tracker, clips[0], 1)
+        start = time.perf_counter(), time.process_time()
+        for clip in clips:
+            protocols.one_pass(tracker, clip)
+        seconds.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    single = np.mean(seconds, 0)
+    ratios = np.array(together) / (single * len(settings))
+    results = {
+        **machine(),
+        "settings": len(settings),
+        "frames": [len(clip) for clip in clips],
+        "exact": args.exact,
+        "search_s": round(together[0], 2),
+        "single_run_s": round(float(single[0]), 3),
+        "ratio": {"wall": round(float(ratios[0]), 3), "cpu": round(float(ratios[1]), 3)},
+        "windows_asked": looked,
+        "windows_answered": answered,
+        "answered_share": round(
+            answered / (len(settings) * (sum(map(len, clips)) - len(clips))), 3
+        ),
+    }
+    print(json.dumps(results, indent=1))
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", help="folder for scores, best setting and heat map; default runs/search/<dataset>")
     add("--sequences", help="only these, by comma")
     add("--limit", type=int, help="only the first so many sequences")
+    add("--exact", action="store_true", help="score all settings exactly, not the best few alone")
     add("--allow_test", action="store_true", help="search on a test benchmark all the same")
 
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     config, variables = api.load_variables(args.checkpoint)
     out = Path(args.out or f"runs/search/{benchmark.name}")
     found = search.search(
-        benchmark, config, variables, out, grid, identity, allow_test=args.allow_test
+        benchmark, config, variables, out, grid, identity, args.allow_test, args.exact
     )
     best = found["best"]
     setting = ", ".join(f"{name} {best[name]:g}" for name in search.NAMES)

@@ -1,9 +1,14 @@
 """Search of the tracker's three constants on a validation set: many settings in one pass.
 
-All settings follow the target through a sequence side by side. A frame is read once. The search
-window is a square of whole pixels, so settings that look at the same square share its crop and the
-network's answer to it; only the choice of the candidate and the motion are their own. Every
-setting's track is that of `siamjax.tracking.session.Tracker` up to float rounding in the network.
+All settings follow the target through a sequence side by side. A frame is read once, and settings
+that look at the same window of it share its crop and the network's answer to it; only the choice of
+the candidate and the motion are their own.
+
+Windows are whole pixels, and few settings agree to the pixel. So all settings are first compared
+with windows snapped to a coarse grid of places and sizes, which moves scores by some thousandths,
+and then the best few of them without; the best of these is the result. An exact search leaves the
+first round out. Without snapping, every setting's track is that of
+`siamjax.tracking.session.Tracker` up to float rounding in the network.
 
 The score is the success AUC of one-pass runs, whatever the benchmark's own protocol.
 """
@@ -28,6 +33,8 @@ from siamjax.benchmarks.tables import write_whole
 from siamjax.errors import UserError
 
 NAMES = ("penalty_k", "window_influence", "lr")
+SNAP = 1 / 32  # of the side, about a cell of the score map: grid of snapped places and sizes
+FINALISTS = 6  # settings that are compared again without snapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +61,14 @@ class Lockstep:
     Args:
         config, variables: as checkpoints hold them; the three constants of `config.tracker` are
             replaced by the settings.
+        snap: search in windows that lie on a grid of steps of `SNAP`, which more settings share.
 
     Attributes:
         looked, answered: search windows asked for and crops that went through the network so far;
             their ratio is what sharing saves.
     """
 
-    def __init__(self, config, variables):
+    def __init__(self, config, variables, snap: bool = False):
         import jax
 
         from siamjax import models
@@ -72,6 +80,7 @@ class Lockstep:
         model, folded = folding.fold(models.build(config), variables)
         self._network = Network(model)
         self._variables = jax.device_put(folded)
+        self._snap = snap
         self.looked = self.answered = 0
 
     def track(self, sequence: Sequence, settings: np.ndarray) -> np.ndarray:
@@ -112,42 +121,52 @@ class Lockstep:
                 ]
                 if not chosen:
                     continue
-                found, scales = self._look(
+                found, windows = self._look(
                     frame, average, kernels, [motions[k] for k in chosen], settings[chosen], lost
                 )
-                for k, candidate, scale in zip(chosen, found, scales, strict=True):
+                for k, candidate, window in zip(chosen, found, windows, strict=True):
+                    motion = motions[k]._replace(centre=window.centre)
                     motions[k], boxes[k, i] = tracker.advance(
-                        self.constants, numbers[k], motions[k], candidate, scale, size
+                        self.constants, numbers[k], motion, candidate, window.scale, size
                     )
         return boxes
 
-    def _look(self, frame, average, kernels, motions, settings, lost):
-        """The candidate of each setting in a frame, and its factor from frame to crop."""
-        from siamjax.geometry import crops
+    def _window(self, motion, instance: int) -> "_Window":
+        """Where a target is searched; snapped to few places and sizes if this search does so."""
         from siamjax.tracking import tracker
+
+        side, scale = tracker.search_window(self.constants, motion, instance)
+        centre = motion.centre
+        if self._snap:
+            side = round(np.exp(np.rint(np.log(side) / SNAP) * SNAP))
+            scale = instance / side
+            step = max(1, round(side * SNAP))
+            centre = np.rint(centre / step) * step
+        return _Window(centre, side, scale)
+
+    def _look(self, frame, average, kernels, motions, settings, lost):
+        """The candidate of each setting in a frame, and the window it was found in."""
+        from siamjax.geometry import crops
         from siamjax.tracking.decode import Candidate
 
         constants = self.constants
         instance = constants.lost_instance if lost else constants.instance
+        windows = [self._window(motion, instance) for motion in motions]
         places: dict[tuple[int, int, int], int] = {}
         index: list[int] = []
-        scales: list[float] = []
         patches: list[np.ndarray] = []
-        for motion in motions:
-            side, scale = tracker.search_window(constants, motion, instance)
-            x, y = (int(v) for v in crops.window_origin(motion.centre, side))
-            place = places.setdefault((x, y, side), len(places))
+        for window in windows:
+            x, y = (int(v) for v in crops.window_origin(window.centre, window.side))
+            place = places.setdefault((x, y, window.side), len(places))
             if place == len(patches):
-                patches.append(crops.subwindow(frame, motion.centre, instance, side, average))
+                patches.append(
+                    crops.subwindow(frame, window.centre, instance, window.side, average)
+                )
             index.append(place)
-            scales.append(scale)
         self.looked += len(motions)
         self.answered += len(patches)
-        # a few sizes of batches, so that few programs are compiled
-        padded = _rounded_up(len(patches))
-        block = np.stack(patches + patches[-1:] * (padded - len(patches)))
-        cls, loc = _compiled().answers(self._network, self._variables, kernels, block)
-        sizes = np.stack([m.size * s for m, s in zip(motions, scales, strict=True)])
+        cls, loc = self._answers(kernels, patches)
+        sizes = np.stack([m.size * w.scale for m, w in zip(motions, windows, strict=True)])
         influence = settings[:, 1]
         if lost:
             influence = np.full(len(motions), constants.lost_window_influence)
@@ -167,14 +186,37 @@ class Lockstep:
         if not np.isfinite(table).all():
             raise UserError("the network's output is not finite: the weights are damaged")
         found = [Candidate(row[:2], row[2:4], row[4], row[5], 0, 0.0) for row in table]
-        return found, scales
+        return found, windows
+
+    def _answers(self, kernels, patches: list[np.ndarray]):
+        """The answers to crops, (P, S, S, 2 A) and (P, S, S, 4 A), P a rounded-up count."""
+        import jax
+
+        # a few sizes of batches, so that few programs are compiled
+        padded = _rounded_up(len(patches))
+        compiled = _compiled()
+        if jax.default_backend() == "cpu":  # one by one, what a crop needs stays in the cache
+            each = [compiled.answer(self._network, self._variables, kernels, p) for p in patches]
+            return compiled.stack(each + each[-1:] * (padded - len(patches)))
+        block = np.stack(patches + patches[-1:] * (padded - len(patches)))
+        return compiled.answers(self._network, self._variables, kernels, block)
+
+
+class _Window(NamedTuple):
+    """A search window: centre in frame px, side in whole px, factor from frame to crop px."""
+
+    centre: np.ndarray
+    side: int
+    scale: float
 
 
 class _Compiled(NamedTuple):
     """The jitted steps, shared by all searches of a process."""
 
     template: Any
+    answer: Any
     answers: Any
+    stack: Any
     choose: Any
 
 
@@ -187,6 +229,9 @@ def _compiled() -> _Compiled:
 
     def template(network, variables, crop):
         return network.template(variables, crop)
+
+    def answer(network, variables, kernels, crop):
+        return network.respond(variables, kernels, crop)
 
     def answers(network, variables, kernels, block):
         """(U, S, S, 2 A) and (U, S, S, 4 A) of search crops (U, side, side, 3)."""
@@ -202,9 +247,14 @@ def _compiled() -> _Compiled:
 
         return jax.vmap(one)(index, sizes, penalty_k, influence)
 
+    def stack(each):
+        return jax.tree.map(lambda *parts: jnp.stack(parts), *each)
+
     return _Compiled(
         jax.jit(template, static_argnums=0),
+        jax.jit(answer, static_argnums=0),
         jax.jit(answers, static_argnums=0),
+        jax.jit(stack),
         jax.jit(choose, static_argnums=(0, 1)),
     )
 
@@ -227,6 +277,7 @@ def search(
     grid: Grid | None = None,
     identity: str = "",
     allow_test: bool = False,
+    exact: bool = False,
     progress: bool = True,
 ) -> dict:
     """Scores every setting of a grid and writes what was found.
@@ -239,6 +290,7 @@ def search(
         identity: tells checkpoints apart, so that scores of two are never mixed.
         allow_test: search on a test benchmark all the same; its scores then say nothing about
             other videos.
+        exact: no snapped windows: slower, and all scores are those of single runs.
 
     Returns:
         What search.json holds.
@@ -255,35 +307,54 @@ def search(
     grid = grid or Grid()
     settings = grid.settings()
     out = Path(out)
-    key = hashlib.sha256(f"{identity} {settings.tolist()}".encode()).hexdigest()
-    lockstep: Lockstep | None = None
-    rows = []
+    lockstep = functools.cache(lambda snap: Lockstep(config, variables, snap))
+
+    def scored(chosen: np.ndarray, snap: bool, folder: str) -> np.ndarray:
+        key = hashlib.sha256(f"{identity} {snap} {settings[chosen].tolist()}".encode()).hexdigest()
+        name = f"{len(chosen)} settings{', windows snapped' if snap else ''}"
+        with tqdm(desc=name, total=total, unit="frame", disable=not progress) as bar:
+            rows = []
+            for sequence in benchmark.sequences:
+                path = out / folder / f"{sequence.name}.json"
+                values = _read(path, key)
+                if values is None:
+                    values = _scores(sequence, lockstep(snap).track(sequence, settings[chosen]))
+                    write_whole(path, json.dumps({"key": key, "success_auc": values}) + "\n")
+                rows.append(values)
+                bar.update(len(sequence))
+        return np.mean(rows, 0)
+
     total = sum(map(len, benchmark.sequences))
-    name = f"{len(settings)} settings"
-    with tqdm(total=total, desc=name, unit="frame", disable=not progress) as bar:
-        for sequence in benchmark.sequences:
-            path = out / "sequences" / f"{sequence.name}.json"
-            values = _read(path, key)
-            if values is None:
-                lockstep = lockstep or Lockstep(config, variables)
-                values = _scores(sequence, lockstep.track(sequence, settings))
-                write_whole(path, json.dumps({"key": key, "success_auc": values}) + "\n")
-            rows.append(values)
-            bar.update(len(sequence))
-    mean = np.mean(rows, 0)
-    best = int(np.argmax(mean))
+    finalists = np.arange(len(settings))
+    mean = final = scored(finalists, not exact, "sequences")
+    if not exact:
+        finalists = np.sort(np.argsort(-mean, kind="stable")[:FINALISTS])
+        # other sequences may have other finalists
+        name = hashlib.sha256(str(finalists).encode()).hexdigest()[:8]
+        final = scored(finalists, False, f"finalists/{name}")
+    best = int(np.argmax(final))
     found = {
         "dataset": benchmark.title,
         "sequences": [len(benchmark.sequences), benchmark.total],
         "measure": "success_auc",
-        "best": {**dict(zip(NAMES, settings[best].tolist(), strict=True)), "score": mean[best]},
+        "best": {**_named(settings[finalists[best]]), "score": final[best]},
         "grid": {name: list(getattr(grid, name)) for name in NAMES},
+        "exact": exact,
         "scores": mean.reshape(grid.shape).tolist(),
+        "finalists": [
+            {**_named(settings[k]), "score": score}
+            for k, score in zip(finalists, final, strict=True)
+            if not exact
+        ],
     }
     write_whole(out / "search.json", json.dumps(found, indent=1) + "\n")
     write_whole(out / "best.txt", arguments(found["best"]))
     _heat_map(out / "heatmap.png", grid, mean.reshape(grid.shape), benchmark)
     return found
+
+
+def _named(setting: np.ndarray) -> dict[str, float]:
+    return dict(zip(NAMES, setting.tolist(), strict=True))
 
 
 def arguments(best: dict) -> str:
@@ -308,7 +379,7 @@ def _read(path: Path, key: str) -> list[float] | None:
     saved = json.loads(path.read_text())
     if saved["key"] != key:
         raise UserError(
-            f"{path.parent.parent}: holds a search with another grid or checkpoint;"
+            f"{path.parents[1]}: holds a search with another grid or checkpoint;"
             " choose another --out or delete it"
         )
     return saved["success_auc"]

@@ -46,11 +46,35 @@ def test_settings_that_look_at_the_same_window_share_the_network(tracks):
     assert lockstep.answered < lockstep.looked
 
 
+def test_snapped_windows_are_shared_by_more_settings_and_stay_close(tiny, clips, tracks):
+    exact, found = tracks
+    snapped = search.Lockstep(*tiny, snap=True)
+    coarse = [snapped.track(s, GRID.settings()) for s in clips.sequences]
+    assert snapped.looked == exact.looked
+    assert snapped.answered < exact.answered
+    for window in (
+        snapped._window(motion_at(centre), 255) for centre in ((40.2, 31.7), (41.0, 31.0))
+    ):
+        assert window.scale == 255 / window.side
+        np.testing.assert_array_equal(window.centre % max(1, round(window.side / 32)), 0)
+    for a, b in zip(coarse, found, strict=True):
+        np.testing.assert_array_equal(a[:, 0], b[:, 0])
+        assert np.isfinite(a).all()
+
+
+def motion_at(centre):
+    from siamjax.tracking.tracker import Motion
+
+    return Motion(np.array(centre), np.array([20.0, 14.0]), np.bool_(False))
+
+
 def test_search_writes_and_goes_on(tiny, clips, tmp_path):
     found = search.search(clips, *tiny, tmp_path, GRID, "weights", progress=False)
     scores = np.array(found["scores"])
     assert scores.shape == GRID.shape
-    assert found["best"]["score"] == scores.max()
+    assert [row["score"] for row in found["finalists"]].count(found["best"]["score"]) >= 1
+    assert found["best"]["score"] == max(row["score"] for row in found["finalists"])
+    assert len(found["finalists"]) == search.FINALISTS
     assert found["sequences"] == [2, 16]
     assert json.loads((tmp_path / "search.json").read_text()) == found
     config, tracker = (tmp_path / "best.txt").read_text().splitlines()
@@ -69,6 +93,17 @@ def test_search_writes_and_goes_on(tiny, clips, tmp_path):
     for grid, identity in ((GRID, "others"), (search.Grid(), "weights")):
         with pytest.raises(UserError, match="another grid or checkpoint"):
             search.search(clips, *tiny, tmp_path, grid, identity, progress=False)
+    with pytest.raises(UserError, match="another grid or checkpoint"):
+        search.search(clips, *tiny, tmp_path, GRID, "weights", exact=True, progress=False)
+
+
+def test_exact_search(tiny, clips, tmp_path, tracks):
+    found = search.search(clips, *tiny, tmp_path, GRID, exact=True, progress=False)
+    scores = np.array(found["scores"])
+    expected = [search._scores(s, t) for s, t in zip(clips.sequences, tracks[1], strict=True)]
+    np.testing.assert_allclose(scores.reshape(-1), np.mean(expected, 0), atol=1e-6)
+    assert found["best"]["score"] == scores.max()
+    assert found["finalists"] == []
 
 
 def test_the_default_grid_has_60_settings():
