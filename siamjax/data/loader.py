@@ -326,6 +326,7 @@ def make_loader(
     prefetch = max(1, config.data.prefetch)
     data = data.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch))
     if workers:
+        _keep_freed_memory()
         if not flags.FLAGS.is_parsed():  # grain's worker start reads absl flags
             flags.FLAGS.mark_as_parsed()
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
@@ -334,13 +335,18 @@ def make_loader(
 
 
 def _start_worker(worker, count):
-    """One thread of OpenCV per worker, since the workers are the parallelism; freed memory is kept.
-
-    glibc would give each pair's images back to the system and get them again page by page, which
-    was a quarter of a pair's time. Elsewhere there is no mallopt, and nothing is done.
-    """
+    """One thread of OpenCV per worker, since the workers are the parallelism."""
     del worker, count
     cv2.setNumThreads(1)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory():
+    """Freed memory stays with the process, in the workers and where their batches arrive.
+
+    glibc would give each pair's images back to the system and get them again page by page, which
+    was a quarter of a pair's time in a worker. Elsewhere there is no mallopt, and nothing is done.
+    """
     with contextlib.suppress(AttributeError, OSError):
         libc = ctypes.CDLL(None)
         for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
