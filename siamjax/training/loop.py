@@ -89,11 +89,17 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             f"--config.train.batch_size={config.train.batch_size} pairs"
         )
     total = per_epoch * config.train.epochs
+    # Whatever refuses the run comes before the first file is written.
+    if _begun(workdir):
+        _compare(workdir, config)
+    else:
+        loader_lib.make_sampler(config)
+    run = _Run(config, workdir, per_epoch, total)
     _prepare(workdir, config)
 
     saved = checkpoint.Checkpoints(workdir, config.train.keep, config.train.keep_best)
     try:
-        run = _Run(config, workdir, saved, per_epoch, total)
+        run.restore(saved)
         if run.done == total:
             print(f"{workdir}: finished already at step {total}", file=sys.stderr)
             return run.last_line() | {"finished": True}
@@ -106,10 +112,8 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
 class _Run:
     """One run: what `train` holds while it goes on."""
 
-    def __init__(
-        self, config, workdir: Path, saved: checkpoint.Checkpoints, per_epoch: int, total: int
-    ):
-        self.config, self.workdir, self.saved = config, workdir, saved
+    def __init__(self, config, workdir: Path, per_epoch: int, total: int):
+        self.config, self.workdir = config, workdir
         self.per_epoch, self.total = per_epoch, total
         self.lead = jax.process_index() == 0
         self.rates = schedule.from_config(config)
@@ -120,16 +124,21 @@ class _Run:
         self.state = state.create(variables, transform, config.train.ema > 0)
         self.window = metrics.Window()
         self.done = 0
+        self._preview: Callable | None = None
+        self._programs: dict[str, Callable] = {}
+
+    def restore(self, saved: checkpoint.Checkpoints) -> None:
+        """Takes the state from the newest checkpoint, if there is one, and goes to the devices."""
+        self.saved = saved
         restored = saved.restore(self.state)
         if restored is not None:
             self.state, extra = restored
             self.done = extra["step"]
             self.window = metrics.Window(extra["window"])
-            if self.done < total and self.lead:
-                print(f"{workdir}: goes on from step {self.done} of {total}", file=sys.stderr)
+            if self.done < self.total and self.lead:
+                where = f"step {self.done} of {self.total}"
+                print(f"{self.workdir}: goes on from {where}", file=sys.stderr)
         self.state = parallel.replicate(self.state)
-        self._preview: Callable | None = None
-        self._programs: dict[str, Callable] = {}
 
     def program(self, number: int) -> Callable:
         """The compiled step for step `number` (0-based)."""
@@ -368,15 +377,17 @@ def _shapes(tree) -> dict[str, tuple[int, ...]]:
     }
 
 
+def _begun(workdir: Path) -> bool:
+    """Whether a run in this folder has saved a checkpoint."""
+    saved = any(p.name.isdigit() for p in (workdir / "checkpoints").glob("*"))
+    return saved and (workdir / "config.json").exists()
+
+
 def _prepare(workdir: Path, config) -> None:
-    """Makes the run's folder and its config.json; refuses a config that would change a run under
-    way."""
+    """Makes the run's folder and its config.json."""
     path = workdir / "config.json"
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        begun = any(p.name.isdigit() for p in (workdir / "checkpoints").glob("*"))
-        if begun and path.exists():
-            _compare(from_json(path.read_text()), config, workdir)
         if jax.process_index() == 0:
             temporary = path.with_name("config.json.tmp")
             temporary.write_text(to_json(config))
@@ -387,8 +398,10 @@ def _prepare(workdir: Path, config) -> None:
         ) from error
 
 
-def _compare(old, new, workdir: Path) -> None:
-    changed = [line for line in difference(old, new) if line.split(":")[0] not in _FREE]
+def _compare(workdir: Path, config) -> None:
+    """Refuses a config that would change a run under way."""
+    old = from_json((workdir / "config.json").read_text())
+    changed = [line for line in difference(old, config) if line.split(":")[0] not in _FREE]
     if changed:
         raise UserError(
             f"--workdir={workdir}: the run there has another config ({'; '.join(changed)}); "

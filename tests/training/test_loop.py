@@ -8,10 +8,12 @@ import time
 import jax
 import numpy as np
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 from siamjax.config import from_json, to_json
 from siamjax.data import loader
 from siamjax.errors import UserError
+from siamjax.evaluation import validation
 from siamjax.training import checkpoint, loop, losses, metrics, parallel
 
 
@@ -233,7 +235,8 @@ def test_bad_input_leaves_nothing_behind(tiny, tmp_path, run_train):
     with pytest.raises(UserError, match=r"init_from=nowhere\.npz: no such file"):
         loop.train(tiny(init_from="nowhere.npz"), tmp_path / "b")
     with pytest.raises(UserError, match=r"no 'layer9'; its parts are"):
-        loop.train(tiny(unfreeze_layers=("layer9",)), tmp_path / "c")
+        loop.train(tiny(unfreeze_layers=("layer9",)), tmp_path / "b")
+    assert not (tmp_path / "b").exists()
 
 
 def test_command_without_shards(tiny, tmp_path, run_train):
@@ -245,6 +248,7 @@ def test_command_without_shards(tiny, tmp_path, run_train):
     assert errors.startswith("error: ")
     assert str(tmp_path / "nothing") in errors
     assert errors.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_fine_tuning_starts_from_a_run(whole, tiny, tmp_path):
@@ -272,6 +276,74 @@ def test_best_checkpoints_are_kept_by_score(tiny, tmp_path):
     assert names == {"8", "16"}
     scores = [line["scores"] for line in lines(tmp_path) if "scores" in line]
     assert [s["a"] for s in scores] == [0.2, 0.9, 0.1, 0.3]
+
+
+def test_validation_on_a_benchmark(tiny, tmp_path, run_train):
+    """Every second epoch, from the command; the newest checkpoint and the best one stay."""
+    evaluate = (("synthetic", 2, 1),)
+    config = tiny(epochs=4, unfreeze_epoch=9, keep=1, keep_best=1, evaluate=evaluate)
+    process = run_train(config, tmp_path / "run")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    scored = {n["step"]: n["scores"] for n in lines(tmp_path / "run") if "scores" in n}
+    assert list(scored) == [8, 16]
+    assert all(list(scores) == ["synthetic"] for scores in scored.values())
+    results = tmp_path / "run/validation/synthetic/8/results/siamjax/clip000.txt"
+    assert len(results.read_text().splitlines()) == 120
+    best = max(scored, key=lambda step: scored[step]["synthetic"])
+    names = {p.name for p in (tmp_path / "run" / "checkpoints").iterdir() if p.name.isdigit()}
+    assert names == {str(best), "16"}
+
+
+def test_malformed_validation(tiny, tmp_path):
+    for entry, message in (
+        (("synthetic", 0), "not .data set, every N epochs"),
+        (("synthetik", 1), "did you mean synthetic"),
+    ):
+        with pytest.raises(UserError, match=message):
+            validation.make(tiny(evaluate=(entry,)), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flag,closeness",
+    [
+        ("train.ema=0.9", 0),
+        ("train.images_every=3", 0),
+        ("train.init_from={whole}", np.inf),
+        ("train.remat=True", 1e-3),
+        ("train.accumulate=2", np.inf),
+        ("model.dtype=bfloat16", 0.1),
+    ],
+)
+def test_options_on_the_command_line(whole, tiny, tmp_path, run_train, flag, closeness):
+    """Each option trains from the command; those that change no number, or little, keep losses."""
+    flag = flag.format(whole=whole[0])
+    process = run_train(tiny(), tmp_path / "run", arguments=[f"--config.{flag}"])
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "pairs/s" in errors
+    expected, found = (
+        np.array([line["loss"] for line in lines(workdir)])
+        for workdir in (whole[0], tmp_path / "run")
+    )
+    np.testing.assert_allclose(found, expected, rtol=closeness)
+    assert found.shape == (8,)
+    assert 0 < lines(tmp_path / "run")[-1]["device_busy"] <= 1
+    (events,) = (tmp_path / "run" / "tensorboard").glob("events.*")
+    tags = event_tags(events)
+    assert {"train/loss", "train/lr", "train/lr_backbone", "train/device_busy"} <= tags
+    assert ({"scores", "targets"} <= tags) == ("images" in flag)
+
+
+def event_tags(path):
+    """Names of all scalars and images in a TensorBoard file."""
+    data, tags = path.read_bytes(), set()
+    while data:
+        end = 12 + int.from_bytes(data[:8], "little")
+        tags |= {value.tag for value in Event.FromString(data[12:end]).summary.value}
+        data = data[end + 4 :]
+    return tags
 
 
 def test_moving_averages_are_what_is_tracked_with(tiny, tmp_path):

@@ -60,9 +60,9 @@ def test_eight_real_pairs_are_learnt_by_heart(real_shards):
     now = state.create(variables, optimizer.make(config.train, labels), False)
     now = parallel.replicate(now)
     losses = []
-    for _ in range(STEPS):
+    while len(losses) < STEPS and min(losses, default=1.0) >= 0.05:
         now, metrics = program(now, batch)
         losses.append(parallel.first(metrics)["loss"])
-    print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}")
+    print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f} in {len(losses)} steps")
     assert losses[0] > 1
     assert losses[-1] < 0.05
