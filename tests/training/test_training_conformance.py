@@ -1,4 +1,12 @@
-"""Three steps of both phases against the reference's: losses, gradients, updates, statistics."""
+"""Three steps of both phases against the reference's: losses, gradients, updates, statistics.
+
+Losses agree within 1e-4, norms within 1e-3 of themselves. One case needs more: ResNet-50 with a
+training backbone is so ill-conditioned (ReLUs between batch normalisations of two small images)
+that float32 does not determine its gradients that well. In float64 the norms of 26 of its 203
+tensors are further than 1e-3 from the reference's own, by up to 8.3e-3, and PyTorch on another
+machine is up to 4.8e-3 from it. There the test measures what the last bit of the weights does
+to each norm, and allows that on top.
+"""
 
 import importlib.util
 
@@ -13,6 +21,9 @@ from siamjax.models import import_torch
 from siamjax.training import optimizer, parallel, schedule, state, step
 
 STEPS_PER_EPOCH = 100
+NORMS = 1e-3  # relative
+NEIGHBOURS = 4  # runs from weights with another last bit
+GRADIENTS = 1e-2  # relative distance of small gradient tensors
 
 
 def config_of(name):
@@ -44,21 +55,39 @@ def batch_of(folder):
     }
 
 
-def three_steps(folder, config, model, variables, epoch):
-    """[(metrics, state)] of three steps at the beginning of an epoch, from fresh momentum."""
-    labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
+def run_of_three_steps(folder, config, model, epoch):
+    """Function of variables -> [(metrics, state)] of three steps from fresh momentum, compiled."""
     phase = optimizer.phase_of(config.train, epoch)
-    program = parallel.compile_step(
-        step.make_step(config, model, labels, phase, STEPS_PER_EPOCH, parallel.AXIS)
-    )
-    now = state.create(variables, optimizer.make(config.train, labels), False)
-    now = parallel.replicate(now.replace(step=np.int32(epoch * STEPS_PER_EPOCH)))
-    batch = parallel.put(batch_of(folder))
-    history = []
-    for _ in range(3):
-        now, metrics = program(now, batch)
-        history.append((parallel.first(metrics), state.to_host(now)))
-    return history
+    batch = batch_of(folder)
+    program = None
+
+    def run(variables):
+        nonlocal program
+        labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
+        if program is None:
+            program = parallel.compile_step(
+                step.make_step(config, model, labels, phase, STEPS_PER_EPOCH, parallel.AXIS)
+            )
+        now = state.create(variables, optimizer.make(config.train, labels), False)
+        now = parallel.replicate(now.replace(step=np.int32(epoch * STEPS_PER_EPOCH)))
+        history = []
+        for _ in range(3):
+            now, metrics = program(now, parallel.put(batch))
+            history.append((parallel.first(metrics), state.to_host(now)))
+        return history
+
+    return run
+
+
+def neighbour(variables, seed):
+    """The variables with every weight moved to the next float32, up or down by chance."""
+    rng = np.random.default_rng(seed)
+
+    def move(weight):
+        way = np.where(rng.random(weight.shape) < 0.5, np.float32(-np.inf), np.float32(np.inf))
+        return np.nextafter(np.asarray(weight), way)
+
+    return {**variables, "params": jax.tree.map(move, variables["params"])}
 
 
 def momentum(opt_state):
@@ -76,9 +105,30 @@ def flat(tree):
     return flax.traverse_util.flatten_dict(tree, sep="/")
 
 
+def norm(array):
+    return np.linalg.norm(np.asarray(array, np.float64))
+
+
+def updates(config, variables, history):
+    """{path: (gradient in PyTorch's layout, update)} of what the first step changed, float64."""
+    metrics, after = history[0]
+    # The first momentum is clip * gradient + decay * parameter.
+    clip = min(1.0, config.train.clip_norm / metrics["grad_norm"])
+    first_momentum = momentum(after.opt_state)
+    before, after = flat(variables["params"]), flat(after.params)
+    found = {}
+    for key, old in before.items():
+        if not np.array_equal(old, after[key]):
+            decay = config.train.weight_decay * np.asarray(old, np.float64)
+            gradient = (first_momentum[key] - decay) / clip
+            gradient = gradient.transpose(3, 2, 0, 1) if gradient.ndim == 4 else gradient
+            found[key] = gradient, np.asarray(after[key], np.float64) - old
+    return found
+
+
 def rounding_of_update(parameter):
     """What float32 can add to the norm of an update: each new element is rounded to its spacing."""
-    return 0.3 * np.linalg.norm(np.spacing(np.abs(parameter)).astype(np.float64))
+    return 0.3 * norm(np.spacing(np.abs(parameter)))
 
 
 @pytest.mark.reference
@@ -108,56 +158,65 @@ def test_training_steps(reference, name, phase):
         if ours is not None
     }
     epoch = {"frozen": 0, "unfrozen": config.train.unfreeze_epoch}[phase]
-    history = three_steps(folder, config, model, variables, epoch)
+    run = run_of_three_steps(folder, config, model, epoch)
+    history = run(variables)
+    ours = updates(config, variables, history)
 
     rate = schedule.from_config(config)[epoch]
     groups = [rate * config.train.backbone_lr, rate, rate][-len(expected["lr"]) :]
     np.testing.assert_allclose(groups, expected["lr"], atol=1e-9)
-
     losses = [[m["cls_loss"], m["loc_loss"], m["loss"]] for m, _ in history]
     np.testing.assert_allclose(losses, expected["losses"], atol=1e-4)
-    grad_norms = [m["grad_norm"] for m, _ in history]
-    np.testing.assert_allclose(grad_norms[:2], expected["grad_norm"][:2], rtol=1e-3)
-    # In double precision ResNet-50's unfrozen norms are 29.8749, 25.9958, 27.4358: by the third
-    # step the reference's own rounding has grown to 2.6e-3 (27.5077).
-    rounding = 5e-3 if (model.backbone, phase) == ("resnet50", "unfrozen") else 1e-3
-    np.testing.assert_allclose(grad_norms[2], expected["grad_norm"][2], rtol=rounding)
+    assert {names[f"params/{key}"] for key in ours} == set(expected["trainable"])
 
-    first = history[0][1]
-    before, after = flat(variables["params"]), flat(first.params)
-    changed = {key for key in before if not np.array_equal(before[key], after[key])}
-    assert {names[f"params/{key}"] for key in changed} == set(expected["trainable"])
+    # What the last bit of the weights does to each figure: 0 but for the ill-conditioned case.
+    neighbours = []
+    if (model.backbone, phase) == ("resnet50", "unfrozen"):
+        for seed in range(NEIGHBOURS):
+            moved = neighbour(variables, seed)
+            moved_history = run(moved)
+            neighbours.append((moved_history, updates(config, moved, moved_history)))
 
-    # The first momentum is clip * gradient + decay * parameter.
-    clip = min(1.0, config.train.clip_norm / grad_norms[0])
-    first_momentum = momentum(first.opt_state)
+    def last_bit(figure):
+        """figure: of (history, updates) -> array; four times the largest distance."""
+        here = figure(history, ours)
+        return 4 * max((norm(figure(*there) - here) for there in neighbours), default=0.0)
+
     noise = 1e-6 * expected["grad_norm"][0]  # norms of gradients that are zero but for rounding
-    faults = []
+    rows = []
 
-    def compare(what, theirs, found, wanted, absolute):
-        error = abs(found - wanted)
-        if error > rounding * wanted + absolute:
-            faults.append((what, theirs, found, wanted))
+    def compare(what, error, wanted, absolute, figure):
+        allowed = NORMS * wanted + absolute + last_bit(figure)
+        rows.append((error / allowed, error / wanted, allowed / wanted, what))
 
-    for key in changed:
+    for i in range(3):
+
+        def grad_norm(history, _, i=i):
+            return history[i][0]["grad_norm"]
+
+        wanted = expected["grad_norm"][i]
+        compare(f"step {i}", abs(grad_norm(history, ours) - wanted), wanted, 0.0, grad_norm)
+    before = flat(variables["params"])
+    for key, (gradient, update) in ours.items():
         theirs = names[f"params/{key}"]
-        delta = np.linalg.norm((after[key] - before[key]).astype(np.float64))
-        wanted = float(expected[f"delta_norm/{theirs}"])
-        compare("delta_norm", theirs, delta, wanted, rounding_of_update(before[key]))
-        decay = config.train.weight_decay * before[key].astype(np.float64)
-        gradient = (first_momentum[key] - decay) / clip
         wanted = float(expected[f"gradnorm/{theirs}"])
-        compare("gradnorm", theirs, np.linalg.norm(gradient), wanted, noise)
+        error = abs(norm(gradient) - wanted)
+        compare(f"gradnorm/{theirs}", error, wanted, noise, lambda _, u, k=key: norm(u[k][0]))
+        wanted = float(expected[f"delta_norm/{theirs}"])
+        error, absolute = abs(norm(update) - wanted), rounding_of_update(before[key])
+        compare(f"delta_norm/{theirs}", error, wanted, absolute, lambda _, u, k=key: norm(u[k][1]))
         if f"grad/{theirs}" in expected:
+            array = expected[f"grad/{theirs}"]
             # A ReLU that rounding turns on or off shifts single elements: tensors are compared.
-            wanted = expected[f"grad/{theirs}"]
-            gradient = gradient.transpose(3, 2, 0, 1) if gradient.ndim == 4 else gradient
-            error = np.linalg.norm(gradient - wanted)
-            if error > 2e-2 * np.linalg.norm(wanted) + 10 * noise:
-                faults.append(("grad", theirs, error, np.linalg.norm(wanted)))
-    assert not faults, faults
+            error, absolute = norm(gradient - array), 10 * noise + GRADIENTS * norm(array)
+            compare(f"grad/{theirs}", error, norm(array), absolute, lambda _, u, k=key: u[k][0])
+    rows.sort(reverse=True)
+    print(f"\n{name}, {phase}: error / allowed, relative error, relative allowance")
+    for share, error, allowed, what in rows[:8]:
+        print(f"{share:>8.3f}{error:>12.2e}{allowed:>12.2e}  {what}")
+    assert not [row for row in rows if not row[0] <= 1.0]
 
-    statistics, old = flat(first.batch_stats), flat(variables["batch_stats"])
+    statistics, old = flat(history[0][1].batch_stats), flat(variables["batch_stats"])
     training = {k.rsplit("/", 1)[0] for k in old if not np.array_equal(old[k], statistics[k])}
     training = {names[f"batch_stats/{k}/mean"].removesuffix(".running_mean") for k in training}
     assert training == set(expected["bn_training"])
