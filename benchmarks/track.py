@@ -15,8 +15,6 @@ the CPU times, which waiting does not enter.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -128,11 +127,10 @@ def measure(name, frames, rounds, torch_python, folder):
         result["maps_differ"] = compare(torch, tracker, frames, folder)
         torch.ask(run=2)
     ours, theirs = [], []
-    per_round = max(2, 12 // rounds)
     for _ in range(rounds):
-        ours += run(per_round)
+        ours += run(1)
         if torch:
-            theirs += torch.ask(run=per_round)["seconds"]
+            theirs += torch.ask(run=1)["seconds"]
     wall, cpu = zip(*ours)
     result["ms_per_frame"] = milliseconds(wall)
     result["cpu_ms_per_frame"] = milliseconds(cpu)
@@ -141,16 +139,18 @@ def measure(name, frames, rounds, torch_python, folder):
         torch_wall, torch_cpu = zip(*theirs)
         result["torch_ms_per_frame"] = milliseconds(torch_wall)
         result["torch_cpu_ms_per_frame"] = milliseconds(torch_cpu)
-        result["ratio_to_torch"] = {
-            "wall": round(statistics.median(wall) / statistics.median(torch_wall), 3),
-            "cpu": round(statistics.median(cpu) / statistics.median(torch_cpu), 3),
-        }
+        result["ratio_to_torch"] = {"wall": ratio(wall, torch_wall), "cpu": ratio(cpu, torch_cpu)}
         torch.close()
     result["with_reading"] = milliseconds(with_reading(tracker, frames, folder, len(ours)))
     parts = overhead(tracker, frames)
     result["parts_ms"] = {key: round(value * 1000, 3) for key, value in parts.items()}
     result["parts_share"] = round(sum(parts.values()) / statistics.median(wall), 4)
     return result
+
+
+def ratio(ours, theirs):
+    """Median over the turns: both frames of a turn saw the machine in the same state."""
+    return round(statistics.median(a / b for a, b in zip(ours, theirs)), 3)
 
 
 def stream(tracker, frames):
@@ -297,9 +297,9 @@ def compare(torch, tracker, frames, folder):
     from siamjax.tracking import tracker as rules
 
     constants = tracker.constants
-    side, _ = rules.search_window(constants, tracker.motion, constants.instance)
     average = frames[0].mean(axis=(0, 1))
     tracker.init(frames[0], BOX)
+    side, _ = rules.search_window(constants, tracker.motion, constants.instance)
     crop = crops.subwindow(frames[1], tracker.motion.centre, constants.instance, side, average)
     ours = tracker.maps(crop)
     torch.ask(maps=str(folder / "maps.npz"))
@@ -314,21 +314,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--networks", default=",".join(NETWORKS), help="by comma")
     parser.add_argument("--torch", help="interpreter with torch and OpenCV to compare with")
-    parser.add_argument("--rounds", type=int, default=4, help="turns of both libraries")
+    parser.add_argument("--rounds", type=int, default=24, help="frames, one by one in turns")
     parser.add_argument("--clips", type=int, default=0, help="clips at once; 0: not measured")
     parser.add_argument("--out", help="JSON file for the results")
     args = parser.parse_args()
 
-    import jax
-
-    results = {
-        "device": str(jax.devices()[0].device_kind),
-        "backend": jax.default_backend(),
-        "cores": len(os.sched_getaffinity(0)),
-        "machine": platform.machine(),
-        "jax": jax.__version__,
-        "frame": "1280x720",
-    }
+    results = {**machine(), "rounds": args.rounds, "frame": "1280x720"}
     frames = make_frames()
     for name in args.networks.split(","):
         with tempfile.TemporaryDirectory() as folder:
