@@ -42,9 +42,12 @@ def test_wide_kernels_take_winograd_and_narrow_ones_do_not():
 @pytest.mark.parametrize("stride, padding, size", [(1, 0, 1), (2, 0, 1), (2, 0, 3), (1, 2, 3)])
 def test_conv2d(stride, padding, size):
     x, kernel = arrays(0, (2, 9, 10, 70), (size, size, 70, 64))
-    result = conv.conv2d(x, kernel, stride, padding)
-    wanted = conv.lax_conv(x, kernel, stride, padding)
+    result, pull = jax.vjp(lambda x, k: conv.conv2d(x, k, stride, padding), x, kernel)
+    wanted, pull_wanted = jax.vjp(lambda x, k: conv.lax_conv(x, k, stride, padding), x, kernel)
     np.testing.assert_allclose(result, wanted, atol=2e-4)
+    (gradient,) = arrays(1, wanted.shape)
+    for ours, theirs in zip(pull(gradient), pull_wanted(gradient)):
+        np.testing.assert_allclose(ours, theirs, atol=5e-4)
 
 
 @pytest.mark.parametrize("stride, padding, dilation", [(1, 1, 1), (2, 0, 1), (1, 4, 4)])
