@@ -11,7 +11,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Adds the subcommand."""
     parser = subparsers.add_parser(
         "curve",
-        help=_DESCRIPTION,
+        help="track with every kept checkpoint of a run",
         description=_DESCRIPTION + " What is done is skipped when the command is given again.",
     )
     add = parser.add_argument
