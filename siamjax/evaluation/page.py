@@ -29,9 +29,10 @@ h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 p.note{color:#5c677d;margin:.2rem 0}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
-th,td{padding:.3rem .7rem;border-bottom:1px solid #dde2ea;text-align:right;white-space:nowrap}
+th,td{padding:.3rem .5rem;border-bottom:1px solid #dde2ea;text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
-th{cursor:pointer;user-select:none;background:#f4f6f9;position:sticky;top:0}
+th{cursor:pointer;user-select:none;background:#f4f6f9;position:sticky;top:0;
+white-space:normal;vertical-align:bottom}
 th[aria-sort=ascending]::after{content:" \\25B2"}th[aria-sort=descending]::after{content:" \\25BC"}
 td small{color:#5c677d}td.best{font-weight:700}
 .plots{display:flex;flex-wrap:wrap;gap:1rem}.plots svg{width:360px;height:auto}
@@ -45,7 +46,8 @@ video{max-width:100%;background:#000}
 _SCRIPT = """
 document.querySelectorAll('table.sort').forEach(table=>{
  table.querySelectorAll('th').forEach((head,column)=>head.addEventListener('click',()=>{
-  const down=head.getAttribute('aria-sort')!=='descending';
+  const was=head.getAttribute('aria-sort');  // names rise at first, figures fall
+  const down=column?was!=='descending':was==='ascending';
   table.querySelectorAll('th').forEach(h=>h.removeAttribute('aria-sort'));
   head.setAttribute('aria-sort',down?'descending':'ascending');
   const value=row=>{const c=row.children[column];return c.dataset.value??c.textContent};
