@@ -14,10 +14,8 @@ is taken, since other processes disturb. Without --shards, crops of the syntheti
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -242,6 +240,8 @@ def main():
     parser.add_argument("--out", default="", help="JSON file")
     parser.add_argument("--skip", nargs="*", default=[], help="measurements to leave out")
     arguments = parser.parse_args()
+    from machine import machine  # not above: it imports JAX, which the workers shall not
+
     cv2.setNumThreads(1)
     n = arguments.repetitions
     with tempfile.TemporaryDirectory() as folder:
@@ -256,10 +256,7 @@ def main():
             "preparation": lambda: measure_preparation(source, n),
         }
         report = {
-            "machine": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-            "python": sys.version.split()[0],
+            "machine": machine(),
             "opencv": cv2.__version__,
             "shards": [str(s) for s in arguments.shards] or "synthetic",
         }
