@@ -64,7 +64,7 @@ class AlexNet(nn.Module):
                 stride=stride,
                 pool=pool,
                 relu=i < len(LAYERS),
-                numerics=self.numerics,
+                numerics=self.numerics.exact() if i == 1 else self.numerics,
                 name=name,
             )
             x = levels[i] = layer(x, name in train_parts)

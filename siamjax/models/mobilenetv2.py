@@ -115,7 +115,7 @@ class MobileNetV2(nn.Module):
     def __call__(self, x, train_parts: Sequence[str] = ()):
         """x: (B, H, W, 3) raw 0..255, BGR -> {level: (B, h, w, C)}; see `ResNet`."""
         levels = {}
-        stem = Stem(int(STEM * self.width), self.numerics, name="layer0")
+        stem = Stem(int(STEM * self.width), self.numerics.exact(), name="layer0")
         x = levels[0] = stem(x, "layer0" in train_parts)
         before = 1
         for i, (expansion, channels, blocks, stride, dilation) in enumerate(LAYERS, 1):
