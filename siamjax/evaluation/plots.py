@@ -161,7 +161,7 @@ def _radar(scores: Scores, order: list[str], measure: str):
     from siamjax.evaluation.report import label
 
     values = scores.attributes[measure]
-    names = list(values)
+    names = [name for name in values if np.isfinite(list(values[name].values())).any()]
     angles = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
     figure = _figure(5.4, 5.0)
     axes = figure.add_subplot(projection="polar")
@@ -169,6 +169,8 @@ def _radar(scores: Scores, order: list[str], measure: str):
         ring = [values[name].get(tracker, np.nan) for name in names]
         axes.plot([*angles, angles[0]], [*ring, ring[0]], color=colour(place), lw=2, label=tracker)
     axes.set_xticks(angles, [name.replace("_", " ") for name in names], fontsize=8)
+    axes.tick_params(axis="x", pad=14)
+    axes.set_rlabel_position(180 / max(len(names), 1))  # between two rays
     axes.set_title(f"{label(measure)} by attribute — {scores.dataset}\n{scores.count}", fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure

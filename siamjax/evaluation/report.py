@@ -77,9 +77,10 @@ def main_measure(scores: Scores) -> str:
 
 def caption(scores: Scores) -> str:
     """One line that every table carries: what was scored, on how much of it, by which overlap."""
+    brackets = "; brackets: 95 % bootstrap over sequences" if scores.intervals else ""
     return (
         f"{scores.dataset}: {scores.count}; protocol {EXPERIMENTS[scores.protocol].text};"
-        f" overlap {scores.overlap}; brackets: 95 % bootstrap over sequences"
+        f" overlap {scores.overlap}{brackets}"
     )
 
 

@@ -38,7 +38,7 @@ class Scores:
         protocol: how the trackers were run.
         overlap: which overlap the figures use.
         trackers: name -> measure -> value.
-        intervals: name -> measure -> (low, high), 95 % bootstrap over sequences.
+        intervals: name -> measure -> (low, high), 95 % bootstrap over sequences; empty for one.
         per_sequence: name -> sequence -> measure -> value.
         curves: curve's name -> (thresholds, {tracker: values}).
         left_out: sequence -> reason.
@@ -145,6 +145,8 @@ def score(benchmark: Benchmark, results: Mapping[str, Path], times: Path | None 
     known = [s for s in kept if len(s.groundtruth) == len(s)]
     if known:
         SCORERS[benchmark.dataset.measures](scores, benchmark, known, runs)
+    if len(known) < 2:  # nothing to draw from
+        scores.intervals = {}
     if len(known) < len(kept):
         scores.overlap += f"; {len(kept) - len(known)} sequences have no public ground truth"
     if times is not None:

@@ -314,3 +314,11 @@ def test_attributes_get_a_table(benchmark, tmp_path):
     page = report.write(tmp_path, scores).read_text()
     assert "success AUC by attribute" in (tmp_path / "table.md").read_text()
     assert page.count("<svg") == 4  # with the radar
+
+
+def test_one_sequence_has_no_interval(benchmark, tmp_path):
+    one = dataclasses.replace(benchmark, sequences=benchmark.sequences[:1])
+    scores = runner.evaluate(one, {"t": factory(benchmark)}, tmp_path, progress=False)
+    assert scores.intervals == {}
+    assert "bootstrap" not in report.markdown(scores)
+    assert report.number("success_auc", scores.trackers["t"]["success_auc"]) in report.latex(scores)
