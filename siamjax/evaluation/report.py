@@ -118,7 +118,7 @@ def terminal(scores: Scores) -> str:
     main = main_measure(scores)
     for tracker in ranked(scores):
         bounds = scores.intervals.get(tracker, {}).get(main)
-        if bounds is not None:
+        if bounds is not None and np.isfinite(bounds).all():
             low, high = (number(main, value) for value in bounds)
             lines.append(f"{tracker}: {label(main)} 95 % interval over sequences {low} .. {high}")
     return "\n".join(lines)

@@ -264,7 +264,10 @@ def _score_vot(scores: Scores, benchmark: Benchmark, kept: list[Sequence], runs:
 def _score_vot_toolkit(
     scores: Scores, benchmark: Benchmark, kept: list[Sequence], runs: Runs
 ) -> None:
-    low, high = interval = scores.interval = _interval(benchmark, kept)
+    low, high = _interval(benchmark, kept)
+    if benchmark.dataset.interval is None:  # entries count from 0
+        low, high = low - 1, high - 1
+    interval = scores.interval = low, high
     scores.overlap = (
         f"raster of vot-toolkit 0.7 (pixels inside the image); EAO over lengths {low}..{high}"
     )
