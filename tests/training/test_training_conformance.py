@@ -5,7 +5,7 @@ training backbone is so ill-conditioned (ReLUs between batch normalisations of t
 that float32 does not determine its gradients that well. In float64 the norms of 26 of its 203
 tensors are further than 1e-3 from the reference's own, by up to 8.3e-3, and PyTorch on another
 machine is up to 4.8e-3 from it. There the test measures what the last bit of the weights does
-to each norm, and allows that on top.
+to each figure, and allows that on top.
 """
 
 import importlib.util
@@ -21,9 +21,9 @@ from siamjax.models import import_torch
 from siamjax.training import optimizer, parallel, schedule, state, step
 
 STEPS_PER_EPOCH = 100
+LOSSES = 1e-4  # absolute
 NORMS = 1e-3  # relative
 NEIGHBOURS = 4  # runs from weights with another last bit
-GRADIENTS = 1e-2  # relative distance of small gradient tensors
 
 
 def config_of(name):
@@ -165,8 +165,6 @@ def test_training_steps(reference, name, phase):
     rate = schedule.from_config(config)[epoch]
     groups = [rate * config.train.backbone_lr, rate, rate][-len(expected["lr"]) :]
     np.testing.assert_allclose(groups, expected["lr"], atol=1e-9)
-    losses = [[m["cls_loss"], m["loc_loss"], m["loss"]] for m, _ in history]
-    np.testing.assert_allclose(losses, expected["losses"], atol=1e-4)
     assert {names[f"params/{key}"] for key in ours} == set(expected["trainable"])
 
     # What the last bit of the weights does to each figure: 0 but for the ill-conditioned case.
@@ -185,8 +183,8 @@ def test_training_steps(reference, name, phase):
     noise = 1e-6 * expected["grad_norm"][0]  # norms of gradients that are zero but for rounding
     rows = []
 
-    def compare(what, error, wanted, absolute, figure):
-        allowed = NORMS * wanted + absolute + last_bit(figure)
+    def compare(what, error, wanted, absolute, figure, relative=NORMS):
+        allowed = relative * wanted + absolute + last_bit(figure)
         rows.append((error / allowed, error / wanted, allowed / wanted, what))
 
     for i in range(3):
@@ -195,7 +193,15 @@ def test_training_steps(reference, name, phase):
             return history[i][0]["grad_norm"]
 
         wanted = expected["grad_norm"][i]
-        compare(f"step {i}", abs(grad_norm(history, ours) - wanted), wanted, 0.0, grad_norm)
+        compare(f"norm {i}", abs(grad_norm(history, ours) - wanted), wanted, 0.0, grad_norm)
+        for j, loss in enumerate(("cls_loss", "loc_loss", "loss")):
+
+            def value(history, _, i=i, loss=loss):
+                return history[i][0][loss]
+
+            wanted = expected["losses"][i, j]
+            error = abs(value(history, ours) - wanted)
+            compare(f"{loss} {i}", error, wanted, LOSSES, value, relative=0.0)
     before = flat(variables["params"])
     for key, (gradient, update) in ours.items():
         theirs = names[f"params/{key}"]
@@ -208,7 +214,7 @@ def test_training_steps(reference, name, phase):
         if f"grad/{theirs}" in expected:
             array = expected[f"grad/{theirs}"]
             # A ReLU that rounding turns on or off shifts single elements: tensors are compared.
-            error, absolute = norm(gradient - array), 10 * noise + GRADIENTS * norm(array)
+            error, absolute = norm(gradient - array), 10 * noise
             compare(f"grad/{theirs}", error, norm(array), absolute, lambda _, u, k=key: u[k][0])
     rows.sort(reverse=True)
     print(f"\n{name}, {phase}: error / allowed, relative error, relative allowance")
