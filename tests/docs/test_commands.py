@@ -47,10 +47,11 @@ def parser_of(program: str) -> argparse.ArgumentParser:
 
     run = runpy.run_path if program.endswith(".py") else runpy.run_module
     target = str(ROOT / program) if program.endswith(".py") else program
+    folder = str((ROOT / program).parent)  # a script finds its neighbours
     with (
         mock.patch.object(argparse.ArgumentParser, "parse_known_args", catch),
         mock.patch.object(sys, "argv", [program]),
-        mock.patch.object(sys, "path", [str(ROOT), *sys.path]),
+        mock.patch.object(sys, "path", [folder, str(ROOT), *sys.path]),
         pytest.raises(Caught) as caught,
     ):
         run(target, run_name="__main__")
