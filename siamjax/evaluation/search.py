@@ -333,7 +333,7 @@ def search(
         name = hashlib.sha256(str(finalists).encode()).hexdigest()[:8]
         final = scored(finalists, False, f"finalists/{name}")
     best = int(np.argmax(final))
-    found = {
+    found: dict[str, Any] = {
         "dataset": benchmark.title,
         "sequences": [len(benchmark.sequences), benchmark.total],
         "measure": "success_auc",
