@@ -12,7 +12,7 @@ from siamjax.data.crops import context_crop
 from siamjax.data.records import ShardWriter
 from siamjax.training import optimizer, parallel, state, step
 
-STEPS = 200
+STEPS = 400
 
 
 @pytest.fixture
@@ -39,11 +39,13 @@ def test_eight_real_pairs_are_learnt_by_heart(real_shards):
     config.data.sources.real = base.source(str(real_shards), frame_range=100)
     config.data.negative = 0.25
     config.data.search.shift = 32.0
+    paper = base.get_config().targets  # the demo asks for four times as many negatives
+    config.targets.total, config.targets.negatives = paper.total, paper.negatives
     config.train.batch_size = 8
     config.train.epochs = 20
     config.train.warmup_epochs = 1
     config.train.warmup_start, config.train.warmup_end = 0.005, 0.05
-    config.train.lr_start, config.train.lr_end = 0.05, 0.001
+    config.train.lr_start, config.train.lr_end = 0.05, 0.005
     config.train.weight_decay = 0.0
 
     batches = loader.make_loader(config, batch_size=8, workers=0)
