@@ -87,9 +87,61 @@ def depthwise_conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int
     lengths in px."""
     if not on_cpu():
         return lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
+    return _depthwise_on_cpu(x, kernel, stride, padding, dilation)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _depthwise_on_cpu(x, kernel, stride, padding, dilation):
+    """A sum over the kernel's taps, which XLA fuses into one loop; its own gradient of it reads the
+    features once per tap, that of `_depthwise_backward` once."""
     patches = shifts(x, kernel.shape, stride, padding, dilation)
     taps = kernel.reshape(-1, x.shape[-1])
     return sum(patch * tap for patch, tap in zip(patches, taps))
+
+
+def _depthwise_forward(x, kernel, stride, padding, dilation):
+    return _depthwise_on_cpu(x, kernel, stride, padding, dilation), (x, kernel)
+
+
+def _depthwise_backward(stride, padding, dilation, residuals, gradient):
+    x, kernel = residuals
+    return (
+        _depthwise_input_gradient(x.shape, kernel, gradient, stride, padding, dilation),
+        _depthwise_kernel_gradient(x, kernel.shape, gradient, stride, padding, dilation),
+    )
+
+
+_depthwise_on_cpu.defvjp(_depthwise_forward, _depthwise_backward)
+
+
+def _depthwise_input_gradient(shape, kernel, gradient, stride, padding, dilation):
+    """The gradient, spread out by the stride, through the turned kernel."""
+    around = [(0, 0, 0)]
+    for side, taps, cells in zip(shape[1:3], kernel.shape, gradient.shape[1:3]):
+        reach = dilation * (taps - 1)
+        low = reach - padding
+        around.append((low, side + reach - (cells - 1) * stride - 1 - low, stride - 1))
+    spread = jax.lax.pad(gradient, jnp.zeros((), gradient.dtype), [*around, (0, 0, 0)])
+    return _depthwise_on_cpu(spread, kernel[::-1, ::-1], 1, 0, dilation)
+
+
+def _depthwise_kernel_gradient(x, shape, gradient, stride, padding, dilation):
+    """One pass over the positions with the kernel-sized sum in registers and cache."""
+    height, width, _, channels = shape
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    images, rows, columns, _ = gradient.shape
+    seen = (1, dilation * (height - 1) + 1, dilation * (width - 1) + 1, channels)
+
+    def step(total, index):
+        image, i, j = index // (rows * columns), index // columns % rows, index % columns
+        patch = jax.lax.dynamic_slice(x, (image, i * stride, j * stride, 0), seen)
+        value = jax.lax.dynamic_slice(gradient, (image, i, j, 0), (1, 1, 1, channels))
+        product = patch[0, ::dilation, ::dilation] * value[0]
+        return total + product.astype(jnp.float32), None
+
+    zero = jnp.zeros((height, width, channels), jnp.float32)
+    total, _ = jax.lax.scan(step, zero, jnp.arange(images * rows * columns))
+    return total.reshape(shape).astype(x.dtype)
 
 
 def shifts(x, kernel_shape, stride, padding, dilation, fill=0.0):

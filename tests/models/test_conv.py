@@ -50,12 +50,21 @@ def test_conv2d(stride, padding, size):
         np.testing.assert_allclose(ours, theirs, atol=5e-4)
 
 
-@pytest.mark.parametrize("stride, padding, dilation", [(1, 1, 1), (2, 0, 1), (1, 4, 4)])
+@pytest.mark.parametrize(
+    "stride, padding, dilation", [(1, 1, 1), (2, 0, 1), (2, 1, 1), (1, 4, 4), (3, 1, 2)]
+)
 def test_depthwise(stride, padding, dilation):
     x, kernel = arrays(0, (2, 11, 12, 7), (3, 3, 1, 7))
-    result = conv.depthwise_conv2d(x, kernel, stride, padding, dilation)
-    wanted = conv.lax_conv(x, kernel, stride, padding, dilation, groups=7)
+    result, pull = jax.vjp(
+        lambda x, k: conv.depthwise_conv2d(x, k, stride, padding, dilation), x, kernel
+    )
+    wanted, pull_wanted = jax.vjp(
+        lambda x, k: conv.lax_conv(x, k, stride, padding, dilation, groups=7), x, kernel
+    )
     np.testing.assert_allclose(result, wanted, atol=1e-5)
+    (gradient,) = arrays(1, wanted.shape)
+    for ours, theirs in zip(pull(gradient), pull_wanted(gradient)):
+        np.testing.assert_allclose(ours, theirs, atol=5e-5)
 
 
 @pytest.mark.parametrize("padding", [0, 1])
