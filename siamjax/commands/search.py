@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--dataset", required=True, help="validation set: GOT-10k-val, synthetic or folder")
     add("--data_root", help="folder of the data set; default $SIAMJAX_DATA, then ./data")
-    add("--checkpoint", required=True, help="training folder, checkpoint or .npz")
+    add(
+        "--checkpoint",
+        help="training folder, checkpoint or .npz; default: the one that comes along",
+    )
     add("--penalty_k", help="values to try, by comma")
     add("--window_influence", help="values to try, by comma")
     add("--lr", help="values to try, by comma")
@@ -56,8 +59,9 @@ def run(args: argparse.Namespace) -> None:
     )
     wanted = None if args.sequences is None else args.sequences.split(",")
     benchmark = registry.load(args.dataset, args.data_root, wanted, args.limit)
-    identity = checkpoint_identity(args.checkpoint)
-    config, variables = api.load_variables(args.checkpoint)
+    checkpoint = args.checkpoint or api.default_checkpoint()
+    identity = checkpoint_identity(checkpoint)
+    config, variables = api.load_variables(checkpoint)
     out = Path(args.out or f"runs/search/{benchmark.name}")
     found = search.search(
         benchmark, config, variables, out, grid, identity, args.allow_test, args.exact

@@ -5,7 +5,7 @@ that look at the same window of it share its crop and the network's answer to it
 the candidate and the motion are their own.
 
 Windows are whole pixels, and few settings agree to the pixel. So all settings are first compared
-with windows snapped to a coarse grid of places and sizes, which moves scores by some thousandths,
+with windows snapped to a coarse grid of places and sizes, which moves scores by about a hundredth,
 and then the best few of them without; the best of these is the result. An exact search leaves the
 first round out. Without snapping, every setting's track is that of
 `siamjax.tracking.session.Tracker` up to float rounding in the network.
