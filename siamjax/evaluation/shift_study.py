@@ -150,7 +150,8 @@ def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray,
             if video.visible[0, i] < 0.5:
                 continue
             image = crop(video, i)
-            size = target_in_crop(*video.boxes[0, i, 2:], *sizes)[2:]
+            width, height = video.boxes[0, i, 2:]
+            size = target_in_crop(width, height, *sizes)[2:]
             search = np.stack([cut(image, config.crops.search, shift) for shift in shifts])
             yield template, search, -shifts, size
 
@@ -195,15 +196,15 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
             sizes.append(np.broadcast_to(size, offset.shape))
             bar.update()
     offset = np.concatenate(offsets)
-    found = {
-        "response": np.float32(total / len(offset)),
+    found: dict[str, np.ndarray] = {
+        "response": np.asarray(total / len(offset), np.float32),
         "offset": offset,
         "size": np.concatenate(sizes),
         "best": np.concatenate(best),
     }
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
-        np.savez(file, key=key, **found)
+        np.savez(file, allow_pickle=False, key=np.array(key), **found)
     os.replace(temporary, path)
     return found
 
@@ -277,9 +278,9 @@ def _draw(path: Path, shifts, answers, stride, reach) -> None:
             answer["response"], vmin=0, vmax=highest, extent=(-half, half, half, -half)
         )
         column[0].set_title(f"shift {shift} px")
-        places = answer["offset"][:, ::-1].T
-        counts = np.histogram2d(*places, bins=(edges, edges))[0]
-        hits = np.histogram2d(*places, bins=(edges, edges), weights=found(answer))[0]
+        places = answer["offset"][:, ::-1]
+        counts = np.histogramdd(places, bins=(edges, edges))[0]
+        hits = np.histogramdd(places, bins=(edges, edges), weights=found(answer))[0]
         share = column[1].imshow(
             hits / np.maximum(counts, 1), vmin=0, vmax=1, extent=(-reach, reach, reach, -reach)
         )
