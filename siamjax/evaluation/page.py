@@ -34,7 +34,7 @@ th:first-child,td:first-child{text-align:left}
 th{cursor:pointer;user-select:none;background:#f4f6f9;position:sticky;top:0;
 white-space:normal;vertical-align:bottom}
 th[aria-sort=ascending]::after{content:" \\25B2"}th[aria-sort=descending]::after{content:" \\25BC"}
-td small{color:#5c677d}td.best{font-weight:700}
+td small{color:#5c677d;display:block}td.best{font-weight:700}
 .plots{display:flex;flex-wrap:wrap;gap:1rem}.plots svg{width:360px;height:auto}
 .key span{display:inline-block;margin-right:1rem}.key i{display:inline-block;
 width:.9rem;height:.9rem;margin-right:.3rem;
