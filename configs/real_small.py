@@ -44,7 +44,6 @@ def get_config():
     c.train.warmup_end = 0.03
     c.train.lr_start = 0.03
     c.train.lr_end = 0.0005
-    c.train.unfreeze_epoch = 9
     c.train.unfreeze_layers = ()
     c.train.ema = 0.998
     c.train.keep = 20  # for the learning curve

@@ -1,7 +1,6 @@
 """Learning curve of a training run: every kept checkpoint, and the untrained network, on a
 benchmark."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,10 @@ def checkpoints(workdir) -> dict[int, Path]:
     Raises:
         UserError: there is none.
     """
+    from siamjax.training.checkpoint import saved_steps
+
     folder = Path(workdir) / "checkpoints"
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    steps = sorted(int(name) for name in names if name.isdigit())
+    steps = saved_steps(folder)
     if not steps:
         raise UserError(f"{workdir}: no checkpoints; give the --workdir of run_train.py")
     return {step: folder / str(step) for step in steps}
@@ -76,6 +76,8 @@ def plot(path: Path, curve: dict[str, Any], lines: dict[str, float]) -> None:
     baselines as levels."""
     from matplotlib.figure import Figure
 
+    from siamjax.evaluation.plots import save_png
+
     points = curve["points"]
     pairs = [point["pairs"] for point in points]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -96,9 +98,7 @@ def plot(path: Path, curve: dict[str, Any], lines: dict[str, float]) -> None:
     )
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    figure.savefig(temporary, format="png", dpi=130)
-    os.replace(temporary, path)
+    save_png(figure, path)
 
 
 def parse_lines(text: str) -> dict[str, float]:

@@ -193,6 +193,11 @@ def save(drawn: dict, folder: Path) -> None:
 
     for name, figure in drawn.items():
         write_whole(folder / f"{name}.svg", to_svg(figure))
-        temporary = folder / f".{name}.{os.getpid()}.tmp"
-        figure.savefig(temporary, format="png", dpi=130)
-        os.replace(temporary, folder / f"{name}.png")
+        save_png(figure, folder / f"{name}.png")
+
+
+def save_png(figure, path: Path, dpi: int = 130) -> None:
+    """Writes a figure as PNG, whole: temporary name, then rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    figure.savefig(temporary, format="png", dpi=dpi)
+    os.replace(temporary, path)

@@ -18,7 +18,6 @@ import functools
 import hashlib
 import itertools
 import json
-import os
 from collections.abc import Sequence as AbstractSequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -389,6 +388,8 @@ def _heat_map(path: Path, grid: Grid, scores: np.ndarray, benchmark: Benchmark) 
     """One panel per lr: success AUC over penalty_k and window_influence."""
     from matplotlib.figure import Figure
 
+    from siamjax.evaluation.plots import save_png
+
     figure = Figure(figsize=(1.5 + 2.6 * len(grid.lr), 3.4), layout="constrained")
     panels = figure.subplots(1, len(grid.lr), squeeze=False)[0]
     for panel, lr, values in zip(panels, grid.lr, np.moveaxis(scores, 2, 0), strict=True):
@@ -400,9 +401,7 @@ def _heat_map(path: Path, grid: Grid, scores: np.ndarray, benchmark: Benchmark) 
             panel.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=6, color="w")
     figure.colorbar(image, ax=panels.tolist(), label="success AUC")
     figure.suptitle(f"{benchmark.title}: {benchmark.count}", fontsize=10)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    figure.savefig(temporary, format="png", dpi=130)
-    os.replace(temporary, path)
+    save_png(figure, path)
 
 
 def _short(value: float) -> str:

@@ -268,6 +268,8 @@ def _draw(path: Path, shifts, answers, stride, reach) -> None:
     """Above the mean response, below the share of targets found, over the search crop."""
     from matplotlib.figure import Figure
 
+    from siamjax.evaluation.plots import save_png
+
     figure = Figure(figsize=(1.2 + 2.3 * len(shifts), 5.0), layout="constrained")
     panels = figure.subplots(2, len(shifts), squeeze=False, sharex=True, sharey=True)
     highest = max(float(answer["response"].max()) for answer in answers)
@@ -288,6 +290,4 @@ def _draw(path: Path, shifts, answers, stride, reach) -> None:
     panels[1, 0].set_ylabel("targets found\n\npx from the middle")
     figure.colorbar(mean, ax=panels[0].tolist())
     figure.colorbar(share, ax=panels[1].tolist())
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.savefig(temporary, format="png", dpi=100)
-    os.replace(temporary, path)
+    save_png(figure, path, dpi=100)

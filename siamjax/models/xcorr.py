@@ -3,8 +3,6 @@
 Every function here works on one pair; the network applies it to a batch through `jax.vmap`.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
@@ -114,4 +112,4 @@ def _kernel_gradient(search, gradient, size):
 correlate_by_shifts_custom.defvjp(_forward, _backward)
 
 batched_depthwise_correlation = jax.vmap(depthwise_correlation)
-batched_upchannel_correlation = functools.partial(jax.vmap(upchannel_correlation))
+batched_upchannel_correlation = jax.vmap(upchannel_correlation)

@@ -187,13 +187,19 @@ def load_variables(path) -> tuple[ml_collections.ConfigDict, dict[str, Any], int
         folder, steps = path.parent, [int(path.name)]
     else:
         folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-        steps = sorted(int(name) for name in names if name.isdigit())
+        steps = saved_steps(folder)
     found = _newest_readable(folder, steps, lambda step: _read(step, False))
     if found is None:
         raise UserError(f"{path}: no checkpoint here; give a folder that run_train.py wrote to")
     (variables, _, meta), step, _ = found
     return from_json(json.dumps(meta["config"])), variables, step
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """Steps of the checkpoints in a run's folder `checkpoints`, oldest first; none where it is
+    missing."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(name) for name in names if name.isdigit())
 
 
 def _items(state: TrainState):

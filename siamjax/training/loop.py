@@ -379,8 +379,9 @@ def _shapes(tree) -> dict[str, tuple[int, ...]]:
 
 def _begun(workdir: Path) -> bool:
     """Whether a run in this folder has saved a checkpoint."""
-    saved = any(p.name.isdigit() for p in (workdir / "checkpoints").glob("*"))
-    return saved and (workdir / "config.json").exists()
+    return (
+        bool(checkpoint.saved_steps(workdir / "checkpoints")) and (workdir / "config.json").exists()
+    )
 
 
 def _prepare(workdir: Path, config) -> None:
