@@ -57,7 +57,7 @@ def conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
     if on_cpu():
         size, channels, features = kernel.shape[1:]
         if (size, stride, padding) == (1, 1, 0):
-            return x @ kernel[0, 0]
+            return _pointwise_on_cpu(x, kernel[0, 0])
         # The transform's sums need more digits than bfloat16 has.
         wide = min(channels, features) >= WIDE and x.dtype == jnp.float32
         if (size, stride) == (3, 1) and wide:
@@ -66,6 +66,30 @@ def conv2d(x, kernel, stride: int = 1, padding: int = 0, dilation: int = 1):
             patches = jnp.concatenate(shifts(x, kernel.shape, stride, padding, dilation), -1)
             return patches @ kernel.reshape(-1, features)
     return lax_conv(x, kernel, stride, padding, dilation)
+
+
+@jax.custom_vjp
+def _pointwise_on_cpu(x, kernel):
+    """A product whose gradient turns the narrower of its two factors: a product on CPU copies a
+    factor that has to be turned, and computes what led to it once more on the way."""
+    return x @ kernel
+
+
+def _pointwise_forward(x, kernel):
+    return x @ kernel, (x, kernel)
+
+
+def _pointwise_backward(residuals, gradient):
+    x, kernel = residuals
+    inputs, outputs = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
+    if x.shape[-1] <= gradient.shape[-1]:
+        kernel_gradient = inputs.T @ outputs
+    else:
+        kernel_gradient = (outputs.T @ inputs).T
+    return gradient @ kernel.T, kernel_gradient
+
+
+_pointwise_on_cpu.defvjp(_pointwise_forward, _pointwise_backward)
 
 
 def lax_conv(x, kernel, stride=1, padding=0, dilation=1, groups=1):

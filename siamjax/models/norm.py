@@ -1,5 +1,7 @@
 """Batch normalisation with PyTorch's semantics, which the published weights were trained with."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -35,19 +37,54 @@ class BatchNorm(nn.Module):
             factor = scale * jax.lax.rsqrt(var.value + EPSILON)
             return (x * factor + (bias - mean.value * factor)).astype(self.dtype)
 
-        axes = tuple(range(x.ndim - 1))
-        count = x.size // x.shape[-1]
-        batch_mean = x.mean(axes)
-        if self.axis_name is None or self.is_initializing():
-            batch_var = jnp.square(x - batch_mean).mean(axes)
-        else:
-            # Every device holds as many values, so means of means are exact.
-            batch_mean = jax.lax.pmean(batch_mean, self.axis_name)
-            batch_var = jax.lax.pmean(jnp.square(x - batch_mean).mean(axes), self.axis_name)
-            count *= jax.lax.psum(1, self.axis_name)
+        axis = None if self.is_initializing() else self.axis_name
+        y, batch_mean, batch_var = _normalise(x, scale, bias, axis)
         if not self.is_initializing():
+            count = _count(x, axis)
             unbiased = batch_var * (count / (count - 1))
             mean.value = (1 - MOMENTUM) * mean.value + MOMENTUM * batch_mean
             var.value = (1 - MOMENTUM) * var.value + MOMENTUM * unbiased
-        factor = scale * jax.lax.rsqrt(batch_var + EPSILON)
-        return ((x - batch_mean) * factor + bias).astype(self.dtype)
+        return y.astype(self.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _normalise(x, scale, bias, axis):
+    """By the batch's statistics: -> normalised x, mean, biased variance.
+
+    The gradient (of the first result alone) is written out: two sums per channel in one pass and
+    one exchange between devices, where the automatic one makes several of each.
+    """
+    axes = tuple(range(x.ndim - 1))
+    mean = _mean_over_devices(x.mean(axes), axis)
+    var = _mean_over_devices(jnp.square(x - mean).mean(axes), axis)
+    return (x - mean) * (scale * jax.lax.rsqrt(var + EPSILON)) + bias, mean, var
+
+
+def _normalise_forward(x, scale, bias, axis):
+    y, mean, var = _normalise(x, scale, bias, axis)
+    return (y, mean, var), (x, scale, mean, jax.lax.rsqrt(var + EPSILON))
+
+
+def _normalise_backward(axis, residuals, gradients):
+    x, scale, mean, inverse = residuals
+    axes = tuple(range(x.ndim - 1))
+    gradient = gradients[0]
+    normal = (x - mean) * inverse
+    sums = jnp.stack([gradient.sum(axes), (gradient * normal).sum(axes)])
+    everywhere = sums if axis is None else jax.lax.psum(sums, axis)
+    by_mean, by_var = everywhere / _count(x, axis)
+    # those of scale and bias are this device's share, as every parameter's
+    return scale * inverse * (gradient - by_mean - normal * by_var), sums[1], sums[0]
+
+
+_normalise.defvjp(_normalise_forward, _normalise_backward)
+
+
+def _mean_over_devices(value, axis):
+    """Every device holds as many values, so means of means are exact."""
+    return value if axis is None else jax.lax.pmean(value, axis)
+
+
+def _count(x, axis):
+    """Values per channel, over all devices."""
+    return x.size // x.shape[-1] * (1 if axis is None else jax.lax.psum(1, axis))

@@ -34,16 +34,10 @@ def winograd_conv2d(x, kernel, padding: int, dilation: int):
     x = jnp.pad(x, ((0, 0), (padding, below), (padding, right), (0, 0)))
     x = x.reshape(batch, grid_rows, dilation, grid_columns, dilation, channels)
 
-    def patches(array, axis, tiles):
-        """The four rows (or columns) of each 4x4 patch; patches overlap by two."""
-        return [
-            jax.lax.slice_in_dim(array, i, i + 2 * tiles - 1, stride=2, axis=axis) for i in range(4)
-        ]
-
     inputs = [
         column
-        for row in _transform_input(patches(x, 1, tile_rows))
-        for column in _transform_input(patches(row, 3, tile_columns))
+        for row in _transform_input(_patches(x, 1))
+        for column in _transform_input(_patches(row, 3))
     ]
     kernels = [
         column
@@ -61,6 +55,23 @@ def winograd_conv2d(x, kernel, padding: int, dilation: int):
     y = y.transpose(2, 3, 0, 4, 5, 1, 6, 7)
     y = y.reshape(batch, 2 * tile_rows * dilation, 2 * tile_columns * dilation, -1)
     return y[:, :rows, :columns]
+
+
+def _patches(array, axis):
+    """The four rows (or columns) of each 4x4 patch; patches overlap by two.
+
+    Pairs first, then the first or second of each: the gradient of slices with a stride would add up
+    four arrays that are zero in every other place.
+    """
+    shape = array.shape
+    pairs = array.reshape(*shape[:axis], shape[axis] // 2, 2, *shape[axis + 1 :])
+    even, odd = (jax.lax.index_in_dim(pairs, i, axis + 1, keepdims=False) for i in range(2))
+    tiles = shape[axis] // 2 - 1
+    return [
+        jax.lax.slice_in_dim(part, first, first + tiles, axis=axis)
+        for first in range(2)
+        for part in (even, odd)
+    ]
 
 
 def _transform_input(d):

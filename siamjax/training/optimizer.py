@@ -33,7 +33,8 @@ def phase_of(train, epoch: int) -> Phase:
     train section."""
     if epoch < train.unfreeze_epoch or not train.unfreeze_layers:
         return Phase("frozen", (REST,), ())
-    return Phase("full", (REST, BACKBONE), () if train.freeze_bn else tuple(train.unfreeze_layers))
+    fixed = train.freeze_bn or train.freeze_backbone_bn
+    return Phase("full", (REST, BACKBONE), () if fixed else tuple(train.unfreeze_layers))
 
 
 def rules(unfreeze_layers) -> dict[str, str]:

@@ -56,3 +56,58 @@ def test_float32_inside_bfloat16():
     y, changed = norm.apply(variables, jnp.bfloat16(x), True, mutable=["batch_stats"])
     assert y.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(changed)} == {jnp.dtype("float32")}
+
+
+def automatic(x, scale, bias):
+    """The definition, for JAX to differentiate."""
+    mean = x.mean((0, 1, 2))
+    var = jnp.square(x - mean).mean((0, 1, 2))
+    return (x - mean) / jnp.sqrt(var + 1e-5) * scale + bias
+
+
+WEIGHTS = np.random.default_rng(1).normal(size=(4, 3, 2, 5)).astype(np.float32)
+
+
+def gradients(function, x, params, weights=WEIGHTS):
+    """Of a function with a different slope at each value, by its input, scale and bias."""
+
+    def total(x, params):
+        return jnp.sum(function(x, params) * weights)
+
+    return jax.grad(total, (0, 1))(jnp.asarray(x), params)
+
+
+def assert_near(found, wanted):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, wanted)
+
+
+def normalise(norm, variables):
+    """The module as a function of input and parameters."""
+
+    def apply(x, params):
+        variables_ = {**variables, "params": params}
+        return norm.apply(variables_, x, True, mutable=["batch_stats"])[0]
+
+    return apply
+
+
+def test_gradient_is_that_of_the_definition():
+    norm, variables, x = setup()
+    found = gradients(normalise(norm, variables), x, variables["params"])
+    assert_near(found, gradients(lambda x, p: automatic(x, **p), x, variables["params"]))
+
+
+def test_gradient_over_devices_is_that_of_one_big_batch():
+    norm, variables, x = setup(axis_name="device")
+    params = variables["params"]
+
+    def of_device(part, weights):
+        return gradients(normalise(norm, variables), part, params, weights)
+
+    def parts(array):
+        return jnp.asarray(array.reshape(2, 2, *array.shape[1:]))
+
+    by_input, by_params = jax.vmap(of_device, axis_name="device")(parts(x), parts(WEIGHTS))
+    # a parameter's gradient is the sum of the devices' shares
+    found = by_input.reshape(x.shape), jax.tree.map(lambda share: share.sum(0), by_params)
+    assert_near(found, gradients(lambda x, p: automatic(x, **p), x, params))
