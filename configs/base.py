@@ -110,6 +110,9 @@ def get_config():
     c.train.weight_decay = 1e-4
     c.train.clip_norm = 10.0  # total L2 norm of the gradient
     c.train.freeze_bn = False  # batch norm uses its running statistics everywhere (small batches)
+    # the same in the backbone alone, also while it trains: few videos, or a backbone whose
+    # normalisations came folded into its weights
+    c.train.freeze_backbone_bn = False
     c.train.ema = 0.0  # per step, share of the old in moving averages of the weights; 0: none kept
     c.train.remat = (
         False  # recompute cheap activations in the backward pass: less memory, more time

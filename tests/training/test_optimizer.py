@@ -53,7 +53,10 @@ def test_phases(tiny):
     full = ("full", (optimizer.REST, optimizer.BACKBONE), ("layer2",))
     assert optimizer.phase_of(train, 2) == full
     assert optimizer.phase_of(tiny(unfreeze_layers=()).train, 9).name == "frozen"
-    assert optimizer.phase_of(tiny(freeze_bn=True).train, 1).layers == ()
+    for field in ("freeze_bn", "freeze_backbone_bn"):
+        phase = optimizer.phase_of(tiny(**{field: True}).train, 1)
+        assert phase.groups == ("rest", "backbone")
+        assert phase.layers == ()
 
 
 def test_updates_are_those_of_torch_sgd(tiny):
