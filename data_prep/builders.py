@@ -18,7 +18,18 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tqdm import tqdm
 
-from data_prep import coco, det, folder, got10k, lasot, parts, trackingnet, vid, youtubebb
+from data_prep import (
+    coco,
+    composite,
+    det,
+    folder,
+    got10k,
+    lasot,
+    parts,
+    trackingnet,
+    vid,
+    youtubebb,
+)
 from siamjax.data import index, records
 from siamjax.errors import UserError
 
@@ -237,6 +248,12 @@ class Coco(CropBuilder, skip_registration=True):
     SOURCE = coco.Coco
 
 
+class Composite(CropBuilder, skip_registration=True):
+    """Objects of COCO pasted into other images; see `data_prep.composite`."""
+
+    SOURCE = composite.Composite
+
+
 class Det(CropBuilder, skip_registration=True):
     """ImageNet DET; see `data_prep.det`."""
 
@@ -281,5 +298,5 @@ class Folder(CropBuilder, skip_registration=True):
 
 BUILDERS: dict[type, type[CropBuilder]] = {
     builder.SOURCE: builder
-    for builder in (Coco, Det, Vid, Youtubebb, Got10k, Lasot, Trackingnet, Folder)
+    for builder in (Coco, Composite, Det, Vid, Youtubebb, Got10k, Lasot, Trackingnet, Folder)
 }

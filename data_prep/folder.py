@@ -101,7 +101,7 @@ class Folder(Source):
             else:
                 yield number, track, (x, y, w, h)
 
-    def frames(self, targets):
+    def frames(self, video, targets):
         """Decodes images, and video files from their beginning on."""
         targets = iter(targets)
         first = next(targets, None)
@@ -109,7 +109,7 @@ class Folder(Source):
             return
         every = itertools.chain([first], targets)
         if not first.image.lower().endswith(VIDEOS):
-            yield from super().frames(every)
+            yield from super().frames(video, every)
             return
         capture = cv2.VideoCapture(str(self.root / first.image))
         position, image = -1, None

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import re
@@ -84,9 +85,7 @@ def make_plan(source: Source, options: Options) -> Plan:
     Raises:
         UserError: the folder does not have the layout, or holds no video.
     """
-    videos = list(source.videos())
-    if options.limit:
-        videos = videos[: options.limit]
+    videos = list(itertools.islice(source.videos(), options.limit or None))
     if not videos:
         raise UserError(f"{source.root}: no video in it; {source.layout()}")
     sha = hashlib.sha256()
@@ -109,7 +108,7 @@ def _code_hash(source):
     """Of the modules that decide what a crop is."""
     names = ("data_prep.parts", "data_prep.source", "siamjax.data.crops", "siamjax.data.jpeg")
     sha = hashlib.sha256()
-    for name in sorted({*names, type(source).__module__}):
+    for name in sorted({*names, *source.code, type(source).__module__}):
         module = importlib.import_module(name)
         sha.update(Path(str(module.__file__)).read_bytes())
     return sha.hexdigest()
@@ -206,7 +205,7 @@ def video_crops(source: Source, video: Video, options: Options, skipped: Counter
     """The records of one video; what can't become a crop is counted in `skipped`."""
     last, border = None, None
     seen = set()
-    for target, image in source.frames(source.targets(video, skipped)):
+    for target, image in source.frames(video, source.targets(video, skipped)):
         if image is None:
             fault = "image is unreadable" if source.exists(target) else "image is missing"
         else:

@@ -58,11 +58,13 @@ class Source(abc.ABC):
         official: what the official release holds, for --check: {thing: number}.
         root: its folder.
         pixel: side of a pixel in the unit of `targets`; 0 where it depends on the image.
+        code: modules besides the class's own that decide what its crops are.
     """
 
     name: str
     official: ClassVar[dict[str, int]]
     pixel: ClassVar[float] = 1.0
+    code: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, root: str | Path):
         """Args: root: folder of the data set.
@@ -95,8 +97,10 @@ class Source(abc.ABC):
         """Paths of all images under `root`, for --check; those without any box are surplus."""
         return iter(())
 
-    def frames(self, targets: Iterable[Target]) -> Iterator[tuple[Target, np.ndarray | None]]:
-        """Decodes each target's frame, once per image; None: it is not readable."""
+    def frames(
+        self, video: Video, targets: Iterable[Target]
+    ) -> Iterator[tuple[Target, np.ndarray | None]]:
+        """Decodes the frame of each target of a video, once per image; None: it is not readable."""
         path, image = None, None
         for target in targets:
             if target.image != path:

@@ -64,9 +64,9 @@ class Youtubebb(Source):
             image = f"{SPLIT}/{class_}/{video.name}_{ms}_{class_}_{object_}.jpg"
             yield Target(f"{class_}_{object_}", ms, box, image)
 
-    def frames(self, targets):
+    def frames(self, video, targets):
         """The frames, with the boxes in pixels."""
-        for target, image in super().frames(targets):
+        for target, image in super().frames(video, targets):
             if image is not None:
                 height, width = image.shape[:2]
                 x1, y1, x2, y2 = target.box

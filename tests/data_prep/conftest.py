@@ -63,6 +63,42 @@ def coco_tree(tmp_path):
 
 
 @pytest.fixture
+def composite_tree(tmp_path):
+    """3 images with an object each that can be cut out, and others that are small, cut off or a
+    crowd."""
+    root = tmp_path / "coco"
+    for i in (1, 2, 3):
+        save_image(root / f"train2017/{i:012d}.jpg", i, (200, 160))
+    square = [40, 30, 90, 35, 85, 95, 45, 90]
+    objects = [
+        (1, 0, 7, [square], [40, 30, 50, 65]),
+        (2, 0, 7, [square], [40, 30, 50, 65]),
+        (3, 0, 8, [square, [20, 20, 40, 25, 30, 40]], [20, 20, 70, 75]),
+        (1, 0, 7, [[50, 50, 60, 50, 60, 80]], [50, 50, 10, 30]),
+        (2, 0, 7, [[0, 50, 60, 50, 60, 80]], [0, 50, 60, 30]),
+        (3, 1, 7, {"counts": [], "size": [160, 200]}, [50, 50, 60, 60]),
+    ]
+    content = {
+        "images": [
+            {"id": i, "file_name": f"{i:012d}.jpg", "width": 200, "height": 160} for i in (1, 2, 3)
+        ],
+        "annotations": [
+            {
+                "id": 100 + n,
+                "image_id": image,
+                "iscrowd": crowd,
+                "category_id": category,
+                "segmentation": outline,
+                "bbox": box,
+            }
+            for n, (image, crowd, category, outline, box) in enumerate(objects)
+        ],
+    }
+    write_text(root / "annotations/instances_train2017.json", json.dumps(content))
+    return root
+
+
+@pytest.fixture
 def vid_tree(tmp_path):
     """A video of two tracks with a gap in one; one whose annotations or frames are partly lost."""
     root = tmp_path / "ILSVRC2015"

@@ -135,7 +135,7 @@ def test_folder(folder_tree):
 def test_folder_reads_the_right_frame_of_a_video(folder_tree):
     reader = folder.Folder(folder_tree)
     video = next(reader.videos())
-    for target, image in reader.frames(reader.targets(video, Counter())):
+    for target, image in reader.frames(video, reader.targets(video, Counter())):
         if target.frame < 5:
             assert image.mean() == pytest.approx(40 * target.frame, abs=3)
         else:

@@ -1,0 +1,123 @@
+"""Clips from still photographs: `python -m data_prep.composite --source=coco --out=data/composite`.
+
+Objects of COCO are cut out by their outlines and pasted, turned, stretched, lit and partly covered,
+into other images of COCO, beside other objects, half of them of their own category: pairs of frames
+with exact boxes, and many more of them than there are images ("crop, transform, paste",
+arXiv 2106.10900). Every object is the target of one clip in each round; `--limit` bounds the number
+of clips.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+from data_prep import cutouts
+from data_prep.coco import SPLIT
+from data_prep.command import main
+from data_prep.source import IMAGES, Source, Target, Video, listing, read_image, read_json
+from siamjax.errors import UserError, run_main
+
+FRAMES = 4  # of a clip
+ROUNDS = 8  # clips of each object
+SMALLEST = 20  # px, width and height of the objects that are cut out
+OTHERS = (2, 5)  # other objects in a clip: at least, at most
+SAME = 0.5  # probability that one of them is drawn from the target's category
+EDGE = 2  # px; an object nearer to its image's edge is likely to be cut off there
+
+
+class Composite(Source):
+    """Objects of COCO 2017, pasted into other images of it.
+
+    expected are annotations/instances_train2017.json and train2017/*.jpg
+    """
+
+    name = "composite"
+    official: ClassVar[dict[str, int]] = {}
+    code: ClassVar = ("data_prep.cutouts",)
+
+    def videos(self) -> Iterator[Video]:
+        """One per round and object: all objects once, then all of them again."""
+        objects, images = self._objects()
+        alike: dict[int, list[int]] = {}
+        for i, thing in enumerate(objects):
+            alike.setdefault(thing["category"], []).append(i)
+        for round_ in range(ROUNDS):
+            for i in np.random.default_rng((0, round_)).permutation(len(objects)).tolist():
+                rng = np.random.default_rng((1, round_, i))
+                scene = images[int(rng.integers(len(images)))]
+                used = [objects[i]]
+                for _ in range(int(rng.integers(OTHERS[0], OTHERS[1] + 1))):
+                    category = alike[objects[i]["category"]]
+                    others = category if rng.random() < SAME else range(len(objects))
+                    other = others[int(rng.integers(len(others)))]
+                    if other != i:
+                        used.append(objects[other])
+                clip = {"seed": [2, round_, i], "scene": scene, "objects": used}
+                yield Video(f"{used[0]['id']}-{round_}", FRAMES, clip)
+
+    def _objects(self):
+        """What can be cut out, and [file, width, height] of all images."""
+        path = self.need("annotations", f"instances_{SPLIT}.json")
+        self.need(SPLIT)
+        content = read_json(path)
+        objects = []
+        try:
+            images = {i["id"]: [i["file_name"], i["width"], i["height"]] for i in content["images"]}
+            for a in content["annotations"]:
+                file, width, height = images[a["image_id"]]
+                if a.get("iscrowd") or not _usable(a["bbox"], width, height):
+                    continue
+                outline = [[round(v, 1) for v in part] for part in a["segmentation"]]
+                thing = {"id": a["id"], "category": a["category_id"], "file": file}
+                objects.append(thing | {"outline": outline})
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: not COCO's instances file ({error!r}); download it again"
+            ) from error
+        if not objects:
+            raise UserError(f"{path}: no whole object of {SMALLEST} px or more in it")
+        return objects, sorted(images.values())
+
+    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+        """The target of each frame; as its image the scene's."""
+        file = video.payload["scene"][0]
+        for number, frame in enumerate(_plan(video)):
+            x1, y1, x2, y2 = map(float, frame.target.box)
+            yield Target("0", number, (x1, y1, x2, y2), f"{SPLIT}/{file}")
+
+    def frames(self, video, targets):
+        """The painted frames; None where one of the clip's photographs is not readable."""
+        clip, painter = video.payload, None
+        files = [clip["scene"][0], *(thing["file"] for thing in clip["objects"])]
+        images = {file: read_image(self.root / SPLIT / file) for file in set(files)}
+        if all(image is not None for image in images.values()):
+            scene, *photographs = (images[file] for file in files)
+            outlines = [thing["outline"] for thing in clip["objects"]]
+            painter = cutouts.Painter(clip["seed"], scene, photographs, outlines)
+        plan = _plan(video)
+        for target in targets:
+            painted = painter and painter.paint(plan[target.frame], target.frame)
+            yield target, painted
+
+    def images(self) -> Iterator[str]:
+        """All images of the split."""
+        return (f"{SPLIT}/{file}" for file in listing(self.root / SPLIT, IMAGES))
+
+
+def _usable(box, width, height):
+    """Whether an object is large enough and lies whole in its image."""
+    x, y, w, h = box
+    inside = min(x, y, width - x - w, height - y - h) >= EDGE
+    return inside and min(w, h) >= SMALLEST
+
+
+def _plan(video):
+    clip = video.payload
+    outlines = [thing["outline"] for thing in clip["objects"]]
+    return cutouts.plan(clip["seed"], tuple(clip["scene"][1:]), outlines, FRAMES)
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(Composite))

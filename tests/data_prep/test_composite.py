@@ -1,0 +1,150 @@
+"""Clips pasted together from photographs: boxes by what is painted, coverage, what is cut out."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep import composite, cutouts
+from data_prep.parts import Options, video_crops
+from siamjax.errors import UserError
+
+from .conftest import write_text
+
+STAR = [50, 20, 60, 50, 95, 45, 65, 65, 80, 95, 50, 75, 20, 95, 35, 65, 5, 45, 40, 50]
+WIDE = [10, 40, 90, 30, 95, 60, 15, 70]
+
+
+ROUND = (
+    np.stack(
+        [
+            50 + 45 * np.cos(np.arange(64) / 64 * 2 * np.pi),
+            50 + 25 * np.sin(np.arange(64) / 64 * 2 * np.pi),
+        ],
+        -1,
+    )
+    .ravel()
+    .tolist()
+)
+
+
+def painted_box(image):
+    """left, top, right, bottom of what is brighter than half."""
+    bright = image.min(-1) > image.min(-1).max() / 2
+    x, y, w, h = cv2.boundingRect(bright.astype(np.uint8))
+    return [x, y, x + w, y + h]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_box_encloses_what_is_painted(seed):
+    black, white = np.zeros((240, 320, 3), np.uint8), np.full((120, 120, 3), 255, np.uint8)
+    plan = cutouts.plan([seed], (320, 240), [[ROUND]], 4)
+    painter = cutouts.Painter([seed], black, [white], [[ROUND]])
+    inside = 0
+    for number, frame in enumerate(plan):
+        box = frame.target.box
+        if min(*box[:2], *(np.array([320, 240]) - box[2:])) >= 0:
+            inside += 1
+            np.testing.assert_allclose(painted_box(painter.paint(frame, number)), box, atol=1.5)
+    assert inside
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    count=st.integers(1, 6),
+    size=st.tuples(st.integers(120, 800), st.integers(120, 800)),
+)
+def test_plans(seed, count, size):
+    outlines = [[STAR if i % 2 else WIDE] for i in range(count)]
+    plan = cutouts.plan([seed], size, outlines, 3)
+    again = cutouts.plan([seed], size, outlines, 3)
+    largest = cutouts.GROWTH * np.exp(np.abs(cutouts.POSE[:2]).sum()) * (1 + cutouts.POSE[3])
+    for frame, same in zip(plan, again, strict=True):
+        np.testing.assert_array_equal(frame.target.matrix, same.target.matrix)
+        numbers = [placed.number for placed in (*frame.below, frame.target, *frame.above)]
+        assert sorted(numbers) == list(range(count))
+        x1, y1, x2, y2 = frame.target.box
+        assert x1 < x2
+        assert y1 < y2
+        assert 0 <= (x1 + x2) / 2 <= size[0]
+        assert 0 <= (y1 + y2) / 2 <= size[1]
+        assert max(x2 - x1, y2 - y1) <= largest * np.hypot(90, 75)
+        above = np.zeros((int(y2 - y1) + 1, int(x2 - x1) + 1), bool)
+        for placed in frame.above:
+            low = np.maximum(np.round(placed.box[:2] - [x1, y1]), 0).astype(int)
+            high = np.maximum(np.round(placed.box[2:] - [x1, y1]), 0).astype(int)
+            above[low[1] : high[1], low[0] : high[0]] = True
+        assert above.mean() <= cutouts.COVERED + 0.1  # of whole pixels
+
+
+def test_painting_is_determined_and_changes_from_frame_to_frame():
+    rng = np.random.default_rng(0)
+    scene, photograph = rng.integers(0, 256, (2, 160, 200, 3)).astype(np.uint8)
+    outlines = [[STAR], [WIDE, STAR]]
+    plan = cutouts.plan([3], (200, 160), outlines, 2)
+    frames = [
+        cutouts.Painter([3], scene, [photograph] * 2, outlines).paint(plan[i], i) for i in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(frames[0], frames[1])
+    assert frames[0].shape == scene.shape
+    assert frames[0].dtype == np.uint8
+    assert np.abs(frames[0].astype(int) - frames[2]).mean() > 5
+
+
+def test_what_is_cut_out(composite_tree):
+    videos = list(composite.Composite(composite_tree).videos())
+    names = {video.name for video in videos}
+    assert names == {f"{i}-{r}" for i in (100, 101, 102) for r in range(composite.ROUNDS)}
+    assert {video.name[:3] for video in videos[:3]} == {"100", "101", "102"}  # a whole round first
+    for video in videos:
+        first, *others = video.payload["objects"]
+        assert str(first["id"]) == video.name[:3]
+        assert first["id"] not in {thing["id"] for thing in others}
+
+
+def test_clips_become_crops(composite_tree):
+    source = composite.Composite(composite_tree)
+    skipped = Counter()
+    video = next(iter(source.videos()))
+    records = list(video_crops(source, video, Options(crop=127), skipped))
+    assert [(r.track, r.frame) for r in records] == [("0", i) for i in range(composite.FRAMES)]
+    assert not +skipped
+    sizes = np.array([r.size for r in records])
+    targets = list(source.targets(video, Counter()))
+    np.testing.assert_allclose(
+        sizes, [[t.box[2] - t.box[0], t.box[3] - t.box[1]] for t in targets], rtol=1e-6
+    )
+
+
+def test_lost_photographs_are_counted(composite_tree):
+    source = composite.Composite(composite_tree)
+    video = next(iter(source.videos()))
+    (composite_tree / "train2017" / video.payload["objects"][0]["file"]).write_bytes(b"no image")
+    skipped = Counter()
+    assert list(video_crops(source, video, Options(crop=127), skipped)) == []
+    assert skipped == {"image is unreadable": composite.FRAMES}
+
+
+@pytest.mark.parametrize("content", ["{}", '{"images": [], "annotations": []}', "nothing"])
+def test_bad_annotations(composite_tree, content):
+    write_text(composite_tree / "annotations/instances_train2017.json", content)
+    with pytest.raises(UserError, match=r"instances_train2017\.json"):
+        list(composite.Composite(composite_tree).videos())
+
+
+def test_cut_outs_have_a_soft_edge_inside_the_outline():
+    white = np.full((120, 120, 3), 255, np.uint8)
+    outline = [[30, 40, 90, 40, 90, 80, 30, 80]]
+    black = np.zeros((120, 120, 3), np.uint8)
+    painter = cutouts.Painter([0], black, [white], [outline])
+    still = np.array([[1.0, 0, 0], [0, 1, 0]])
+    placed = cutouts.Placed(0, still, np.array([30.0, 40, 90, 80]))
+    image = painter.paint(cutouts.Frame(still, (), placed, ()), 0)
+    bright = image[..., 0] > image.max() // 2
+    assert abs(int(bright.sum()) - 60 * 40) < 220
+    edges = cv2.boundingRect(bright.astype(np.uint8))
+    np.testing.assert_allclose(edges, [30, 40, 60, 40], atol=1)
