@@ -14,7 +14,7 @@ SIDE = (28.0, 130.0)  # px, root of the area of the target's box before the fram
 GROWTH = 1.3  # of an object at most: it stays about as sharp as its surroundings
 TURN = 0.3  # radians, uniform in +/-, of each object in the whole clip
 # Per frame, uniform in +/-: log of the size, half the log of width / height, turn (radians), shear.
-POSE = np.array([0.3, 0.12, 0.2, 0.12])
+POSE = np.array([0.3, 0.2, 0.2, 0.15])
 OTHER_SIZE = 0.5  # log of another object's size over the target's, uniform in +/-
 DISTANCE = (0.4, 2.5)  # of another object's centre from the target's, in mean sides of the two
 ABOVE = 0.5  # probability that another object lies above the target

@@ -20,6 +20,7 @@ from siamjax.data import loader as loader_lib
 from siamjax.errors import UserError
 from siamjax.training import (
     checkpoint,
+    memory,
     metrics,
     optimizer,
     parallel,
@@ -80,6 +81,7 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             non-finite loss in a row, a full disk.
     """
     workdir = Path(workdir).absolute()
+    memory.keep_freed_memory()
     parallel.enable_compilation_cache()
     host_batch = parallel.host_batch_size(config.train.batch_size, config.train.accumulate)
     per_epoch = config.data.pairs_per_epoch // config.train.batch_size
