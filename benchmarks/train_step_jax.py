@@ -27,9 +27,10 @@ from configs import base
 from siamjax import models
 from siamjax.data.targets import TargetRule, assign
 from siamjax.geometry.anchors import Anchors
+from siamjax.memory import keep_freed_memory
 from siamjax.models import conv, xcorr
 from siamjax.models.import_torch import to_pysot
-from siamjax.training import losses, memory, optimizer, parallel, state, step
+from siamjax.training import losses, optimizer, parallel, state, step
 
 STEPS_PER_EPOCH = 10_000  # the learning rate stays that of the phase's first epoch
 
@@ -151,7 +152,7 @@ def machine(side, dtypes):
 
 
 def main():
-    memory.keep_freed_memory()  # as the training loop does
+    keep_freed_memory()  # as the training loop does
     trainer = None
     for line in sys.stdin:
         command = json.loads(line)

@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from siamjax.training.memory import keep_freed_memory
+from siamjax.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
