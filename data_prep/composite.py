@@ -84,7 +84,7 @@ class Composite(Source):
         """The target of each frame; as its image the scene's."""
         file = video.payload["scene"][0]
         for number, frame in enumerate(_plan(video)):
-            x1, y1, x2, y2 = map(float, frame.target.box)
+            x1, y1, x2, y2 = map(float, frame.box)
             yield Target("0", number, (x1, y1, x2, y2), f"{SPLIT}/{file}")
 
     def frames(self, video, targets):

@@ -18,6 +18,9 @@ POSE = np.array([0.3, 0.2, 0.2, 0.15])
 OTHER_SIZE = 0.5  # log of another object's size over the target's, uniform in +/-
 DISTANCE = (0.4, 2.5)  # of another object's centre from the target's, in mean sides of the two
 ABOVE = 0.5  # probability that another object lies above the target
+# Probability that the target is a part of its object, and the part's sides as shares of the
+# object's: a box follows what the first one held, even where something larger looks whole.
+PART, PART_SIDES = 0.3, (0.4, 0.85)
 COVERED = 0.4  # share of the target's box that the boxes above it cover at most
 
 MARGIN = 4  # px around an object in its cut-out
@@ -52,13 +55,15 @@ class Frame:
     Attributes:
         view: (2, 3) from the scene's photograph to the frame.
         below, above: the other objects under and over the target, in the order of painting.
-        target: the target.
+        target: the target's object.
+        box: left, top, right, bottom of the target, the object or a part of it.
     """
 
     view: np.ndarray
     below: tuple[Placed, ...]
     target: Placed
     above: tuple[Placed, ...]
+    box: np.ndarray
 
 
 def plan(
@@ -84,6 +89,7 @@ def plan(
     mirrored = np.where(rng.random(len(points)) < 0.5, -1.0, 1.0)
     turns = rng.uniform(-TURN, TURN, len(points))
     zoom = rng.uniform(*ZOOM)
+    part = _draw_part(rng, points[0]) if rng.random() < PART else None
 
     def place(number, centre):
         grow, ratio, turn, shear = rng.uniform(-POSE, POSE)
@@ -101,13 +107,14 @@ def plan(
     for _ in range(frames):
         middle = rng.uniform(0.15, 0.85, 2) * size
         target = place(0, middle)
+        box = target.box if part is None else _part_box(target.matrix, *part)
         below, above, covered = [], [], 0.0
         for number in range(1, len(points)):
             mean = (zooms[0] * sides[0] + zooms[number] * sides[number]) / 2
             angle = rng.uniform(0, 2 * np.pi)
             away = mean * rng.uniform(*DISTANCE) * np.array([np.cos(angle), np.sin(angle)])
             other = place(number, middle + away)
-            share = _shared(target.box, other.box)
+            share = _shared(box, other.box)
             if rng.random() < ABOVE and covered + share <= COVERED:
                 above.append(other)
                 covered += share
@@ -116,8 +123,23 @@ def plan(
         slack = (zoom - 1) * np.array(size)
         corner = -rng.uniform(0, 1, 2) * slack
         view = np.array([[zoom, 0, corner[0]], [0, zoom, corner[1]]])
-        planned.append(Frame(view, tuple(below), target, tuple(above)))
+        planned.append(Frame(view, tuple(below), target, tuple(above), box))
     return planned
+
+
+def _draw_part(rng, points):
+    """Centre and sides of a part of an object."""
+    low, extent = points.min(0), np.ptp(points, axis=0)
+    shares = rng.uniform(*PART_SIDES, 2)
+    corner = low + rng.uniform(0, 1, 2) * (1 - shares) * extent
+    return corner + shares * extent / 2, shares * extent
+
+
+def _part_box(matrix, centre, sides):
+    """The part moves and grows with its object; turns leave its sides as they are."""
+    centre = matrix[:, :2] @ centre + matrix[:, 2]
+    half = sides * np.linalg.norm(matrix[:, :2], axis=0) / 2
+    return np.concatenate([centre - half, centre + half])
 
 
 def _shared(box, other):
