@@ -2,6 +2,8 @@
 
 Command: python run_train.py --config=configs/real_small_fine.py --workdir=runs/real_small_fine
 Hardware: two CPU cores.
+Cost: 24,000 pairs in 17 minutes.
+Expected: success AUC 0.61 where real_small reaches 0.57.
 """
 
 from configs import real_small
