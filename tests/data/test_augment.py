@@ -170,4 +170,4 @@ def test_the_rows_asked_for_are_enough(seed, size, shift):
     part = augment.patch(draw, crop[first : max(0, bottom)], size, first_row=first)
     difference = part.astype(int) - augment.patch(draw, crop, size)
     assert np.abs(difference).max() <= 1  # the last bits of the matrix differ
-    assert (difference != 0).mean() < 1e-3
+    assert (difference != 0).mean() < 3e-3  # a row of the larger patch is more
