@@ -60,6 +60,7 @@ ROOMS = {
     "integrations": "Other programs",
     "commands": "The commands",
     "config": "Experiments",
+    "memory": "The allocator",
     "errors": "Errors and exit codes",
 }
 
