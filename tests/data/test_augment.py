@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from siamjax.data import augment
@@ -159,10 +159,26 @@ def test_window_lies_inside_and_box_goes_back(seed, shift, scale, sizes):
     np.testing.assert_allclose(back, box, atol=1e-9)
 
 
+def interpolated(draw, crop, size):
+    """The patch before it is rounded: bilinear in float64, black outside of the crop."""
+    (left, top), (scale_x, scale_y) = augment.window(draw, size, crop.shape[1])
+    crop = np.pad(crop.astype(np.float64), ((2, 2), (2, 2), (0, 0)))
+    x, y = (
+        np.arange(size) * scale + start + 2 for scale, start in ((scale_x, left), (scale_y, top))
+    )
+    for axis, at in ((0, y), (1, x)):
+        low = np.floor(at).astype(int)
+        share = np.expand_dims(at - low, [i for i in range(3) if i != axis])
+        crop = crop.take(low, axis) * (1 - share) + crop.take(low + 1, axis) * share
+    return crop
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([127, 255]), st.floats(0, 100))
+@example(1, 127, 98.25)  # OpenCV rounds 0.14 % of it the other way on some processors
 def test_the_rows_asked_for_are_enough(seed, size, shift):
-    """The patch of those rows alone is that of the whole crop."""
+    """The patch of those rows alone is that of the whole crop; OpenCV's coordinates have the digits
+    of float32, so a value halfway between two grey levels may become either."""
     crop = np.random.default_rng(0).integers(0, 256, (511, 511, 3)).astype(np.uint8)
     draw = augment.draw(np.random.default_rng(seed), augment.Augmentation(shift, 0.18, 0, 0, 0))
     top, bottom = augment.rows(draw, size, 511)
@@ -170,4 +186,5 @@ def test_the_rows_asked_for_are_enough(seed, size, shift):
     part = augment.patch(draw, crop[first : max(0, bottom)], size, first_row=first)
     difference = part.astype(int) - augment.patch(draw, crop, size)
     assert np.abs(difference).max() <= 1  # the last bits of the matrix differ
-    assert (difference != 0).mean() < 3e-3  # a row of the larger patch is more
+    halfway = np.abs(interpolated(draw, crop, size) % 1 - 0.5) < 0.02
+    assert not difference[~halfway].any()
