@@ -4,14 +4,15 @@ Each image is a video of one frame, each annotation a track. Crowd regions are l
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from data_prep.command import main
 from data_prep.source import IMAGES, Source, Target, Video, listing, read_json
 from siamjax.errors import UserError, run_main
 
 SPLIT = "train2017"
+INSTANCES = f"annotations/instances_{SPLIT}.json"
 
 
 class Coco(Source):
@@ -23,20 +24,25 @@ class Coco(Source):
     name = "coco"
     official: ClassVar = {"images": 118_287, "boxes": 860_001}
 
-    def videos(self) -> Iterator[Video]:
-        """One per image, also those without annotation."""
-        path = self.need("annotations", f"instances_{SPLIT}.json")
+    def instances(self, read: Callable[[dict], Any]) -> Any:
+        """What `read` makes of the content of the annotations' file.
+
+        Raises:
+            UserError: the folder does not have the layout, or `read` misses something in the file.
+        """
+        path = self.need(INSTANCES)
         self.need(SPLIT)
         content = read_json(path)
         try:
-            files = {image["id"]: image["file_name"] for image in content["images"]}
-            boxes: dict = {image: [] for image in files}
-            for a in content["annotations"]:
-                boxes[a["image_id"]].append([a["id"], bool(a.get("iscrowd")), a["bbox"]])
+            return read(content)
         except (KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: not COCO's instances file ({error!r} is missing); download it again"
             ) from error
+
+    def videos(self) -> Iterator[Video]:
+        """One per image, also those without annotation."""
+        files, boxes = self.instances(_files_and_boxes)
         for image, file in sorted(files.items(), key=lambda item: item[1]):
             yield Video(
                 f"{SPLIT}/{file.rsplit('.', 1)[0]}", len(boxes[image]), [file, boxes[image]]
@@ -59,6 +65,15 @@ class Coco(Source):
     def images(self) -> Iterator[str]:
         """All images of the split."""
         return (f"{SPLIT}/{file}" for file in listing(self.root / SPLIT, IMAGES))
+
+
+def _files_and_boxes(content):
+    """{image: file name}, {image: [number, crowd, box] of each annotation}."""
+    files = {image["id"]: image["file_name"] for image in content["images"]}
+    boxes: dict = {image: [] for image in files}
+    for a in content["annotations"]:
+        boxes[a["image_id"]].append([a["id"], bool(a.get("iscrowd")), a["bbox"]])
+    return files, boxes
 
 
 if __name__ == "__main__":

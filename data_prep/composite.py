@@ -14,9 +14,9 @@ from typing import ClassVar
 import numpy as np
 
 from data_prep import cutouts
-from data_prep.coco import SPLIT
+from data_prep.coco import INSTANCES, SPLIT, Coco
 from data_prep.command import main
-from data_prep.source import IMAGES, Source, Target, Video, listing, read_image, read_json
+from data_prep.source import Target, Video, read_image
 from siamjax.errors import UserError, run_main
 
 FRAMES = 4  # of a clip
@@ -27,7 +27,7 @@ SAME = 0.5  # probability that one of them is drawn from the target's category
 EDGE = 2  # px; an object nearer to its image's edge is likely to be cut off there
 
 
-class Composite(Source):
+class Composite(Coco):
     """Objects of COCO 2017, pasted into other images of it.
 
     expected are annotations/instances_train2017.json and train2017/*.jpg
@@ -35,11 +35,15 @@ class Composite(Source):
 
     name = "composite"
     official: ClassVar[dict[str, int]] = {}
-    code: ClassVar = ("data_prep.cutouts",)
+    code: ClassVar = ("data_prep.coco", "data_prep.cutouts", "siamjax.data.drawing")
 
     def videos(self) -> Iterator[Video]:
         """One per round and object: all objects once, then all of them again."""
-        objects, images = self._objects()
+        objects, images = self.instances(_objects_and_images)
+        if not objects:
+            raise UserError(
+                f"{self.root / INSTANCES}: no whole object of {SMALLEST} px or more in it"
+            )
         alike: dict[int, list[int]] = {}
         for i, thing in enumerate(objects):
             alike.setdefault(thing["category"], []).append(i)
@@ -56,29 +60,6 @@ class Composite(Source):
                         used.append(objects[other])
                 clip = {"seed": [2, round_, i], "scene": scene, "objects": used}
                 yield Video(f"{used[0]['id']}-{round_}", FRAMES, clip)
-
-    def _objects(self):
-        """What can be cut out, and [file, width, height] of all images."""
-        path = self.need("annotations", f"instances_{SPLIT}.json")
-        self.need(SPLIT)
-        content = read_json(path)
-        objects = []
-        try:
-            images = {i["id"]: [i["file_name"], i["width"], i["height"]] for i in content["images"]}
-            for a in content["annotations"]:
-                file, width, height = images[a["image_id"]]
-                if a.get("iscrowd") or not _usable(a["bbox"], width, height):
-                    continue
-                outline = [[round(v, 1) for v in part] for part in a["segmentation"]]
-                thing = {"id": a["id"], "category": a["category_id"], "file": file}
-                objects.append(thing | {"outline": outline})
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}: not COCO's instances file ({error!r}); download it again"
-            ) from error
-        if not objects:
-            raise UserError(f"{path}: no whole object of {SMALLEST} px or more in it")
-        return objects, sorted(images.values())
 
     def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
         """The target of each frame; as its image the scene's."""
@@ -101,9 +82,18 @@ class Composite(Source):
             painted = painter and painter.paint(plan[target.frame], target.frame)
             yield target, painted
 
-    def images(self) -> Iterator[str]:
-        """All images of the split."""
-        return (f"{SPLIT}/{file}" for file in listing(self.root / SPLIT, IMAGES))
+
+def _objects_and_images(content):
+    """What can be cut out, and [file, width, height] of all images."""
+    images = {i["id"]: [i["file_name"], i["width"], i["height"]] for i in content["images"]}
+    objects = []
+    for a in content["annotations"]:
+        file, width, height = images[a["image_id"]]
+        if not a.get("iscrowd") and _usable(a["bbox"], width, height):
+            outline = [[round(v, 1) for v in part] for part in a["segmentation"]]
+            thing = {"id": a["id"], "category": a["category_id"], "file": file}
+            objects.append(thing | {"outline": outline})
+    return objects, sorted(images.values())
 
 
 def _usable(box, width, height):

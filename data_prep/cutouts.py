@@ -1,14 +1,18 @@
 """Objects cut out of photographs by their outlines and pasted into other photographs.
 
 A clip is planned (`plan`: where everything lies in each frame, from a seed and outlines alone) and
-then painted (`Painter`). Points are x, y in px; pixel i covers i..i+1.
+then painted (`Painter`). Points are x, y in px,
+as in `siamjax.data.drawing`.
 """
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from siamjax.data.drawing import blend, centred, coverage, rotation
 
 SIDE = (28.0, 130.0)  # px, root of the area of the target's box before the frames' poses
 GROWTH = 1.3  # of an object at most: it stays about as sharp as its surroundings
@@ -24,7 +28,6 @@ PART, PART_SIDES = 0.3, (0.4, 0.85)
 COVERED = 0.4  # share of the target's box that the boxes above it cover at most
 
 MARGIN = 4  # px around an object in its cut-out
-FINE = 4  # subpixels per px of a mask
 SOFT = 0.7  # px, standard deviation of the soft edge
 ZOOM = (1.0, 1.5)  # of the scene, in a clip
 LIGHT, TINT = 0.2, 0.06  # log of a frame's gain over all channels and of each, uniform in +/-
@@ -94,8 +97,7 @@ def plan(
     def place(number, centre):
         grow, ratio, turn, shear = rng.uniform(-POSE, POSE)
         scale = zooms[number] * np.exp(grow + np.array([ratio, -ratio]))
-        cos, sin = np.cos(turn + turns[number]), np.sin(turn + turns[number])
-        linear = np.array([[cos, -sin], [sin, cos]]) @ [[1, shear], [0, 1]]
+        linear = rotation(turn + turns[number]) @ [[1, shear], [0, 1]]
         linear = linear * scale * [mirrored[number], 1]
         moved = points[number] @ linear.T
         low, high = moved.min(0), moved.max(0)
@@ -166,17 +168,15 @@ class Painter:
         """
         self._seed, self._scene = tuple(seed), scene
         rng = np.random.default_rng((*self._seed, 1))
-        self._cuts = [_cut(p, outline) for p, outline in zip(photographs, outlines, strict=True)]
-        gains = np.exp(rng.uniform(-OBJECT_LIGHT, OBJECT_LIGHT, len(self._cuts)))
-        for cut, gain in zip(self._cuts, gains):
-            cut["image"] = cv2.convertScaleAbs(cut["image"], alpha=gain)
+        gains = np.exp(rng.uniform(-OBJECT_LIGHT, OBJECT_LIGHT, len(outlines)))
+        self._cuts = [_cut(*each) for each in zip(photographs, outlines, gains, strict=True)]
 
     def paint(self, frame: Frame, number: int) -> np.ndarray:
         """Frame `number` of the clip: (H, W, 3) BGR uint8."""
         rng = np.random.default_rng((*self._seed, 2, number))
         height, width = self._scene.shape[:2]
         image = cv2.warpAffine(
-            self._scene, _centred(frame.view), (width, height), borderMode=cv2.BORDER_REFLECT_101
+            self._scene, centred(frame.view), (width, height), borderMode=cv2.BORDER_REFLECT_101
         )
         for placed in (*frame.below, frame.target, *frame.above):
             _paste(image, self._cuts[placed.number], placed)
@@ -189,23 +189,26 @@ class Painter:
         return cv2.add(image, grain, dtype=cv2.CV_8U)
 
 
-def _cut(photograph, outline):
-    """An object with some surroundings, how much of each pixel it covers, and the corner's place in
-    the photograph."""
+class _Cut(NamedTuple):
+    """An object with some surroundings, how much of each pixel it covers, and where its corner lies
+    in the photograph."""
+
+    image: np.ndarray
+    cover: np.ndarray
+    corner: np.ndarray
+
+
+def _cut(photograph, outline, gain):
     points = [np.reshape(part, (-1, 2)) for part in outline]
     low = np.floor(np.concatenate(points).min(0)).astype(int) - MARGIN
     high = np.ceil(np.concatenate(points).max(0)).astype(int) + MARGIN
     low, high = np.maximum(low, 0), np.minimum(high, photograph.shape[1::-1])
     width, height = high - low
-    mask = np.zeros((FINE * height, FINE * width), np.uint8)
-    # OpenCV's integers are pixel centres
-    cv2.fillPoly(mask, [np.round((p - low) * FINE - 0.5).astype(np.int32) for p in points], 255)
-    mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+    cover = cv2.GaussianBlur(coverage([p - low for p in points], height, width), (0, 0), SOFT)
     # the soft edge ends on the outline, so that no surroundings come along
-    mask = cv2.GaussianBlur(mask, (0, 0), SOFT)
-    mask = cv2.addWeighted(mask, 2, mask, 0, -255)
+    cover = cv2.addWeighted(cover, 2, cover, 0, -255)
     image = photograph[low[1] : high[1], low[0] : high[0]]
-    return {"image": image, "mask": mask, "corner": low}
+    return _Cut(cv2.convertScaleAbs(image, alpha=gain), cover, low)
 
 
 def _paste(image, cut, placed):
@@ -215,20 +218,12 @@ def _paste(image, cut, placed):
     x1, y1 = np.minimum(np.ceil(placed.box[2:]).astype(int) + MARGIN, image.shape[1::-1])
     if x1 <= x0 or y1 <= y0:
         return
-    shift = placed.matrix[:, 2] + linear @ cut["corner"] - [x0, y0]
-    matrix = _centred(np.concatenate([linear, shift[:, None]], 1))
+    shift = placed.matrix[:, 2] + linear @ cut.corner - [x0, y0]
+    matrix = centred(np.concatenate([linear, shift[:, None]], 1))
     scale = np.sqrt(abs(np.linalg.det(linear)))
     layers = []
-    for layer in (cut["image"], cut["mask"]):
+    for layer in (cut.image, cut.cover):
         if scale < 0.7:  # interpolation alone would skip pixels
             layer = cv2.GaussianBlur(layer, (0, 0), 0.4 / scale)
         layers.append(cv2.warpAffine(layer, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR))
-    part, alpha = image[y0:y1, x0:x1], layers[1].astype(np.float32)
-    image[y0:y1, x0:x1] = cv2.blendLinear(layers[0], part, alpha, 255 - alpha)
-
-
-def _centred(matrix):
-    """The same map for coordinates whose integers are pixel centres."""
-    matrix = matrix.copy()
-    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
-    return matrix
+    image[y0:y1, x0:x1] = blend(layers[0], image[y0:y1, x0:x1], layers[1])

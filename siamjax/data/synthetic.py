@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 
 from siamjax.data import textures
+from siamjax.data.drawing import SUBPIXEL, blend, centred, coverage, pixels, rotation
 
 SPLITS = ("train", "test")
 SHAPES = ("ellipse", "blob", "star", "polygon")
 
 TAU = 2 * np.pi
 CONTOUR = 96  # points of an object's outline
-SUBPIXEL = 4  # bits of OpenCV's fixed-point drawing coordinates
 
 SIDE = (20.0, 110.0)  # px, shortest and longest side of a target's box at any time
 RATIO = 3.0  # largest ratio between the sides of a target's box
@@ -55,12 +55,6 @@ def _wave(rng, periods, terms=2):
     period = np.sort(np.exp(rng.uniform(*np.log(periods), terms)))[::-1]
     amplitude = rng.uniform(0.5, 1.0, terms) * period
     return Wave(amplitude / amplitude.sum(), 1 / period, rng.uniform(0, TAU, terms))
-
-
-def _turn(angle):
-    """Rotation matrices (..., 2, 2) of angles in radians."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
 
 
 # --- shape
@@ -122,11 +116,6 @@ class _Object:
         return np.concatenate([self.low, self.high - self.low], -1)
 
 
-def _pixels(points):
-    """Continuous coordinates -> OpenCV's fixed point (pixel centres are integers there)."""
-    return np.round((points - 0.5) * (1 << SUBPIXEL)).astype(np.int32)
-
-
 def _visible(target, above, height, width, frames):
     """Fraction of a target's area that is inside the frame and under nothing, per frame."""
     out = np.empty(len(frames))
@@ -137,7 +126,7 @@ def _visible(target, above, height, width, frames):
         mask = np.zeros((size[1], size[0]), np.uint8)
 
         def draw(contour, value, mask=mask, low=low, zoom=zoom):
-            points = _pixels((contour - low) * zoom + 1)
+            points = pixels((contour - low) * zoom + 1)
             cv2.fillPoly(mask, [points], value, shift=SUBPIXEL)
 
         draw(target.contour[i], 1)
@@ -257,7 +246,7 @@ class SyntheticVideo:
         offset = pan * np.stack([_wave(rng, (80, 300))(t) for _ in range(2)], -1)
         zoom = np.exp(rng.uniform(0, 0.1) * _wave(rng, (80, 300))(t))
         roll = np.radians(rng.uniform(0, 5)) * _wave(rng, (80, 300))(t)
-        turn = _turn(roll) * zoom[:, None, None]
+        turn = rotation(roll) * zoom[:, None, None]
         centre = np.array([self.width, self.height]) / 2
         self._scene_size = (self.height + 120, self.width + 160)
         middle = np.array(self._scene_size[::-1]) / 2
@@ -285,7 +274,7 @@ class SyntheticVideo:
             else:
                 spin = rng.uniform(5, 45) * _wave(rng, (50, 200))(t)
             stretch = np.stack([scale * squeeze, scale / squeeze], -1)
-            matrix = _turn(rng.uniform(0, TAU) + np.radians(spin)) * stretch[:, None]
+            matrix = rotation(rng.uniform(0, TAU) + np.radians(spin)) * stretch[:, None]
             slide = rng.uniform(0, 0.12, 2) * np.stack(
                 [_wave(rng, (40, 160))(t) for _ in range(2)], -1
             )
@@ -354,7 +343,7 @@ class SyntheticVideo:
             )
             outline = 0.5 * radii[:, None] * np.stack([np.cos(theta), np.sin(theta)], -1)
             turn = heading + rng.uniform(-0.15, 0.15)
-            matrix = _turn(turn) * [thick, broad]
+            matrix = rotation(turn) * [thick, broad]
             n = len(t)
             occluders.append(
                 _Object(
@@ -438,11 +427,9 @@ class SyntheticVideo:
     def render(self, i):
         """Frame i as (height, width, 3) BGR uint8."""
         scene, light, grain = self._scene
-        view = self._view[i].copy()
-        view[:, 2] += view[:, :2] @ [0.5, 0.5] - 0.5  # pixel centres
         image = cv2.warpAffine(
             scene,
-            view,
+            centred(self._view[i]),
             (self.width, self.height),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
@@ -480,24 +467,12 @@ class SyntheticVideo:
         u = (u + slide[0]) * zoom + half
         v = (v + slide[1]) * zoom + half
         wear = cv2.remap(thing.patch, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        cover = _coverage(thing.contour[i] - [x0, y0], *wear.shape[:2])
+        cover = coverage([thing.contour[i] - [x0, y0]], *wear.shape[:2])
         if smear.any():
             kernel = _line_kernel(smear)
             wear = cv2.filter2D(wear, -1, kernel)
             cover = cv2.filter2D(cover, -1, kernel, borderType=cv2.BORDER_REPLICATE)
-        part = image[y0:y1, x0:x1]
-        alpha = cover.astype(np.float32)
-        image[y0:y1, x0:x1] = cv2.blendLinear(wear, part, alpha, 255 - alpha)
-
-
-def _coverage(contour, height, width, fine=4):
-    """(height, width) uint8: how much of each pixel lies inside the contour (255: all of it).
-
-    OpenCV's anti-aliased filling would reach half a pixel too far on every side.
-    """
-    mask = np.zeros((fine * height, fine * width), np.uint8)
-    cv2.fillPoly(mask, [_pixels(contour * fine)], 255, shift=SUBPIXEL)
-    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+        image[y0:y1, x0:x1] = blend(wear, image[y0:y1, x0:x1], cover)
 
 
 def _line_kernel(smear):
@@ -505,7 +480,7 @@ def _line_kernel(smear):
     side = int(np.ceil(np.abs(smear).max() / 2)) * 2 + 1
     kernel = np.zeros((side, side), np.uint8)
     middle = np.array([side, side]) / 2
-    ends = _pixels(np.stack([middle - smear / 2, middle + smear / 2]))
+    ends = pixels(np.stack([middle - smear / 2, middle + smear / 2]))
     cv2.line(
         kernel, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 255, 1, cv2.LINE_AA, SUBPIXEL
     )
@@ -536,13 +511,12 @@ def _paint_scene(rng, families, height, width):
         for _ in range(rng.integers(2, 7)):
             outline = _radii(rng, str(rng.choice(SHAPES)), theta)[:, None] * directions
             stretch = np.exp(rng.uniform(-0.8, 0.8)) ** np.array([1, -1]) * rng.uniform(12, 45)
-            turn = _turn(rng.uniform(0, TAU))
+            turn = rotation(rng.uniform(0, TAU))
             points = outline * stretch @ turn.T + rng.uniform(0, 1, 2) * [width, height]
-            cv2.fillPoly(mask, [_pixels(points)], 255, cv2.LINE_AA, SUBPIXEL)
+            cv2.fillPoly(mask, [pixels(points)], 255, cv2.LINE_AA, SUBPIXEL)
         shadow = cv2.GaussianBlur(np.roll(mask, (3, 4), (0, 1)), (0, 0), 4)
         shadow = 255 - (shadow * np.float32(0.45)).astype(np.uint8)
         scene = cv2.multiply(scene, cv2.merge([shadow] * 3), scale=1 / 255)
-        alpha = mask.astype(np.float32)
-        scene = cv2.blendLinear(image, scene, alpha, 255 - alpha)
+        scene = blend(image, scene, mask)
     grain = (128 * (1 + 0.05 * textures.noise(rng, height, width, 60, 3, 0.9))).clip(0, 255)
     return cv2.multiply(scene, cv2.merge([grain.astype(np.uint8)] * 3), scale=1 / 128)
