@@ -23,6 +23,11 @@ def get_config():
     # layers 6 and 7 would cost more than all the others together
     c.model.levels = (3, 5)
     c.model.adjust_channels = (96,)
+    # those published for OTB (configs/resnet50_otb.py)
+    c.tracker.penalty_k = 0.24
+    c.tracker.window_influence = 0.5
+    c.tracker.lr = 0.25
+
     c.targets.positives = 32
     c.targets.total = 256
 
@@ -36,10 +41,6 @@ def get_config():
     c.data.sources.det = base.source("data/det", 1, 65)
     c.data.sources.composite = base.source("data/composite", 3, 900)
     c.data.sources.synthetic = base.source("data/synthetic", 6, 100)
-    # those published for OTB (configs/resnet50_otb.py)
-    c.tracker.penalty_k = 0.24
-    c.tracker.window_influence = 0.5
-    c.tracker.lr = 0.25
 
     # the size must be seen, not assumed
     c.data.search.scale = 0.3

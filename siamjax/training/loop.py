@@ -381,9 +381,8 @@ def _shapes(tree) -> dict[str, tuple[int, ...]]:
 
 def _begun(workdir: Path) -> bool:
     """Whether a run in this folder has saved a checkpoint."""
-    return (
-        bool(checkpoint.saved_steps(workdir / "checkpoints")) and (workdir / "config.json").exists()
-    )
+    saved = checkpoint.saved_steps(workdir / "checkpoints")
+    return bool(saved) and (workdir / "config.json").exists()
 
 
 def _prepare(workdir: Path, config) -> None:
