@@ -17,7 +17,7 @@ _DEFAULT = Path(__file__).resolve().parents[2] / "shared"
 def reference() -> Path:
     """The folder of reference data; tests that ask for it are skipped where it is not there."""
     folder = Path(os.environ.get("SIAMJAX_REFERENCE", _DEFAULT))
-    if not (folder / "conformance").is_dir():
+    if not (folder / "conformance").is_dir():  # made by another program, so never in a clone
         pytest.skip(f"no reference data at {folder}; set SIAMJAX_REFERENCE to its folder")
     return folder
 

@@ -13,7 +13,7 @@ from siamjax.models import weights
 def test_both_halves_in_their_own_environment(tmp_path, tiny):
     """Writes, runs and compares them; the module itself refuses what differs."""
     python = os.environ.get("SIAMJAX_ONNX_PYTHON")
-    if not python:
+    if not python:  # jax2onnx needs an older orbax than training does
         pytest.skip("name an interpreter with jax2onnx and onnxruntime by SIAMJAX_ONNX_PYTHON")
     weights.save(tmp_path / "tiny.npz", tiny.config, tiny.variables)
     done = subprocess.run(

@@ -285,7 +285,7 @@ def test_the_page_in_a_browser(serve, session, video):
     """Draws a box with the mouse, presses Track, reads the boxes back from the download."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser_path is None:
+    if browser_path is None:  # no Python package brings one
         pytest.skip("needs chromium")
     with serve(str(video)) as address, playwright.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])

@@ -119,7 +119,7 @@ experiments:
 def test_official_toolkit(tmp_path, clip, tiny):
     """All five commands of vot-toolkit 0.7.4, on a rectangle and on a polygon sequence."""
     toolkit = os.environ.get("SIAMJAX_VOT_TOOLKIT")
-    if not toolkit:
+    if not toolkit:  # lives in an environment of its own
         pytest.skip(
             "name the toolkit's environment by SIAMJAX_VOT_TOOLKIT (see docs/vot-toolkit.md)"
         )

@@ -141,7 +141,7 @@ def rounding_of_update(parameter):
     ],
 )
 def test_training_steps(reference, name, phase):
-    if jax.device_count() != 1:
+    if jax.device_count() != 1:  # several are test_devices.py's subject
         pytest.skip("the reference's batch of two was on one device")
     folder = reference / "conformance" / name
     spec = importlib.util.spec_from_file_location("weights", folder.parent / "weights.py")
