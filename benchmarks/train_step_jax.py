@@ -27,7 +27,6 @@ from configs import base
 from siamjax import models
 from siamjax.data.targets import TargetRule, assign
 from siamjax.geometry.anchors import Anchors
-from siamjax.memory import keep_freed_memory
 from siamjax.models import conv, xcorr
 from siamjax.models.import_torch import to_pysot
 from siamjax.training import losses, optimizer, parallel, state, step
@@ -152,7 +151,6 @@ def machine(side, dtypes):
 
 
 def main():
-    keep_freed_memory()  # as the training loop does
     trainer = None
     for line in sys.stdin:
         command = json.loads(line)

@@ -5,7 +5,7 @@ Command: siamjax convert mobilenetv2 mobilenetv2_imagenet.npz runs/mobilenetv2.n
          python run_train.py --config=configs/real_small.py --workdir=runs/real_small
          and then configs/real_small_fine.py
 Hardware: two CPU cores.
-Cost: 105,600 pairs in about 65 minutes.
+Cost: 105,600 pairs in about 65 minutes, with GLIBC_TUNABLES=glibc.malloc.hugetlb=1.
 Expected: success AUC 0.57 on seven targets of OTB2015 (Couple, Crossing, David, Football1, both of
 Jogging, Man); it depends on whether two of them are lost.
 """

@@ -60,7 +60,6 @@ ROOMS = {
     "integrations": "Other programs",
     "commands": "The commands",
     "config": "Experiments",
-    "memory": "The allocator",
     "errors": "Errors and exit codes",
 }
 

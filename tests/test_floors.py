@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parents[1]
 # A room may import itself and rooms of lower floors.
 FLOORS = {
     "errors": 0,
-    "memory": 0,
     "version": 0,
     "config": 1,
     "geometry": 2,

@@ -18,7 +18,6 @@ from siamjax import models
 from siamjax.config import difference, from_json, to_json
 from siamjax.data import loader as loader_lib
 from siamjax.errors import UserError
-from siamjax.memory import keep_freed_memory
 from siamjax.training import (
     checkpoint,
     metrics,
@@ -81,7 +80,6 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             non-finite loss in a row, a full disk.
     """
     workdir = Path(workdir).absolute()
-    keep_freed_memory()
     parallel.enable_compilation_cache()
     host_batch = parallel.host_batch_size(config.train.batch_size, config.train.accumulate)
     per_epoch = config.data.pairs_per_epoch // config.train.batch_size
