@@ -72,7 +72,9 @@ def get_config():
     c.data.sources.coco = source("data/coco", 1)
     c.data.sources.det = source("data/det", 1)
     c.data.pairs_per_epoch = 600_000
-    c.data.negative = 0.2  # probability that search comes from another video
+    c.data.negative = 0.2  # probability that search comes from any video
+    # probability that it then shows another target of the template's video, where there is one
+    c.data.distractor = 0.0
     c.data.grey = 0.0  # probability that both crops lose their colour
     c.data.template = ml_collections.ConfigDict()
     c.data.template.shift = 4.0  # px, uniform in +/- shift, x and y apart

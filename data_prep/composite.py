@@ -3,10 +3,12 @@
 Objects of COCO are cut out by their outlines and pasted, turned, stretched, lit and partly covered,
 into other images of COCO, beside other objects, half of them of their own category: pairs of frames
 with exact boxes, and many more of them than there are images ("crop, transform, paste",
-arXiv 2106.10900). Every object is the target of one clip in each round; `--limit` bounds the number
-of clips.
+arXiv 2106.10900). Every object is the target of one clip in each round; another object of the clip,
+of the same category if there is one, is a second target, for negative pairs that look alike
+(`data.distractor`). `--limit` bounds the number of clips.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
@@ -20,10 +22,11 @@ from data_prep.source import Target, Video, read_image
 from siamjax.errors import UserError, run_main
 
 FRAMES = 4  # of a clip
-ROUNDS = 8  # clips of each object
+TARGETS = 2  # of a clip, at most
+ROUNDS = 6  # clips of each object
 SMALLEST = 20  # px, width and height of the objects that are cut out
 OTHERS = (2, 5)  # other objects in a clip: at least, at most
-SAME = 0.5  # probability that one of them is drawn from the target's category
+SAME = 0.5  # probability that one of them, but the first, is drawn from the target's category
 EDGE = 2  # px; an object nearer to its image's edge is likely to be cut off there
 
 
@@ -51,22 +54,27 @@ class Composite(Coco):
             for i in np.random.default_rng((0, round_)).permutation(len(objects)).tolist():
                 rng = np.random.default_rng((1, round_, i))
                 scene = images[int(rng.integers(len(images)))]
-                used = [objects[i]]
-                for _ in range(int(rng.integers(OTHERS[0], OTHERS[1] + 1))):
-                    category = alike[objects[i]["category"]]
-                    others = category if rng.random() < SAME else range(len(objects))
+                used = [i]
+                for number in range(int(rng.integers(OTHERS[0], OTHERS[1] + 1))):
+                    same = number == 0 or rng.random() < SAME
+                    others = alike[objects[i]["category"]] if same else range(len(objects))
                     other = others[int(rng.integers(len(others)))]
-                    if other != i:
-                        used.append(objects[other])
-                clip = {"seed": [2, round_, i], "scene": scene, "objects": used}
-                yield Video(f"{used[0]['id']}-{round_}", FRAMES, clip)
+                    if other not in used:
+                        used.append(other)
+                things = [objects[k] for k in used]
+                clip = {"seed": [2, round_, i], "scene": scene, "objects": things}
+                yield Video(f"{things[0]['id']}-{round_}", TARGETS * FRAMES, clip)
 
     def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
-        """The target of each frame; as its image the scene's."""
-        file = video.payload["scene"][0]
+        """The targets of each frame that are seen; as its image the scene's."""
+        file, *size = video.payload["scene"]
         for number, frame in enumerate(_plan(video)):
-            x1, y1, x2, y2 = map(float, frame.box)
-            yield Target("0", number, (x1, y1, x2, y2), f"{SPLIT}/{file}")
+            boxes = [frame.box]
+            boxes += [cutouts.seen_box(frame, k, size) for k in range(1, TARGETS)]
+            for track, box in enumerate(boxes):
+                if box is not None:
+                    x1, y1, x2, y2 = map(float, box)
+                    yield Target(str(track), number, (x1, y1, x2, y2), f"{SPLIT}/{file}")
 
     def frames(self, video, targets):
         """The painted frames; None where one of the clip's photographs is not readable."""
@@ -78,9 +86,10 @@ class Composite(Coco):
             outlines = [thing["outline"] for thing in clip["objects"]]
             painter = cutouts.Painter(clip["seed"], scene, photographs, outlines)
         plan = _plan(video)
-        for target in targets:
-            painted = painter and painter.paint(plan[target.frame], target.frame)
-            yield target, painted
+        for number, of_frame in itertools.groupby(targets, lambda target: target.frame):
+            painted = painter and painter.paint(plan[number], number)
+            for target in of_frame:
+                yield target, painted
 
 
 def _objects_and_images(content):

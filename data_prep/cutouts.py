@@ -25,7 +25,7 @@ ABOVE = 0.5  # probability that another object lies above the target
 # Probability that the target is a part of its object, and the part's sides as shares of the
 # object's: a box follows what the first one held, even where something larger looks whole.
 PART, PART_SIDES = 0.3, (0.4, 0.85)
-COVERED = 0.4  # share of the target's box that the boxes above it cover at most
+COVERED = 0.4  # share of a target's box that the boxes above it cover at most
 
 MARGIN = 4  # px around an object in its cut-out
 SOFT = 0.7  # px, standard deviation of the soft edge
@@ -142,6 +142,28 @@ def _part_box(matrix, centre, sides):
     centre = matrix[:, :2] @ centre + matrix[:, 2]
     half = sides * np.linalg.norm(matrix[:, :2], axis=0) / 2
     return np.concatenate([centre - half, centre + half])
+
+
+def seen_box(frame: Frame, number: int, size: Sequence[int]) -> np.ndarray | None:
+    """The box of an object other than the target, left, top, right, bottom.
+
+    Args:
+        frame: of the plan.
+        number: of the object in the clip, 1 or more.
+        size: width and height of the frame, px.
+
+    Returns:
+        None where the clip has no such object, its centre lies outside the frame, or the boxes
+        above it cover more than `COVERED` of it.
+    """
+    painted = (*frame.below, frame.target, *frame.above)
+    at = next((i for i, placed in enumerate(painted) if placed.number == number), None)
+    if at is None:
+        return None
+    box = painted[at].box
+    centre = (box[:2] + box[2:]) / 2
+    covered = sum(_shared(box, other.box) for other in painted[at + 1 :])
+    return box if covered <= COVERED and np.all((centre >= 0) & (centre <= size)) else None
 
 
 def _shared(box, other):

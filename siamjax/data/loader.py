@@ -48,8 +48,9 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
         sources.append(sampling.Source(name, index, source.frame_range, source.videos))
     if not sources:
         raise UserError("the config has no training set; add one to config.data.sources")
+    data = config.data
     return sampling.Sampler(
-        sources, config.seed, config.data.pairs_per_epoch, config.data.negative, config.data.grey
+        sources, config.seed, data.pairs_per_epoch, data.negative, data.grey, data.distractor
     )
 
 

@@ -2,8 +2,10 @@
 
 The rule is SiamRPN++'s: each source's shuffled list of videos, repeated or cut to its share, the
 lists joined and shuffled; a positive pair is two near frames of one track of the entry's video, a
-negative pair takes its search crop from any source. The lists are permutations computed entry by
-entry, so position 1,000,000 costs what position 0 does and nothing is kept in memory.
+negative pair takes its search crop from any source, or, if wished, shows another target of the
+template's video, which is likely to look like it (distractor-aware training: Zhu et al., ECCV 2018,
+section 3.2). The lists are permutations computed entry by entry, so position 1,000,000 costs what
+position 0 does and nothing is kept in memory.
 """
 
 import dataclasses
@@ -49,7 +51,7 @@ class Pair:
         template: crop in that set's index.
         search_source: position of the search crop's set.
         search: crop in that set's index.
-        negative: whether search was drawn without regard to template.
+        negative: whether search shows another target, or one drawn without regard to template.
         grey: whether both crops lose their colour.
     """
 
@@ -71,6 +73,8 @@ class Sampler:
         pairs_per_epoch: positions in an epoch; positions count on from epoch to epoch.
         negative: probability of a negative pair, 0..1.
         grey: probability that a pair loses its colour, 0..1.
+        distractor: probability that a negative pair's search shows another target of the
+            template's video, where it has one; 0..1.
     """
 
     sources: Sequence[Source]
@@ -78,6 +82,7 @@ class Sampler:
     pairs_per_epoch: int
     negative: float = 0.0
     grey: float = 0.0
+    distractor: float = 0.0
 
     @functools.cached_property
     def _ends(self):
@@ -119,20 +124,27 @@ class Sampler:
         which, video = self.entry(position, attempt)
         source = self.sources[which]
         grey = bool(self.grey and rng.random() < self.grey)
-        if rng.random() < self.negative:
-            template = _any_crop(rng, source.index, video)
-            other = int(rng.integers(len(self.sources)))
-            index = self.sources[other].index
-            search = _any_crop(rng, index, int(rng.integers(index.videos)))
-            return Pair(which, template, other, search, True, grey)
-        begin, end = source.index.crops_of(int(rng.integers(*source.index.tracks_of(video))))
+        negative = rng.random() < self.negative
+        first, behind = source.index.tracks_of(video)
+        track = int(rng.integers(first, behind))
+        begin, end = source.index.crops_of(track)
         template = int(rng.integers(begin, end))
-        reach = source.frame_range
-        search = int(rng.integers(max(begin, template - reach), min(end, template + reach + 1)))
-        return Pair(which, template, which, search, False, grey)
+        if not negative:
+            reach = source.frame_range
+            search = int(rng.integers(max(begin, template - reach), min(end, template + reach + 1)))
+            return Pair(which, template, which, search, False, grey)
+        tracks = behind - first
+        if self.distractor and tracks > 1 and rng.random() < self.distractor:
+            other = first + (track - first + int(rng.integers(1, tracks))) % tracks
+            search = int(rng.integers(*source.index.crops_of(other)))
+            return Pair(which, template, which, search, True, grey)
+        anywhere = int(rng.integers(len(self.sources)))
+        search = _any_crop(rng, self.sources[anywhere].index)
+        return Pair(which, template, anywhere, search, True, grey)
 
 
-def _any_crop(rng, index, video):
+def _any_crop(rng, index):
+    video = int(rng.integers(index.videos))
     track = int(rng.integers(*index.tracks_of(video)))
     return int(rng.integers(*index.crops_of(track)))
 

@@ -1,5 +1,6 @@
 """Pair sampling: the rules, on our own pairs and on the reference's, and the statistics."""
 
+import dataclasses
 import json
 from collections import Counter
 from types import SimpleNamespace
@@ -135,6 +136,42 @@ def test_pairs_keep_the_rules():
             assert index.track_of(pair.search) == index.track_of(pair.template)
             assert abs(pair.search - pair.template) <= sampler.sources[source].frame_range
     assert all(others[a, b] for a in range(4) for b in range(4))  # negatives come from everywhere
+
+
+def test_distractors_are_other_targets_of_the_video():
+    """All of them where a video has several tracks; what a sampler without them draws is the same
+    up to there.
+    """
+    plain = make_sampler(negative=0.5)
+    sampler = dataclasses.replace(plain, distractor=1.0)
+    drawn_tracks = Counter()
+    for position in range(3000):
+        pair, same = draw(sampler, position), draw(plain, position)
+        assert (pair.source, pair.template, pair.grey) == (same.source, same.template, same.grey)
+        assert pair.negative == same.negative
+        source, video = sampler.entry(position)
+        index = sampler.sources[source].index
+        first, behind = index.tracks_of(video)
+        if not pair.negative or behind - first == 1:
+            assert pair == same
+            continue
+        assert pair.search_source == source
+        assert index.video_of(pair.search) == video
+        template, search = index.track_of(pair.template), index.track_of(pair.search)
+        assert template != search
+        drawn_tracks[source, video, template, search] += 1
+    three = [n for (s, v, *_), n in drawn_tracks.items() if (s, v) == (0, 2)]
+    assert len(three) == 6  # every ordered pair of VID's video of three
+    assert close(three, [1] * 6)
+
+
+def test_share_of_distractors():
+    sampler = dataclasses.replace(make_sampler(negative=1.0), distractor=0.3)
+    index = sampler.sources[0].index
+    pairs = [draw(sampler, p) for p in range(6000) if sampler.entry(p) == (0, 0)]
+    near = sum(p.search_source == 0 and index.video_of(p.search) == 0 for p in pairs)
+    by_chance = 0.7 * (1 / 4) * (1 / 3)
+    assert stats.binomtest(near, len(pairs), 0.3 + by_chance).pvalue > 1e-3
 
 
 @pytest.mark.reference

@@ -96,29 +96,63 @@ def test_painting_is_determined_and_changes_from_frame_to_frame():
     assert np.abs(frames[0].astype(int) - frames[2]).mean() > 5
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(2, 6))
+def test_a_second_target_is_seen(seed, count):
+    """Its box is of what is painted, and the boxes above it are added up pixel by pixel."""
+    size = (320, 240)
+    for frame in cutouts.plan([seed], size, [[STAR], *[[WIDE]] * (count - 1)], 4):
+        painted = [*frame.below, frame.target, *frame.above]
+        at = [placed.number for placed in painted].index(1)
+        x1, y1, x2, y2 = painted[at].box
+        rows, columns = np.mgrid[y1:y2:40j, x1:x2:40j]
+        covered = sum(
+            ((columns > a) & (columns < c) & (rows > b) & (rows < d)).mean()
+            for a, b, c, d in (other.box for other in painted[at + 1 :])
+        )
+        inside = 0 <= (x1 + x2) / 2 <= size[0] and 0 <= (y1 + y2) / 2 <= size[1]
+        box = cutouts.seen_box(frame, 1, size)
+        if abs(covered - cutouts.COVERED) > 0.06:  # what the grid can tell
+            assert (box is not None) == (inside and covered < cutouts.COVERED)
+        if box is not None:
+            np.testing.assert_array_equal(box, painted[at].box)
+        assert cutouts.seen_box(frame, count, size) is None
+
+
 def test_what_is_cut_out(composite_tree):
     videos = list(composite.Composite(composite_tree).videos())
     names = {video.name for video in videos}
     assert names == {f"{i}-{r}" for i in (100, 101, 102) for r in range(composite.ROUNDS)}
     assert {video.name[:3] for video in videos[:3]} == {"100", "101", "102"}  # a whole round first
+    second = Counter()
     for video in videos:
-        first, *others = video.payload["objects"]
-        assert str(first["id"]) == video.name[:3]
-        assert first["id"] not in {thing["id"] for thing in others}
+        numbers = [thing["id"] for thing in video.payload["objects"]]
+        assert str(numbers[0]) == video.name[:3]
+        assert len(set(numbers)) == len(numbers)
+        second[tuple(numbers[:2])] += 1
+    # 100 and 101 are of one category: the second target of one is the other, if any was drawn
+    assert second[100, 101]
+    assert second[101, 100]
 
 
 def test_clips_become_crops(composite_tree):
     source = composite.Composite(composite_tree)
     skipped = Counter()
-    video = next(iter(source.videos()))
-    records = list(video_crops(source, video, Options(crop=127), skipped))
-    assert [(r.track, r.frame) for r in records] == [("0", i) for i in range(composite.FRAMES)]
+    tracks = Counter()
+    for video in source.videos():
+        records = list(video_crops(source, video, Options(crop=127), skipped))
+        targets = list(source.targets(video, Counter()))
+        assert [(r.track, r.frame) for r in records] == [(t.track, t.frame) for t in targets]
+        assert [r.frame for r in records if r.track == "0"] == list(range(composite.FRAMES))
+        np.testing.assert_allclose(
+            [r.size for r in records],
+            [[t.box[2] - t.box[0], t.box[3] - t.box[1]] for t in targets],
+            rtol=1e-6,
+        )
+        tracks.update(r.track for r in records)
     assert not +skipped
-    sizes = np.array([r.size for r in records])
-    targets = list(source.targets(video, Counter()))
-    np.testing.assert_allclose(
-        sizes, [[t.box[2] - t.box[0], t.box[3] - t.box[1]] for t in targets], rtol=1e-6
-    )
+    assert tracks.keys() == {"0", "1"}
+    assert tracks["1"] < tracks["0"]
 
 
 def test_lost_photographs_are_counted(composite_tree):
@@ -127,7 +161,7 @@ def test_lost_photographs_are_counted(composite_tree):
     (composite_tree / "train2017" / video.payload["objects"][0]["file"]).write_bytes(b"no image")
     skipped = Counter()
     assert list(video_crops(source, video, Options(crop=127), skipped)) == []
-    assert skipped == {"image is unreadable": composite.FRAMES}
+    assert skipped == {"image is unreadable": len(list(source.targets(video, Counter())))}
 
 
 @pytest.mark.parametrize("content", ["{}", '{"images": [], "annotations": []}', "nothing"])
