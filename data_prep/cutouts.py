@@ -1,8 +1,7 @@
 """Objects cut out of photographs by their outlines and pasted into other photographs.
 
 A clip is planned (`plan`: where everything lies in each frame, from a seed and outlines alone) and
-then painted (`Painter`). Points are x, y in px,
-as in `siamjax.data.drawing`.
+then painted (`Painter`). Points are x, y in px, as in `siamjax.data.drawing`.
 """
 
 import dataclasses
@@ -94,21 +93,22 @@ def plan(
     zoom = rng.uniform(*ZOOM)
     part = _draw_part(rng, points[0]) if rng.random() < PART else None
 
-    def place(number, centre):
+    def place(number, centre, point=None):
+        """Point: what comes to lie at the centre, in the object's photograph; None: its middle."""
         grow, ratio, turn, shear = rng.uniform(-POSE, POSE)
         scale = zooms[number] * np.exp(grow + np.array([ratio, -ratio]))
         linear = rotation(turn + turns[number]) @ [[1, shear], [0, 1]]
         linear = linear * scale * [mirrored[number], 1]
         moved = points[number] @ linear.T
         low, high = moved.min(0), moved.max(0)
-        shift = centre - (low + high) / 2
+        shift = centre - ((low + high) / 2 if point is None else linear @ point)
         matrix = np.concatenate([linear, shift[:, None]], 1)
         return Placed(number, matrix, np.concatenate([low + shift, high + shift]))
 
     planned = []
     for _ in range(frames):
         middle = rng.uniform(0.15, 0.85, 2) * size
-        target = place(0, middle)
+        target = place(0, middle, part and part[0])
         box = target.box if part is None else _part_box(target.matrix, *part)
         below, above, covered = [], [], 0.0
         for number in range(1, len(points)):

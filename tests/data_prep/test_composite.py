@@ -5,7 +5,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data_prep import composite, cutouts
@@ -59,6 +59,7 @@ def test_the_box_encloses_what_is_painted(seed, monkeypatch):
     count=st.integers(1, 6),
     size=st.tuples(st.integers(120, 800), st.integers(120, 800)),
 )
+@example(189, 2, (120, 120))  # a part far from the middle of an object near the edge
 def test_plans(seed, count, size):
     outlines = [[STAR if i % 2 else WIDE] for i in range(count)]
     plan = cutouts.plan([seed], size, outlines, 3)
@@ -105,14 +106,14 @@ def test_a_second_target_is_seen(seed, count):
         painted = [*frame.below, frame.target, *frame.above]
         at = [placed.number for placed in painted].index(1)
         x1, y1, x2, y2 = painted[at].box
-        rows, columns = np.mgrid[y1:y2:40j, x1:x2:40j]
+        rows, columns = np.mgrid[y1:y2:200j, x1:x2:200j]
         covered = sum(
             ((columns > a) & (columns < c) & (rows > b) & (rows < d)).mean()
             for a, b, c, d in (other.box for other in painted[at + 1 :])
         )
         inside = 0 <= (x1 + x2) / 2 <= size[0] and 0 <= (y1 + y2) / 2 <= size[1]
         box = cutouts.seen_box(frame, 1, size)
-        if abs(covered - cutouts.COVERED) > 0.06:  # what the grid can tell
+        if abs(covered - cutouts.COVERED) > 0.06:  # five objects, 0.01 each: what the grid can tell
             assert (box is not None) == (inside and covered < cutouts.COVERED)
         if box is not None:
             np.testing.assert_array_equal(box, painted[at].box)
