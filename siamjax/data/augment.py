@@ -1,5 +1,6 @@
-"""Random shift, scale, blur, flip and colour of one crop of a training pair (SiamRPN++, section 3).
+"""Random shift, scale, blur, flip, colour and exposure of one crop of a training pair.
 
+The published training (SiamRPN++, section 3) does without the last.
 Drawing and applying are apart: `draw` asks the generator in a fixed order, the rest follows.
 Colour noise is a constant per channel; it commutes with warp and blur and is left to the device.
 """
@@ -33,6 +34,7 @@ class Augmentation:
         blur: probability of motion blur.
         flip: probability of a horizontal flip.
         colour: probability of PCA lighting noise.
+        exposure: stops, the patch's values are multiplied by 2 ** (U(-1, 1) * exposure).
     """
 
     shift: float
@@ -40,6 +42,7 @@ class Augmentation:
     blur: float
     flip: float
     colour: float
+    exposure: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Draw:
         noise: (3,) BGR, to be subtracted from the patch.
         blur: (kernel side, share of the vertical line), or None.
         flip: mirror left and right.
+        gain: factor on the values.
     """
 
     scale: tuple[float, float]
@@ -59,13 +63,15 @@ class Draw:
     noise: np.ndarray
     blur: tuple[int, float] | None
     flip: bool
+    gain: float = 1.0
 
 
 def draw(rng, augmentation: Augmentation) -> Draw:
-    """Draws the numbers for one crop: scale x, y, shift x, y, colour, blur, flip.
+    """Draws the numbers for one crop: scale x, y, shift x, y, colour, blur, flip,
+    exposure.
 
-    Scale, shift and flip ask for no number where they are switched off, noise and kernel only where
-    their test passed.
+    Scale, shift, flip and exposure ask for no number where they are switched off, noise and kernel
+    only where their test passed.
 
     Args:
         rng: a NumPy generator.
@@ -81,7 +87,8 @@ def draw(rng, augmentation: Augmentation) -> Draw:
     if a.blur > rng.random():
         blur = (int(rng.choice(_BLUR_SIZES)), float(rng.random()))
     flip = bool(a.flip and a.flip > rng.random())
-    return Draw(scale, shift, noise, blur, flip)
+    gain = 2 ** ((rng.random() * 2 - 1) * a.exposure) if a.exposure else 1.0
+    return Draw(scale, shift, noise, blur, flip, gain)
 
 
 def window(draw: Draw, size: int, stored: int) -> tuple[tuple, tuple]:
@@ -134,7 +141,7 @@ def rows(draw: Draw, size: int, stored: int) -> tuple[int, int]:
 def patch(
     draw: Draw, crop: np.ndarray, size: int, grey: bool = False, first_row: int = 0
 ) -> np.ndarray:
-    """Cuts, blurs and flips; colour noise is not applied.
+    """Cuts, exposes, blurs and flips; colour noise is not applied.
 
     Args:
         draw: what was drawn.
@@ -152,6 +159,8 @@ def patch(
     top -= first_row
     matrix = np.array([[1 / scale_x, 0, -left / scale_x], [0, 1 / scale_y, -top / scale_y]])
     image = cv2.warpAffine(crop, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    if draw.gain != 1:
+        image = cv2.convertScaleAbs(image, alpha=draw.gain)
     if draw.blur:
         image = _motion_blur(image, *draw.blur)
     return cv2.flip(image, 1) if draw.flip else image

@@ -1,5 +1,7 @@
 """Augmentation: geometry against the reference's patches, each part by hand, and as properties."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -135,6 +137,32 @@ def test_switched_off_means_off():
     assert draw.blur is None
     assert not draw.flip
     assert not draw.noise.any()
+    assert draw.gain == 1
+
+
+def test_exposure_by_hand():
+    crop = np.full((511, 511, 3), 100, np.uint8)
+    crop[:, :, 2] = 200
+    for gain, values in ((0.5, (50, 50, 100)), (2.0, (200, 200, 255))):  # the last saturates
+        patch = augment.patch(dataclasses.replace(STILL, gain=gain), crop, 127)
+        assert (patch == values).all()
+
+
+def test_exposure_is_uniform_in_stops_and_leaves_the_other_draws_alone():
+    off = augment.Augmentation(shift=64, scale=0.18, blur=0.2, flip=0.5, colour=1)
+    on = dataclasses.replace(off, exposure=0.7)
+    with_it, without = (
+        [augment.draw(np.random.default_rng(seed), rule) for seed in range(4000)]
+        for rule in (on, off)
+    )
+    for a, b in zip(with_it, without):
+        np.testing.assert_equal(
+            dataclasses.asdict(dataclasses.replace(a, gain=1.0)), dataclasses.asdict(b)
+        )
+    stops = np.log2([draw.gain for draw in with_it])
+    np.testing.assert_allclose(
+        np.quantile(stops, (0, 0.25, 0.5, 0.75, 1)) / 0.7, (-1, -0.5, 0, 0.5, 1), atol=0.04
+    )
 
 
 @settings(max_examples=30, deadline=None)
