@@ -67,8 +67,7 @@ class Draw:
 
 
 def draw(rng, augmentation: Augmentation) -> Draw:
-    """Draws the numbers for one crop: scale x, y, shift x, y, colour, blur, flip,
-    exposure.
+    """Draws the numbers for one crop: scale x, y, shift x, y, colour, blur, flip, exposure.
 
     Scale, shift, flip and exposure ask for no number where they are switched off, noise and kernel
     only where their test passed.
