@@ -33,8 +33,9 @@ class Window:
         return means
 
     def state(self) -> dict[str, Any]:
-        """JSON values from which the window can be built again."""
-        return {"sums": self._sums, "number": self._number}
+        """JSON values from which the window can be built again; later steps leave them as they are,
+        since a checkpoint is written while training goes on."""
+        return {"sums": dict(self._sums), "number": self._number}
 
 
 class JsonLines:

@@ -21,6 +21,16 @@ def test_window_means_leave_out_skipped_steps():
     assert window.take() == dict.fromkeys(metrics.MEANS)
 
 
+def test_a_later_step_leaves_the_saved_window_alone():
+    """A checkpoint of one step is still being written while the next is added."""
+    window = metrics.Window()
+    window.add(values(1.0))
+    saved = window.state()
+    before = json.dumps(saved)
+    window.add(values(2.0))
+    assert json.dumps(saved) == before
+
+
 def test_lines_after_the_checkpoint_are_removed(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 3}\n{"other": 1}\n{"step": 2}\n[]\n{"step": 2, "a')
