@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from siamjax.models import backend
+
 EPSILON = 1e-5
 MOMENTUM = 0.1  # share of the batch in the new running statistics
 
@@ -32,10 +34,10 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, shape)
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         var = self.variable("batch_stats", "var", jnp.ones, shape)
-        x = x.astype(jnp.float32)
         if not train:
             factor = scale * jax.lax.rsqrt(var.value + EPSILON)
-            return (x * factor + (bias - mean.value * factor)).astype(self.dtype)
+            y = x.astype(jnp.float32) * factor + (bias - mean.value * factor)
+            return y.astype(self.dtype)
 
         axis = None if self.is_initializing() else self.axis_name
         y, batch_mean, batch_var = _normalise(x, scale, bias, axis)
@@ -52,12 +54,39 @@ def _normalise(x, scale, bias, axis):
     """By the batch's statistics: -> normalised x, mean, biased variance.
 
     The gradient (of the first result alone) is written out: two sums per channel in one pass and
-    one exchange between devices, where the automatic one makes several of each.
+    one exchange between devices, where the automatic one makes several of each. What it keeps is x
+    as it came, which may be half as large as its float32.
+    """
+    mean, var = (_moments if backend.name() == "cpu" else moments_in_one_pass)(x, axis)
+    factor = scale * jax.lax.rsqrt(var + EPSILON)
+    return (x.astype(jnp.float32) - mean) * factor + bias, mean, var
+
+
+def _moments(x, axis):
+    """Mean and biased variance of each channel, over all devices."""
+    x, axes = x.astype(jnp.float32), tuple(range(x.ndim - 1))
+    mean = _mean_over_devices(x.mean(axes), axis)
+    return mean, _mean_over_devices(jnp.square(x - mean).mean(axes), axis)
+
+
+def moments_in_one_pass(x, axis=None):
+    """`_moments` for devices whose time goes into reading x: its values are counted from the first
+    one, so that the difference of mean square and squared mean loses no digits to the mean.
+
+    Args:
+        x: (..., C).
+        axis: device axis, or None.
+
+    Returns:
+        (C,) mean and biased variance, float32, over all devices.
     """
     axes = tuple(range(x.ndim - 1))
-    mean = _mean_over_devices(x.mean(axes), axis)
-    var = _mean_over_devices(jnp.square(x - mean).mean(axes), axis)
-    return (x - mean) * (scale * jax.lax.rsqrt(var + EPSILON)) + bias, mean, var
+    first = x[(0,) * len(axes)].astype(jnp.float32)
+    away = x.astype(jnp.float32) - first
+    offset, square = away.mean(axes), jnp.square(away).mean(axes)
+    var = jnp.maximum(square - jnp.square(offset), 0)
+    mean = _mean_over_devices(first + offset, axis)
+    return mean, _mean_over_devices(var + jnp.square(first + offset - mean), axis)
 
 
 def _normalise_forward(x, scale, bias, axis):
@@ -69,12 +98,13 @@ def _normalise_backward(axis, residuals, gradients):
     x, scale, mean, inverse = residuals
     axes = tuple(range(x.ndim - 1))
     gradient = gradients[0]
-    normal = (x - mean) * inverse
+    normal = (x.astype(jnp.float32) - mean) * inverse
     sums = jnp.stack([gradient.sum(axes), (gradient * normal).sum(axes)])
     everywhere = sums if axis is None else jax.lax.psum(sums, axis)
     by_mean, by_var = everywhere / _count(x, axis)
     # those of scale and bias are this device's share, as every parameter's
-    return scale * inverse * (gradient - by_mean - normal * by_var), sums[1], sums[0]
+    by_x = scale * inverse * (gradient - by_mean - normal * by_var)
+    return by_x.astype(x.dtype), sums[1], sums[0]
 
 
 _normalise.defvjp(_normalise_forward, _normalise_backward)

@@ -6,7 +6,8 @@ Every function here works on one pair; the network applies it to a batch through
 import jax
 import jax.numpy as jnp
 
-from siamjax.models.conv import conv2d, on_cpu
+from siamjax.models import backend
+from siamjax.models.conv import conv2d
 
 
 def depthwise_correlation(search, kernel):
@@ -23,7 +24,7 @@ def depthwise_correlation(search, kernel):
     """
     return (
         correlate_by_shifts_custom(search, kernel)
-        if on_cpu()
+        if backend.name() == "cpu"
         else correlate_by_shifts(search, kernel)
     )
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from siamjax.models import conv
+from siamjax.models import backend, conv
 from siamjax.models.winograd import winograd_conv2d
 
 
@@ -54,7 +54,9 @@ def test_conv2d(stride, padding, size, channels):
 @pytest.mark.parametrize(
     "stride, padding, dilation", [(1, 1, 1), (2, 0, 1), (2, 1, 1), (1, 4, 4), (3, 1, 2)]
 )
-def test_depthwise(stride, padding, dilation):
+@pytest.mark.parametrize("machine", ["cpu", "gpu"])
+def test_depthwise(machine, stride, padding, dilation, monkeypatch):
+    monkeypatch.setattr(backend, "name", lambda: machine)
     x, kernel = arrays(0, (2, 11, 12, 7), (3, 3, 1, 7))
     result, pull = jax.vjp(
         lambda x, k: conv.depthwise_conv2d(x, k, stride, padding, dilation), x, kernel
@@ -83,11 +85,18 @@ def test_max_pool(padding):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-def test_accelerators_get_xlas_operations(monkeypatch):
-    monkeypatch.setattr(conv, "on_cpu", lambda: False)
+def test_tpus_get_xlas_operations(monkeypatch):
+    monkeypatch.setattr(backend, "name", lambda: "tpu")
     x, wide, single = arrays(0, (1, 9, 9, 64), (3, 3, 64, 64), (3, 3, 1, 64))
     assert "conv_general" in str(jax.make_jaxpr(lambda: conv.conv2d(x, wide, 1, 1))())
     assert "feature_group_count=64" in str(
         jax.make_jaxpr(lambda: conv.depthwise_conv2d(x, single, 1, 1))()
     )
     assert "reduce_window" in str(jax.make_jaxpr(lambda: conv.max_pool(x))())
+
+
+def test_gpus_get_no_grouped_convolution(monkeypatch):
+    monkeypatch.setattr(backend, "name", lambda: "gpu")
+    x, single = arrays(0, (1, 9, 9, 64), (3, 3, 1, 64))
+    text = str(jax.make_jaxpr(lambda: conv.depthwise_conv2d(x, single, 1, 1))())
+    assert "conv_general" not in text

@@ -3,8 +3,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from siamjax.models.norm import BatchNorm
+from siamjax.models import backend
+from siamjax.models.norm import BatchNorm, moments_in_one_pass
+
+
+@pytest.fixture(params=["cpu", "gpu"], autouse=True)
+def machine(request, monkeypatch):
+    """Each backend's formulation."""
+    monkeypatch.setattr(backend, "name", lambda: request.param)
 
 
 def setup(**fields):
@@ -49,6 +57,13 @@ def test_synchronised_statistics_equal_one_big_batch():
             np.testing.assert_allclose(
                 stats["batch_stats"][name][device], wanted["batch_stats"][name], rtol=1e-5
             )
+
+
+def test_one_pass_loses_no_digits_to_a_large_mean():
+    x = np.random.default_rng(0).normal(1e4, 1, (50, 40, 3)).astype(np.float32)
+    mean, var = moments_in_one_pass(jnp.asarray(x))
+    np.testing.assert_allclose(mean, x.mean((0, 1), np.float64), rtol=1e-6)
+    np.testing.assert_allclose(var, x.var((0, 1), np.float64), rtol=1e-4)
 
 
 def test_float32_inside_bfloat16():
