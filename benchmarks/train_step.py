@@ -120,7 +120,10 @@ def measure(setting, args, folder, on_gpu):
             ours.figures["host_s_per_step"] = round(host, 4)
             wall = statistics.median(wall for wall, _ in ours.seconds)
             ours.figures["host_share"] = round(host / wall, 4)
+            if args.profile:
+                child.ask(profile=f"{args.profile}/{setting['phase']}-{setting['dtype']}")
     if args.torch and on_gpu:
+        print(json.dumps({"siamjax": ours.summary(setting["batch"])}), file=sys.stderr, flush=True)
         with Child(args.torch, "train_step_torch.py") as process:
             theirs = torch_side(process)
             rounds(theirs)
@@ -186,6 +189,7 @@ def main():
     add("--warm-up", type=int, default=1, help="steps not counted")
     add("--matmul", type=int, default=2048, help="side of the matrices that give the peak rate")
     add("--torch", help="an interpreter with torch")
+    add("--profile", help="folder for traces of siamjax's steps (jax.profiler)")
     add("--out", help="JSON file to write")
     if "--gpu" in sys.argv:
         parser.set_defaults(
@@ -217,14 +221,18 @@ def main():
                         peak = result["matmul_tflops"][dtype]
                         ours["share_of_matmul_rate"] = round(rate / peak, 3)
                     print(json.dumps(run), file=sys.stderr, flush=True)
+                    _write(result, args.out)  # a long sweep may be cut short
                     if all(FIT in run[name] for name in ("siamjax", "torch") if name in run):
                         break
     result["best"] = _best(runs)
     result["load_average_at_end"] = os.getloadavg()[0]
-    text = json.dumps(result, indent=2)
-    print(text)
-    if args.out:
-        Path(args.out).write_text(text + "\n")
+    print(json.dumps(result, indent=2))
+    _write(result, args.out)
+
+
+def _write(result, out):
+    if out:
+        Path(out).write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

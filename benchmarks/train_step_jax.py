@@ -2,7 +2,7 @@
 
 Commands on standard input, one JSON answer per line: {"machine": side of a matrix, "dtypes"},
 {"phase": "frozen" or "full", "dtype", "batch", "remat", "weights": file to write, "data": file to
-write}, {"run": n}, {"host": n}.
+write}, {"run": n}, {"host": n}, {"profile": folder to write}.
 """
 
 import json
@@ -19,7 +19,6 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.95")
 
 import jax
-import jax.numpy as jnp
 import jaxlib
 import numpy as np
 
@@ -27,7 +26,7 @@ from configs import base
 from siamjax import models
 from siamjax.data.targets import TargetRule, assign
 from siamjax.geometry.anchors import Anchors
-from siamjax.models import conv, xcorr
+from siamjax.models import backend
 from siamjax.models.import_torch import to_pysot
 from siamjax.training import losses, optimizer, parallel, state, step
 
@@ -71,11 +70,6 @@ class Trainer:
         self.state = parallel.replicate(now.replace(step=np.int32(epoch * STEPS_PER_EPOCH)))
         arguments = self.state, parallel.put(self.batch)
 
-        def no():
-            return False
-
-        with mock.patch.object(conv, "on_cpu", no), mock.patch.object(xcorr, "on_cpu", no):
-            cost = parallel.compile_step(lambda *a: one(*a)).lower(*arguments).cost_analysis()
         self.program = parallel.compile_step(one)
         started = time.perf_counter()
         compiled = self.program.lower(*arguments).compile()
@@ -84,7 +78,7 @@ class Trainer:
         self.figures = {
             "compile_s": round(seconds, 1),
             "temporary_mib": memory and round(memory.temp_size_in_bytes / 2**20),
-            "gflop_per_step": round(cost["flops"] / 1e9),  # direct convolutions, whatever is run
+            "gflop_per_step": round(operations(one, *arguments) / 1e9),
         }
 
     def _save(self, model, variables, weights, data):
@@ -124,10 +118,29 @@ class Trainer:
             own.append(copied + dispatched + time.perf_counter() - started)
         return {"seconds": own}
 
+    def profile(self, folder):
+        """Two steps as a trace of jax.profiler."""
+        with jax.profiler.trace(folder):
+            self.run(2)
+        return {"profile": folder}
+
+
+def operations(step, state, batch):
+    """Operations of a step with direct convolutions, whatever is run; counted by the CPU backend,
+    since others leave out what they pass on to libraries."""
+
+    many = jax.vmap(lambda *a: step(*a), in_axes=(None, 0), axis_name=parallel.AXIS)
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (state, batch))
+    with (
+        mock.patch.object(backend, "name", return_value="tpu"),
+        jax.default_device(jax.devices("cpu")[0]),
+    ):
+        return jax.jit(many).lower(*shapes).cost_analysis()["flops"]
+
 
 def matmul_tflops(dtype, side):
     """Measured rate of square matrix products, 1e12 operations per second: the median of ten."""
-    a = jnp.ones((side, side), dtype)
+    a = jax.random.normal(jax.random.key(0), (side, side), dtype)
     product = jax.jit(lambda x, y: x @ y)
     product(a, a).block_until_ready()
     times = []
@@ -162,6 +175,8 @@ def main():
                 answer = trainer.figures
             elif "run" in command:
                 answer = trainer.run(command["run"])
+            elif "profile" in command:
+                answer = trainer.profile(command["profile"])
             else:
                 answer = trainer.host(command["host"])
         except jax.errors.JaxRuntimeError as error:
