@@ -23,7 +23,7 @@ from siamjax.errors import UserError, run_main
 
 FRAMES = 4  # of a clip
 TARGETS = 2  # of a clip, at most
-ROUNDS = 6  # clips of each object
+ROUNDS = 12  # clips of each object
 SMALLEST = 20  # px, width and height of the objects that are cut out
 OTHERS = (2, 5)  # other objects in a clip: at least, at most
 SAME = 0.5  # probability that one of them, but the first, is drawn from the target's category
