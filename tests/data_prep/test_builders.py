@@ -42,7 +42,7 @@ def records_of(folder):
 
 TREES = {
     "coco": (builders.Coco, 3),
-    "composite": (builders.Composite, 98),
+    "composite": (builders.Composite, 203),
     "det": (builders.Det, 3),
     "vid": (builders.Vid, 7),
     "youtubebb": (builders.Youtubebb, 5),
