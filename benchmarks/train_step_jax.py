@@ -128,8 +128,7 @@ class Trainer:
 def operations(step, state, batch):
     """Operations of a step with direct convolutions, whatever is run; counted by the CPU backend,
     since others leave out what they pass on to libraries."""
-
-    many = jax.vmap(lambda *a: step(*a), in_axes=(None, 0), axis_name=parallel.AXIS)
+    many = jax.vmap(step, in_axes=(None, 0), axis_name=parallel.AXIS)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (state, batch))
     with (
         mock.patch.object(backend, "name", return_value="tpu"),
