@@ -83,6 +83,7 @@ def get_config():
     c.data.template.flip = 0.0  # probability of a horizontal flip
     c.data.template.colour = 1.0  # probability of PCA lighting noise
     c.data.template.exposure = 0.0  # stops, brightness times 2 ** (uniform in +/- exposure)
+    c.data.template.coarse = 0.0  # probability of a lower resolution, down to a third
     c.data.search = ml_collections.ConfigDict()
     c.data.search.shift = 64.0
     c.data.search.scale = 0.18
@@ -90,6 +91,7 @@ def get_config():
     c.data.search.flip = 0.0
     c.data.search.colour = 1.0
     c.data.search.exposure = 0.0
+    c.data.search.coarse = 0.0
     c.data.workers = 8  # processes that decode and augment; 0: in the training process
     c.data.prefetch = 4  # batches made ahead by each worker
     c.data.max_bad_fraction = 0.01  # share of unreadable records above which the run fails

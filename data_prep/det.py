@@ -26,6 +26,7 @@ class Det(Source):
 
     name = "det"
     official: ClassVar = {"images": 456_567}
+    edges: ClassVar = False
 
     def videos(self) -> Iterator[Video]:
         """One per annotation file."""

@@ -218,9 +218,8 @@ def video_crops(source: Source, video: Video, options: Options, skipped: Counter
         seen.add((target.track, target.frame))
         if image is not last:
             last, border = image, mean_colour(image)
-        crop = context_crop(
-            image, target.box, options.crop, options.exemplar, options.context, border
-        )
+        sizes = options.crop, options.exemplar, options.context
+        crop = context_crop(image, target.box, *sizes, border, source.edges)
         x1, y1, x2, y2 = target.box
         jpeg = records.encode_image(crop, options.jpeg_quality)
         yield records.Record(jpeg, video.name, target.track, target.frame, (x2 - x1, y2 - y1))

@@ -118,7 +118,7 @@ def _crops_of(job):
         border = mean_colour(frame)
         for target in seen:
             box = video.boxes[target, i]
-            crop = context_crop(frame, xywh_to_xyxy(box), border=border)
+            crop = context_crop(frame, xywh_to_xyxy(box), border=border, edges=True)
             jpeg = records.encode_image(crop, QUALITY)
             crops.append((f"{target:02d}", i, jpeg, tuple(box[2:])))
     return f"train{seed:06d}", crops

@@ -1,6 +1,6 @@
-"""Random shift, scale, blur, flip, colour and exposure of one crop of a training pair.
+"""Random shift, scale, blur, flip, colour, exposure and resolution of one crop of a training pair.
 
-The published training (SiamRPN++, section 3) does without the last.
+The published training (SiamRPN++, section 3) does without the last two.
 Drawing and applying are apart: `draw` asks the generator in a fixed order, the rest follows.
 Colour noise is a constant per channel; it commutes with warp and blur and is left to the device.
 """
@@ -22,6 +22,7 @@ _COLOUR_COMPONENTS = np.array(
     np.float32,
 )
 _BLUR_SIZES = np.arange(5, 46, 2)
+_COARSE = (1.0, 3.0)  # by which a patch is shrunk before it is enlarged again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Augmentation:
         flip: probability of a horizontal flip.
         colour: probability of PCA lighting noise.
         exposure: stops, the patch's values are multiplied by 2 ** (U(-1, 1) * exposure).
+        coarse: probability that the patch is as from a smaller image, by a factor up to 3.
     """
 
     shift: float
@@ -43,6 +45,7 @@ class Augmentation:
     flip: float
     colour: float
     exposure: float = 0.0
+    coarse: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Draw:
         blur: (kernel side, share of the vertical line), or None.
         flip: mirror left and right.
         gain: factor on the values.
+        coarse: factor by which the patch is shrunk and enlarged again; 1: it is not.
     """
 
     scale: tuple[float, float]
@@ -64,13 +68,14 @@ class Draw:
     blur: tuple[int, float] | None
     flip: bool
     gain: float = 1.0
+    coarse: float = 1.0
 
 
 def draw(rng, augmentation: Augmentation) -> Draw:
-    """Draws the numbers for one crop: scale x, y, shift x, y, colour, blur, flip, exposure.
+    """Draws the numbers for one crop: scale x, y, shift x, y, colour, blur, flip, exposure, coarse.
 
-    Scale, shift, flip and exposure ask for no number where they are switched off, noise and kernel
-    only where their test passed.
+    Scale, shift, flip, exposure and coarse ask for no number where they are switched off, noise,
+    kernel and coarseness only where their test passed.
 
     Args:
         rng: a NumPy generator.
@@ -87,7 +92,10 @@ def draw(rng, augmentation: Augmentation) -> Draw:
         blur = (int(rng.choice(_BLUR_SIZES)), float(rng.random()))
     flip = bool(a.flip and a.flip > rng.random())
     gain = 2 ** ((rng.random() * 2 - 1) * a.exposure) if a.exposure else 1.0
-    return Draw(scale, shift, noise, blur, flip, gain)
+    coarse = 1.0
+    if a.coarse and a.coarse > rng.random():
+        coarse = rng.uniform(*_COARSE)
+    return Draw(scale, shift, noise, blur, flip, gain, coarse)
 
 
 def window(draw: Draw, size: int, stored: int) -> tuple[tuple, tuple]:
@@ -140,7 +148,7 @@ def rows(draw: Draw, size: int, stored: int) -> tuple[int, int]:
 def patch(
     draw: Draw, crop: np.ndarray, size: int, grey: bool = False, first_row: int = 0
 ) -> np.ndarray:
-    """Cuts, exposes, blurs and flips; colour noise is not applied.
+    """Cuts, coarsens, exposes, blurs and flips; colour noise is not applied.
 
     Args:
         draw: what was drawn.
@@ -158,6 +166,10 @@ def patch(
     top -= first_row
     matrix = np.array([[1 / scale_x, 0, -left / scale_x], [0, 1 / scale_y, -top / scale_y]])
     image = cv2.warpAffine(crop, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    if draw.coarse != 1:
+        side = round(size / draw.coarse)
+        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
     if draw.gain != 1:
         image = cv2.convertScaleAbs(image, alpha=draw.gain)
     if draw.blur:

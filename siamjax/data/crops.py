@@ -19,6 +19,7 @@ def context_crop(
     exemplar: int = 127,
     context: float = 0.5,
     border=None,
+    edges: bool = False,
 ) -> np.ndarray:
     """Cuts the square around a box that a training pair can be drawn from.
 
@@ -34,6 +35,9 @@ def context_crop(
         context: context on each side as a fraction of width + height of the box.
         border: colour outside of the image; None: the image's mean (pass it when one image has many
             boxes).
+        edges: the box's coordinates count from the image's left and top edge, where those of a
+            pixel's centre end in .5; False: from the centre of the first pixel, as the published
+            training takes them.
 
     Returns:
         (size, size, 3) uint8; the target's centre is at (size - 1) / 2.
@@ -41,7 +45,8 @@ def context_crop(
     x1, y1, x2, y2 = (float(v) for v in box_xyxy)
     side = context_side(x2 - x1, y2 - y1, context) * size / exemplar
     scale = (size - 1) / side
-    left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
+    first = 0.5 if edges else 0.0  # centre of the first pixel
+    left, top = (x1 + x2 - side) / 2 - first, (y1 + y2 - side) / 2 - first
     matrix = np.array([[scale, 0, -scale * left], [0, scale, -scale * top]])
     return cv2.warpAffine(
         image,

@@ -135,7 +135,8 @@ def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray,
     rng = np.random.default_rng(0)
 
     def crop(video, i):
-        return context_crop(video.frames[i], xywh_to_xyxy(video.boxes[0, i]), *sizes)
+        box = xywh_to_xyxy(video.boxes[0, i])
+        return context_crop(video.frames[i], box, *sizes, edges=True)
 
     def cut(image, side, shift):
         still = augment.Draw((1.0, 1.0), tuple(shift), np.zeros(3, np.float32), None, False)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from siamjax.data import augment
 from siamjax.geometry import boxes
@@ -138,6 +139,7 @@ def test_switched_off_means_off():
     assert not draw.flip
     assert not draw.noise.any()
     assert draw.gain == 1
+    assert draw.coarse == 1
 
 
 def test_exposure_by_hand():
@@ -162,6 +164,42 @@ def test_exposure_is_uniform_in_stops_and_leaves_the_other_draws_alone():
     stops = np.log2([draw.gain for draw in with_it])
     np.testing.assert_allclose(
         np.quantile(stops, (0, 0.25, 0.5, 0.75, 1)) / 0.7, (-1, -0.5, 0, 0.5, 1), atol=0.04
+    )
+
+
+def test_coarse_by_hand():
+    """Three columns become one and three again; what lies between two of them is interpolated."""
+    crop = np.zeros((511, 511, 3), np.uint8)
+    crop[:, 255:] = 240
+    still = augment.patch(STILL, crop, 129)[64, :, 0]
+    assert sorted(set(still)) == [0, 240]
+    edge = int(np.flatnonzero(still)[0])
+    patch = augment.patch(dataclasses.replace(STILL, coarse=3.0), crop, 129)
+    assert patch.shape == (129, 129, 3)
+    assert (patch == patch[0]).all()
+    of_thirds = still.reshape(43, 3).mean(1)
+    places = (np.arange(129) + 0.5) / 3 - 0.5
+    np.testing.assert_allclose(
+        patch[0, :, 0], np.interp(places, np.arange(43), of_thirds), atol=1.0
+    )
+    assert 0 < patch[0, edge, 0] < 240
+
+
+def test_coarse_has_its_probability_and_leaves_the_other_draws_alone():
+    off = augment.Augmentation(shift=64, scale=0.18, blur=0.2, flip=0.5, colour=1, exposure=0.7)
+    on = dataclasses.replace(off, coarse=0.3)
+    with_it, without = (
+        [augment.draw(np.random.default_rng(seed), rule) for seed in range(4000)]
+        for rule in (on, off)
+    )
+    for a, b in zip(with_it, without):
+        np.testing.assert_equal(
+            dataclasses.asdict(dataclasses.replace(a, coarse=1.0)), dataclasses.asdict(b)
+        )
+    factors = np.array([draw.coarse for draw in with_it if draw.coarse != 1])
+    assert stats.binomtest(len(factors), 4000, 0.3).pvalue > 1e-3
+    np.testing.assert_allclose(
+        np.quantile(factors, (0, 0.25, 0.5, 0.75, 1)), (1, 1.5, 2, 2.5, 3), atol=0.1
     )
 
 

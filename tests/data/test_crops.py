@@ -58,6 +58,22 @@ def test_the_target_lands_where_target_in_crop_says():
     assert (rows[-1] + rows[0]) / 2 == pytest.approx(cy, abs=1.5)
 
 
+def test_a_box_from_edge_to_edge_is_in_the_middle():
+    """The same rectangle, 40 px of 3.2 px each: its two halves are equal from edge to edge, and by
+    half a pixel, 1.6 px of the crop, apart from centre to centre."""
+    image = np.zeros((400, 400, 3), np.uint8)
+    image[180:220, 180:220] = 255
+    box = 180, 180, 220, 220
+    crop = crops.context_crop(image, box, size=1021, exemplar=255, edges=True)
+    for turned in (crop, crop.transpose(1, 0, 2)):
+        assert np.abs(turned.astype(int) - turned[::-1]).max() <= 1
+    same = crops.context_crop(image, np.array(box) - 0.5, size=1021, exemplar=255)
+    np.testing.assert_array_equal(crop, same)
+    published = crops.context_crop(image, box, size=1021, exemplar=255)[510, :, 0] > 127
+    scale = 1020 / (80 * 1021 / 255)
+    assert np.flatnonzero(published).mean() == pytest.approx(510 - 0.5 * scale, abs=0.3)
+
+
 def test_where_each_pixel_comes_from():
     """In an image whose colour is the place, each pixel of the crop tells its origin.
 

@@ -3,12 +3,14 @@
 import math
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 
 from data_prep import coco, det, folder, got10k, lasot, source, trackingnet, vid, youtubebb
 from data_prep.command import check
 from data_prep.parts import Options, video_crops
+from siamjax.data import records
 from siamjax.errors import UserError
 
 from .conftest import write_text, xml
@@ -147,11 +149,34 @@ def test_a_crop_shows_the_object(coco_tree):
     reader = coco.Coco(coco_tree)
     video = next(reader.videos())
     image = source.read_image(coco_tree / "train2017/000000000001.jpg")
-    from siamjax.data.records import decode_image
-
     record = next(iter(video_crops(reader, video, Options(), Counter())))
-    crop = decode_image(record.image)
+    crop = records.decode_image(record.image)
     np.testing.assert_allclose(crop[255, 255].astype(int), image[20, 20].astype(int), atol=12)
+
+
+@pytest.mark.parametrize(
+    "reader, tree, image, covered",
+    [
+        # COCO's 10, 5, 20, 30 ends where pixel 29 ends, VID's 5..25 on pixel 25 itself
+        (coco.Coco, "coco_tree", "train2017/000000000001.jpg", (10, 30, 5, 35)),
+        (vid.Vid, "vid_tree", "Data/VID/train/a/one/000000.JPEG", (5, 26, 5, 36)),
+        (det.Det, "det_tree", "Data/DET/train/ILSVRC2013_train/n01/n01_1.JPEG", (5, 26, 5, 36)),
+    ],
+)
+def test_the_covered_pixels_are_in_the_middle_of_the_crop(reader, tree, image, covered, request):
+    """To a tenth of a pixel of the image, of which a crop has 2.5 px each."""
+    root = request.getfixturevalue(tree)
+    left, right, top, bottom = covered
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[top:bottom, left:right] = 255
+    # read by its content, not by its name; without loss, for sharp edges
+    (root / image).write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    reader = reader(root)
+    videos = (video for video in reader.videos() if next(reader.targets(video, Counter()), None))
+    record = next(video_crops(reader, next(videos), Options(jpeg_quality=100), Counter()))
+    rows, columns = np.nonzero(records.decode_image(record.image)[..., 0] > 127)
+    assert rows.mean() == pytest.approx(255, abs=0.25)
+    assert columns.mean() == pytest.approx(255, abs=0.25)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text"])
