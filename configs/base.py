@@ -76,6 +76,7 @@ def get_config():
     # probability that it then shows another target of the template's video, where there is one
     c.data.distractor = 0.0
     c.data.grey = 0.0  # probability that both crops lose their colour
+    c.data.flip = 0.0  # probability that both crops are flipped left to right
     c.data.template = ml_collections.ConfigDict()
     c.data.template.shift = 4.0  # px, uniform in +/- shift, x and y apart
     c.data.template.scale = 0.05  # uniform in 1 +/- scale, x and y apart

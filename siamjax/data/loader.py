@@ -50,7 +50,13 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
         raise UserError("the config has no training set; add one to config.data.sources")
     data = config.data
     return sampling.Sampler(
-        sources, config.seed, data.pairs_per_epoch, data.negative, data.grey, data.distractor
+        sources,
+        config.seed,
+        data.pairs_per_epoch,
+        data.negative,
+        data.grey,
+        data.distractor,
+        data.flip,
     )
 
 
@@ -153,6 +159,8 @@ class Examples:
         stored, exemplar, side = self._sides
         z_draw = augment.draw(rng, of_template)
         x_draw = augment.draw(rng, of_search)
+        if pair.flip:
+            z_draw, x_draw = _flipped(z_draw), _flipped(x_draw)
         at = pair.source, pair.template
         template, _ = self._patch(at, z_draw, exemplar, pair.grey, bad)
         at = pair.search_source, pair.search
@@ -186,6 +194,10 @@ class Examples:
             bad.append((source, crop, str(error)))
             raise
         return augment.patch(draw, image, size, grey, first), record.size
+
+
+def _flipped(draw):
+    return dataclasses.replace(draw, flip=not draw.flip)
 
 
 class _Batches:

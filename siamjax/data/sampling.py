@@ -53,6 +53,7 @@ class Pair:
         search: crop in that set's index.
         negative: whether search shows another target, or one drawn without regard to template.
         grey: whether both crops lose their colour.
+        flip: whether both crops are mirrored left to right.
     """
 
     source: int
@@ -61,6 +62,7 @@ class Pair:
     search: int
     negative: bool
     grey: bool
+    flip: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Sampler:
         grey: probability that a pair loses its colour, 0..1.
         distractor: probability that a negative pair's search shows another target of the
             template's video, where it has one; 0..1.
+        flip: probability that both crops of a pair are mirrored left to right, 0..1.
     """
 
     sources: Sequence[Source]
@@ -83,6 +86,7 @@ class Sampler:
     negative: float = 0.0
     grey: float = 0.0
     distractor: float = 0.0
+    flip: float = 0.0
 
     @functools.cached_property
     def _ends(self):
@@ -124,6 +128,7 @@ class Sampler:
         which, video = self.entry(position, attempt)
         source = self.sources[which]
         grey = bool(self.grey and rng.random() < self.grey)
+        flip = bool(self.flip and rng.random() < self.flip)
         negative = rng.random() < self.negative
         first, behind = source.index.tracks_of(video)
         track = int(rng.integers(first, behind))
@@ -132,15 +137,15 @@ class Sampler:
         if not negative:
             reach = source.frame_range
             search = int(rng.integers(max(begin, template - reach), min(end, template + reach + 1)))
-            return Pair(which, template, which, search, False, grey)
+            return Pair(which, template, which, search, False, grey, flip)
         tracks = behind - first
         if self.distractor and tracks > 1 and rng.random() < self.distractor:
             other = first + (track - first + int(rng.integers(1, tracks))) % tracks
             search = int(rng.integers(*source.index.crops_of(other)))
-            return Pair(which, template, which, search, True, grey)
+            return Pair(which, template, which, search, True, grey, flip)
         anywhere = int(rng.integers(len(self.sources)))
         search = _any_crop(rng, self.sources[anywhere].index)
-        return Pair(which, template, anywhere, search, True, grey)
+        return Pair(which, template, anywhere, search, True, grey, flip)
 
 
 def _any_crop(rng, index):

@@ -67,7 +67,8 @@ def _pair(examples, position):
     picture = draw_pair(template, search, example.label, example.box, examples.grid)
     pair, sources = example.pair, examples.sampler.sources
     positive, negative = int((example.label == 1).sum()), int((example.label == 0).sum())
-    kind = ("negative" if pair.negative else "positive") + (", grey" if pair.grey else "")
+    kind = "negative" if pair.negative else "positive"
+    kind += (", grey" if pair.grey else "") + (", mirrored" if pair.flip else "")
     return _figure(
         picture,
         f"{position}: {kind}; {positive} positive, {negative} negative anchors;"

@@ -68,6 +68,22 @@ def test_the_box_is_where_the_object_is(config):
         assert np.abs(example.box[:2] - 127).max() <= 64
 
 
+def test_a_flipped_pair_is_the_mirrored_one(config):
+    """Both crops and the box, also where a branch is flipped by itself."""
+    config.data.search.flip = 0.5
+    plain, flipped = (
+        loader.Examples(ml_collections.ConfigDict({**config, "data": {**config.data, "flip": p}}))
+        for p in (1e-300, 1.0)
+    )
+    for position in range(6):
+        a, b = plain[position], flipped[position]
+        assert not a.pair.flip
+        assert b.pair.flip
+        np.testing.assert_array_equal(a.template[:, ::-1], b.template)
+        np.testing.assert_array_equal(a.search[:, ::-1], b.search)
+        np.testing.assert_allclose(a.box * [-1, 1, 1, 1] + [254, 0, 0, 0], b.box, atol=1e-9)
+
+
 def test_labels_follow_the_box(first):
     """No label contradicts the rule, for the box that the batch carries."""
     grid = Anchors().grid(25, centre=127)

@@ -138,6 +138,17 @@ def test_pairs_keep_the_rules():
     assert all(others[a, b] for a in range(4) for b in range(4))  # negatives come from everywhere
 
 
+def test_half_of_the_pairs_are_flipped():
+    """Of both kinds; without the option none is."""
+    pairs = [draw(make_sampler(), position) for position in range(2000)]
+    assert not any(pair.flip for pair in pairs)
+    flipping = dataclasses.replace(make_sampler(), flip=0.5)
+    pairs = [draw(flipping, position) for position in range(2000)]
+    for kind in (True, False):
+        flips = [pair.flip for pair in pairs if pair.negative == kind]
+        assert stats.binomtest(sum(flips), len(flips), 0.5).pvalue > 1e-3
+
+
 def test_distractors_are_other_targets_of_the_video():
     """All of them where a video has several tracks; what a sampler without them draws is the same
     up to there.
