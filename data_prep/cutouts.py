@@ -23,7 +23,7 @@ DISTANCE = (0.4, 2.5)  # of another object's centre from the target's, in mean s
 ABOVE = 0.5  # probability that another object lies above the target
 # Probability that the target is a part of its object, and the part's sides as shares of the
 # object's: a box follows what the first one held, even where something larger looks whole.
-PART, PART_SIDES = 0.5, (0.4, 0.85)
+PART, PART_SIDES = 0.3, (0.4, 0.85)
 COVERED = 0.4  # share of a target's box that the boxes above it cover at most
 
 MARGIN = 4  # px around an object in its cut-out
