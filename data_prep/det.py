@@ -26,7 +26,7 @@ class Det(Source):
 
     name = "det"
     official: ClassVar = {"images": 456_567}
-    edges: ClassVar = False
+    code: ClassVar = ("data_prep.ilsvrc",)
 
     def videos(self) -> Iterator[Video]:
         """One per annotation file."""

@@ -12,7 +12,7 @@ class Object(NamedTuple):
 
     Attributes:
         track: its trackid, or its position in the file.
-        box: left, top, right, bottom, px.
+        box: left, top, right, bottom, px, from the middle of its first pixel to that of its last.
     """
 
     track: str
@@ -38,4 +38,6 @@ def read_objects(path: Path, skipped: Counter) -> Iterator[Object]:
         except ValueError:
             skipped["box is not a number"] += 1
             continue
-        yield Object(node.findtext("trackid") or str(i), (box[0], box[1], box[2], box[3]))
+        # the files name pixels, whose middles lie half a pixel from their edges
+        left, top, right, bottom = (side + 0.5 for side in box)
+        yield Object(node.findtext("trackid") or str(i), (left, top, right, bottom))

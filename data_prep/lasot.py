@@ -23,6 +23,7 @@ class Lasot(Source):
 
     name = "lasot"
     official: ClassVar = {"videos": 1_120}
+    code: ClassVar = ("data_prep.got10k",)
 
     def videos(self) -> Iterator[Video]:
         """One per sequence of the training set."""

@@ -219,7 +219,7 @@ def video_crops(source: Source, video: Video, options: Options, skipped: Counter
         if image is not last:
             last, border = image, mean_colour(image)
         sizes = options.crop, options.exemplar, options.context
-        crop = context_crop(image, target.box, *sizes, border, source.edges)
+        crop = context_crop(image, target.box, *sizes, border, edges=True)
         x1, y1, x2, y2 = target.box
         jpeg = records.encode_image(crop, options.jpeg_quality)
         yield records.Record(jpeg, video.name, target.track, target.frame, (x2 - x1, y2 - y1))

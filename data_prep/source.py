@@ -40,7 +40,7 @@ class Target:
     Attributes:
         track: name, unique in the video.
         frame: number of the frame in the video, >= 0.
-        box: left, top, right, bottom, px; see `Source.edges`.
+        box: left, top, right, bottom, px, counted from the image's left and top edge.
         image: path relative to the source's folder; for a video file that and `frame` name it.
     """
 
@@ -58,15 +58,12 @@ class Source(abc.ABC):
         official: what the official release holds, for --check: {thing: number}.
         root: its folder.
         pixel: side of a pixel in the unit of `targets`; 0 where it depends on the image.
-        edges: whether boxes reach from edge to edge of the pixels they cover, so that an image has
-            0..width; False: from centre to centre, 0..width - 1.
         code: modules besides the class's own that decide what its crops are.
     """
 
     name: str
     official: ClassVar[dict[str, int]]
     pixel: ClassVar[float] = 1.0
-    edges: ClassVar[bool] = True
     code: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, root: str | Path):

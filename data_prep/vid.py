@@ -26,7 +26,7 @@ class Vid(Source):
 
     name = "vid"
     official: ClassVar = {"videos": 3_862, "images": 1_122_397}
-    edges: ClassVar = False
+    code: ClassVar = ("data_prep.ilsvrc",)
 
     def videos(self) -> Iterator[Video]:
         """One per folder of frames or of annotations."""

@@ -150,17 +150,21 @@ def test_exposure_by_hand():
         assert (patch == values).all()
 
 
-def test_exposure_is_uniform_in_stops_and_leaves_the_other_draws_alone():
-    off = augment.Augmentation(shift=64, scale=0.18, blur=0.2, flip=0.5, colour=1)
-    on = dataclasses.replace(off, exposure=0.7)
+def draws_that_differ_in(field, off, on):
+    """4000 draws with an option, which in all but its field are those without it."""
     with_it, without = (
         [augment.draw(np.random.default_rng(seed), rule) for seed in range(4000)]
         for rule in (on, off)
     )
     for a, b in zip(with_it, without):
-        np.testing.assert_equal(
-            dataclasses.asdict(dataclasses.replace(a, gain=1.0)), dataclasses.asdict(b)
-        )
+        same = dataclasses.replace(a, **{field: 1.0})
+        np.testing.assert_equal(dataclasses.asdict(same), dataclasses.asdict(b))
+    return with_it
+
+
+def test_exposure_is_uniform_in_stops_and_leaves_the_other_draws_alone():
+    off = augment.Augmentation(shift=64, scale=0.18, blur=0.2, flip=0.5, colour=1)
+    with_it = draws_that_differ_in("gain", off, dataclasses.replace(off, exposure=0.7))
     stops = np.log2([draw.gain for draw in with_it])
     np.testing.assert_allclose(
         np.quantile(stops, (0, 0.25, 0.5, 0.75, 1)) / 0.7, (-1, -0.5, 0, 0.5, 1), atol=0.04
@@ -187,15 +191,7 @@ def test_coarse_by_hand():
 
 def test_coarse_has_its_probability_and_leaves_the_other_draws_alone():
     off = augment.Augmentation(shift=64, scale=0.18, blur=0.2, flip=0.5, colour=1, exposure=0.7)
-    on = dataclasses.replace(off, coarse=0.3)
-    with_it, without = (
-        [augment.draw(np.random.default_rng(seed), rule) for seed in range(4000)]
-        for rule in (on, off)
-    )
-    for a, b in zip(with_it, without):
-        np.testing.assert_equal(
-            dataclasses.asdict(dataclasses.replace(a, coarse=1.0)), dataclasses.asdict(b)
-        )
+    with_it = draws_that_differ_in("coarse", off, dataclasses.replace(off, coarse=0.3))
     factors = np.array([draw.coarse for draw in with_it if draw.coarse != 1])
     assert stats.binomtest(len(factors), 4000, 0.3).pvalue > 1e-3
     np.testing.assert_allclose(
