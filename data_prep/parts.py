@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -101,14 +102,15 @@ def make_plan(source: Source, options: Options) -> Plan:
             weight = 0
         parts[-1].append(videos[i])
         weight += max(1, videos[i].weight)
-    return Plan(source, options, tuple(map(tuple, parts)), sha.hexdigest(), _code_hash(source))
+    code = code_hash({"data_prep.source", *source.code, type(source).__module__})
+    return Plan(source, options, tuple(map(tuple, parts)), sha.hexdigest(), code)
 
 
-def _code_hash(source):
-    """Of the modules that decide what a crop is."""
-    names = ("data_prep.parts", "data_prep.source", "siamjax.data.crops", "siamjax.data.jpeg")
+def code_hash(modules: Iterable[str]) -> str:
+    """Of the code that decides what a crop is: these modules and those that all sets share."""
+    shared = ("data_prep.parts", "siamjax.data.crops", "siamjax.data.jpeg")
     sha = hashlib.sha256()
-    for name in sorted({*names, *source.code, type(source).__module__}):
+    for name in sorted({*shared, *modules}):
         module = importlib.import_module(name)
         sha.update(Path(str(module.__file__)).read_bytes())
     return sha.hexdigest()

@@ -2,8 +2,8 @@
 
     python -m data_prep.synthetic --out=data/synthetic --videos=300
 
-The shards are the same, byte for byte, for any number of workers. A folder that is finished with
-the same arguments is left alone; an interrupted run starts anew.
+The shards are the same, byte for byte, for any number of workers. A folder that this
+version finished with the same arguments is left alone; an interrupted run starts anew.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data_prep import parts
 from siamjax.data import index, records
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.data.synthetic import SyntheticVideo
@@ -24,6 +25,13 @@ from siamjax.geometry.boxes import xywh_to_xyxy
 NAME = "synthetic"
 VISIBLE = 0.5  # crops of targets with a smaller visible fraction are left out
 QUALITY = 95  # of the JPEGs
+# modules that decide what the crops are
+CODE = (
+    "data_prep.synthetic",
+    "siamjax.data.drawing",
+    "siamjax.data.synthetic",
+    "siamjax.data.textures",
+)
 
 
 def build(
@@ -48,7 +56,7 @@ def build(
 
     Raises:
         UserError: an argument is out of range, the folder can't be written, or it holds a data set
-            that was made with other arguments.
+            that was made with other arguments or by another version.
     """
     _check(
         videos=(videos, 1),
@@ -61,11 +69,15 @@ def build(
     made_with = {
         "source": NAME,
         "synthetic": {"videos": videos, "seed": seed, "length": length, "every": every},
+        "code_hash": parts.code_hash(CODE),
     }
     if (out / index.MANIFEST).exists():
         manifest = index.read_manifest(out)
         if {key: manifest.get(key) for key in made_with} != made_with:
-            raise UserError(f"{out}: made with other arguments; remove it or choose another --out")
+            raise UserError(
+                f"{out}: was made with other arguments or by another version; remove it or choose"
+                " another --out"
+            )
         return
     jobs = [(number, length, every) for number in range(seed, seed + videos)]
     with records.ShardWriter(out, NAME, jpeg_quality=QUALITY) as writer:

@@ -71,7 +71,7 @@ def test_what_changes_the_key(many, plan, monkeypatch):
     assert key() != plan.key
     path.write_text(text)
     assert key() == plan.key
-    monkeypatch.setattr(parts, "_code_hash", lambda source: "another")
+    monkeypatch.setattr(parts, "code_hash", lambda modules: "another")
     assert key() != plan.key
 
 

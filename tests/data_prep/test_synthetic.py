@@ -82,6 +82,14 @@ def test_other_arguments_are_refused(folder, other):
     assert contents(folder) == before
 
 
+def test_a_set_of_another_version_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(prep.parts, "code_hash", lambda modules: "another")
+    before = contents(folder)
+    with pytest.raises(UserError, match="by another version; remove it or choose another --out"):
+        build(folder)
+    assert contents(folder) == before
+
+
 def test_an_interrupted_run_starts_anew(folder, tmp_path, monkeypatch):
     real = prep._crops_of
 
