@@ -102,13 +102,13 @@ def make_plan(source: Source, options: Options) -> Plan:
             weight = 0
         parts[-1].append(videos[i])
         weight += max(1, videos[i].weight)
-    code = code_hash({"data_prep.source", *source.code, type(source).__module__})
-    return Plan(source, options, tuple(map(tuple, parts)), sha.hexdigest(), code)
+    own = ("data_prep.parts", "data_prep.source", *source.code, type(source).__module__)
+    return Plan(source, options, tuple(map(tuple, parts)), sha.hexdigest(), code_hash(own))
 
 
 def code_hash(modules: Iterable[str]) -> str:
-    """Of the code that decides what a crop is: these modules and those that all sets share."""
-    shared = ("data_prep.parts", "siamjax.data.crops", "siamjax.data.jpeg")
+    """Of the code that decides what a crop is: these modules and those that cut and encode."""
+    shared = ("siamjax.data.crops", "siamjax.data.jpeg")
     sha = hashlib.sha256()
     for name in sorted({*shared, *modules}):
         module = importlib.import_module(name)

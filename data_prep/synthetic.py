@@ -2,8 +2,8 @@
 
     python -m data_prep.synthetic --out=data/synthetic --videos=300
 
-The shards are the same, byte for byte, for any number of workers. A folder that this
-version finished with the same arguments is left alone; an interrupted run starts anew.
+The shards are the same, byte for byte, for any number of workers. A folder that this version
+finished with the same arguments is left alone; an interrupted run starts anew.
 """
 
 import argparse
