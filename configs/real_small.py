@@ -4,10 +4,10 @@ Command: siamjax convert mobilenetv2 mobilenetv2_imagenet.npz runs/mobilenetv2.n
              --config=configs/real_small.py
          python run_train.py --config=configs/real_small.py --workdir=runs/real_small
              --config.data.workers=15
-Hardware: one GPU with sixteen cores beside it; on two CPU cores it takes hours (docs/training.md).
+Hardware: one GPU with sixteen cores beside it; on two CPU cores it takes hours.
 Cost: 409,600 pairs in 4 min 40 s on an H100.
 Expected: success AUC 0.68 on seven targets of OTB2015 (Couple, Crossing, David, Football1, both of
-Jogging, Man) on crops half a pixel off, 0.69 after 25,600 pairs on mended ones (docs/training.md).
+Jogging, Man) on crops half a pixel off, 0.69 after 25,600 pairs on mended ones; docs/real_small.md.
 """
 
 import ml_collections

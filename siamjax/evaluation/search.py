@@ -189,12 +189,12 @@ class Lockstep:
 
     def _answers(self, kernels, patches: list[np.ndarray]):
         """The answers to crops, (P, S, S, 2 A) and (P, S, S, 4 A), P a rounded-up count."""
-        import jax
+        from siamjax.models import backend
 
         # a few sizes of batches, so that few programs are compiled
         padded = _rounded_up(len(patches))
         compiled = _compiled()
-        if jax.default_backend() == "cpu":  # one by one, what a crop needs stays in the cache
+        if backend.name() == "cpu":  # one by one, what a crop needs stays in the cache
             each = [compiled.answer(self._network, self._variables, kernels, p) for p in patches]
             return compiled.stack(each + each[-1:] * (padded - len(patches)))
         block = np.stack(patches + patches[-1:] * (padded - len(patches)))
