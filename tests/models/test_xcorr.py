@@ -24,7 +24,13 @@ def by_loops(search, kernel):
     )
 
 
-def test_values():
+@pytest.fixture(params=["cpu", "gpu", "tpu"])
+def machine(request, monkeypatch):
+    """Each backend's formulation."""
+    monkeypatch.setattr(backend, "name", lambda: request.param)
+
+
+def test_values(machine):
     search, kernel = pair()
     wanted = by_loops(search, kernel)
     search, kernel = jnp.float32(search), jnp.float32(kernel)
@@ -32,13 +38,10 @@ def test_values():
         np.testing.assert_allclose(correlate(search, kernel), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("machine", ["cpu", "gpu", "tpu"])
-def test_gradients_equal_the_oracles(machine, monkeypatch):
-    monkeypatch.setattr(backend, "name", lambda: machine)
+def test_gradients_equal_the_oracles(machine):
     search, kernel = (jnp.float32(array) for array in pair(1))
     result, pull = jax.vjp(xcorr.depthwise_correlation, search, kernel)
-    wanted, pull_oracle = jax.vjp(xcorr.correlate_by_grouped_conv, search, kernel)
-    np.testing.assert_allclose(result, wanted, atol=1e-5)
+    _, pull_oracle = jax.vjp(xcorr.correlate_by_grouped_conv, search, kernel)
     gradient = jnp.float32(np.random.default_rng(2).standard_normal(result.shape))
     for ours, wanted in zip(pull(gradient), pull_oracle(gradient)):
         np.testing.assert_allclose(ours, wanted, atol=1e-5)
