@@ -21,10 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from siamjax.benchmarks import annotations, registry
-from siamjax.benchmarks.measures import ope, vot
-from siamjax.benchmarks.results import REGION, Store
+from siamjax.datasets import annotations, registry
+from siamjax.datasets.results import REGION, Store
 from siamjax.geometry import polygons
+from siamjax.measures import ope, vot
 
 # --- plain loops: the same rules, one number at a time
 

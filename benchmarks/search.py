@@ -22,7 +22,7 @@ import numpy as np
 from machine import machine
 
 from siamjax import api
-from siamjax.benchmarks import registry
+from siamjax.datasets import registry
 from siamjax.evaluation import protocols, search
 from siamjax.tracking.session import Tracker
 

@@ -38,7 +38,7 @@ class Composite(Coco):
 
     name = "composite"
     official: ClassVar[dict[str, int]] = {}
-    code: ClassVar = ("data_prep.coco", "data_prep.cutouts", "siamjax.data.drawing")
+    code: ClassVar = ("data_prep.coco", "data_prep.cutouts", "siamjax.synthetic.drawing")
 
     def videos(self) -> Iterator[Video]:
         """One per round and object: all objects once, then all of them again."""

@@ -1,7 +1,7 @@
 """Objects cut out of photographs by their outlines and pasted into other photographs.
 
 A clip is planned (`plan`: where everything lies in each frame, from a seed and outlines alone) and
-then painted (`Painter`). Points are x, y in px, as in `siamjax.data.drawing`.
+then painted (`Painter`). Points are x, y in px, as in `siamjax.synthetic.drawing`.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from siamjax.data.drawing import blend, centred, coverage, rotation
+from siamjax.synthetic.drawing import blend, centred, coverage, rotation
 
 SIDE = (28.0, 130.0)  # px, root of the area of the target's box before the frames' poses
 GROWTH = 1.3  # of an object at most: it stays about as sharp as its surroundings

@@ -18,9 +18,9 @@ from tqdm import tqdm
 from data_prep import parts
 from siamjax.data import index, records
 from siamjax.data.crops import context_crop, mean_colour
-from siamjax.data.synthetic import SyntheticVideo
 from siamjax.errors import UserError, run_main
 from siamjax.geometry.boxes import xywh_to_xyxy
+from siamjax.synthetic.world import SyntheticVideo
 
 NAME = "synthetic"
 VISIBLE = 0.5  # crops of targets with a smaller visible fraction are left out
@@ -28,9 +28,9 @@ QUALITY = 95  # of the JPEGs
 # modules that decide what the crops are
 CODE = (
     "data_prep.synthetic",
-    "siamjax.data.drawing",
-    "siamjax.data.synthetic",
-    "siamjax.data.textures",
+    "siamjax.synthetic.drawing",
+    "siamjax.synthetic.world",
+    "siamjax.synthetic.textures",
 )
 
 

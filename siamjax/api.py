@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from siamjax import compile_cache
 from siamjax.errors import UserError
-from siamjax.tracking import cache
 from siamjax.tracking.session import Tracker
 
 ASSETS = Path(__file__).parent / "assets"
@@ -13,7 +13,7 @@ ASSETS = Path(__file__).parent / "assets"
 def load(path: str | os.PathLike | None = None, *, rgb: bool = False) -> Tracker:
     """A tracker from trained weights, compiled and ready.
 
-    What was compiled is kept on disk for the next time (see `siamjax.tracking.cache`).
+    What was compiled is kept on disk for the next time (see `siamjax.compile_cache`).
 
         tracker = siamjax.load()
         tracker.init(frame, (x, y, w, h))
@@ -29,7 +29,7 @@ def load(path: str | os.PathLike | None = None, *, rgb: bool = False) -> Tracker
         UserError: nothing there, not a checkpoint, or weights that do not fit their config.
     """
     config, variables = load_variables(path)
-    cache.enable()
+    compile_cache.enable()
     return Tracker(config, variables, rgb=rgb)
 
 

@@ -80,7 +80,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
 
 
 def test_demo_does_the_whole_path_and_goes_on(tmp_path, monkeypatch, capsys):
-    from siamjax.benchmarks import synthetic
+    from siamjax.datasets import synthetic
 
     monkeypatch.setattr(synthetic, "CLIPS", 2)
     monkeypatch.setattr(synthetic, "LENGTH", 8)

@@ -39,8 +39,8 @@ FOLLOWING = (
     "tracking/longterm.py",
     "tracking/session.py",
     "tracking/tracker.py",
-    "benchmarks/[dlnotuv]*.py",
-    "benchmarks/measures/*.py",
+    "datasets/[dlnotuv]*.py",
+    "measures/*.py",
     "evaluation/protocols.py",
 )
 

@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> None:
         UserError: what the user has to change.
     """
     from siamjax import api
-    from siamjax.benchmarks import registry
-    from siamjax.benchmarks.tables import write_whole
     from siamjax.commands import eval as evaluate
+    from siamjax.datasets import registry
     from siamjax.evaluation import curve, scoring
+    from siamjax.files import write_whole
     from siamjax.models import weights
 
     lines = curve.parse_lines(args.lines)

@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> None:
         UserError: what the user has to change.
     """
     from data_prep import synthetic
-    from siamjax.benchmarks import registry
     from siamjax.commands import eval as eval_command
     from siamjax.config import load_config
+    from siamjax.datasets import registry
     from siamjax.evaluation import report
     from siamjax.training.loop import train
 
@@ -68,11 +68,11 @@ def _say(started: float, text: str) -> None:
 
 def _annotate(benchmark, results: dict[str, Path], path: Path, clips: int = 3) -> Path:
     """The first clips with the truth and every tracker's box."""
-    from siamjax import viz
-    from siamjax.benchmarks.results import Store
+    from siamjax import media, viz
+    from siamjax.datasets.results import Store
 
     names = ["truth", *results]
-    with viz.VideoWriter(path, fps=25) as writer:
+    with media.VideoWriter(path, fps=25) as writer:
         for sequence in benchmark.sequences[:clips]:
             tracks = [sequence.groundtruth]
             for name, folder in results.items():

@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from siamjax.benchmarks.tables import write_whole
 from siamjax.errors import UserError
+from siamjax.files import write_whole
 
 _DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int | None:
         UserError: what the user has to change.
     """
     from siamjax import api
-    from siamjax.benchmarks import registry
+    from siamjax.datasets import registry
 
     _check_numbers(args)
     wanted = None if args.sequences is None else args.sequences.split(",")
@@ -109,7 +109,7 @@ def _check_numbers(args) -> None:
 
 
 def _score_existing(args, benchmark):
-    from siamjax.benchmarks.results import Store
+    from siamjax.datasets.results import Store
     from siamjax.evaluation import scoring
 
     if args.checkpoint or args.baselines:
@@ -158,7 +158,7 @@ def run_trackers(
     """Runs a checkpoint's tracker and baselines on a benchmark; what is done is skipped.
 
     Args:
-        benchmark: from `siamjax.benchmarks.registry.load`.
+        benchmark: from `siamjax.datasets.registry.load`.
         out: folder; gets results/ and times/.
         checkpoint: training folder, checkpoint or .npz; None: baselines alone.
         baselines: names that `siamjax.evaluation.baselines.make` knows.

@@ -2,7 +2,7 @@
 
 import argparse
 
-from siamjax.viz import check_writable
+from siamjax.files import check_writable
 
 _DESCRIPTION = (
     "Writes a trained tracker as one archive (jax.export, for CPU, CUDA and TPU, any frame size) "

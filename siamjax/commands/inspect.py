@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int | None:
 
 def _pairs(args):
     from siamjax.config import load_config
+    from siamjax.files import check_writable
     from siamjax.training.pairs_page import page
-    from siamjax.viz import check_writable
 
     if not args.config:
         raise UserError("inspect pairs: give the experiment as --config=configs/NAME.py")

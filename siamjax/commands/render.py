@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
     """
     from tqdm import tqdm
 
-    from siamjax import viz
-    from siamjax.data.synthetic import SyntheticVideo
+    from siamjax import media, viz
+    from siamjax.synthetic.world import SyntheticVideo
 
     try:
         width, height = (int(side) for side in args.size.lower().split("x"))
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
 
     frames = (frame(i) for i in tqdm(range(len(video.frames)), unit=" frames"))
     if Path(args.out).suffix:
-        with viz.VideoWriter(args.out, args.fps) as writer:
+        with media.VideoWriter(args.out, args.fps) as writer:
             for image in frames:
                 writer.write(image)
     else:

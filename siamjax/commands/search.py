@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> None:
         UserError: what the user has to change.
     """
     from siamjax import api
-    from siamjax.benchmarks import registry
     from siamjax.commands.eval import checkpoint_identity
+    from siamjax.datasets import registry
     from siamjax.evaluation import search
 
     if registry.get(args.dataset).test and not args.allow_test:

@@ -58,16 +58,16 @@ def run(args: argparse.Namespace) -> int | None:
     config.data.sources.synthetic.path = str(workdir / "shards")
 
     from data_prep import synthetic
-    from siamjax.benchmarks import registry
-    from siamjax.evaluation import shift_study
+    from siamjax.datasets import registry
+    from siamjax.studies import shift
 
-    shift_study.check(config, shifts)
+    shift.check(config, shifts)
     benchmark = registry.load("synthetic", limit=args.clips)
-    placements = shift_study.Placements(clips=len(benchmark.sequences))
+    placements = shift.Placements(clips=len(benchmark.sequences))
     synthetic.build(
         workdir / "shards", args.videos, length=LENGTH, every=EVERY, workers=args.workers
     )
-    found = shift_study.run(config, workdir, shifts, benchmark, placements)
+    found = shift.run(config, workdir, shifts, benchmark, placements)
     if not found["finished"]:
         return 143
     print((workdir / "table.md").read_text(), end="")

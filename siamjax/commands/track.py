@@ -51,11 +51,11 @@ def run(args: argparse.Namespace) -> int | None:
     Raises:
         UserError: what the user has to change; then no output is written.
     """
-    from siamjax import api, viz
+    from siamjax import api, files, media
 
     if args.frames is not None and args.frames < 1:
         raise UserError(f"--frames={args.frames}: give at least 1")
-    video = viz.read_video(args.video)
+    video = media.read_video(args.video)
     frames = iter(video)
     first = next(frames)
     boxes = [_parse_box(text, "--box") for text in args.box] + _read_boxes(args.box_file)
@@ -68,10 +68,10 @@ def run(args: argparse.Namespace) -> int | None:
     if args.txt and len(boxes) > 1:
         raise UserError("--txt holds one target; use --mot or --csv for several boxes")
     for path in filter(None, texts.values()):
-        viz.check_writable(path)
+        files.check_writable(path)
     _check_boxes(boxes, first)
 
-    writer = viz.VideoWriter(args.out, video.fps) if args.out else None
+    writer = media.VideoWriter(args.out, video.fps) if args.out else None
     frames = itertools.islice(itertools.chain([first], frames), args.frames)
     total = min(filter(None, (video.count, args.frames)), default=None)
     trackers = [api.load(args.checkpoint)]

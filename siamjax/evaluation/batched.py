@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.results import REGION, START, Run, Store, write_times
+from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.results import REGION, START, Run, Store, write_times
 from siamjax.errors import UserError
 from siamjax.evaluation.runner import times_path
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.results import Store
-from siamjax.benchmarks.sequence import Sequence
+from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.results import Store
+from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.evaluation import plots
 from siamjax.evaluation.scoring import Scores

@@ -189,7 +189,7 @@ def to_svg(figure) -> str:
 
 def save(drawn: dict, folder: Path) -> None:
     """Writes `<name>.png` and `<name>.svg` for each plot, each whole."""
-    from siamjax.benchmarks.tables import write_whole
+    from siamjax.files import write_whole
 
     for name, figure in drawn.items():
         write_whole(folder / f"{name}.svg", to_svg(figure))

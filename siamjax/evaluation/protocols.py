@@ -21,8 +21,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from siamjax.benchmarks.measures import vot
-from siamjax.benchmarks.results import (
+from siamjax.datasets.results import (
     FAILURE,
     REGION,
     START,
@@ -31,9 +30,10 @@ from siamjax.benchmarks.results import (
     multistart_anchors,
     multistart_frames,
 )
-from siamjax.benchmarks.sequence import Sequence
+from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.geometry import polygons
+from siamjax.measures import vot
 
 
 class Tracker(Protocol):
@@ -289,7 +289,7 @@ class Experiment:
     Attributes:
         run: tracker, sequence, job -> run.
         jobs: sequence, repetitions -> the runs of a sequence: repetitions or anchors.
-        results, measures: names in `siamjax.benchmarks.results.FORMATS` and of the scorers; ""
+        results, measures: names in `siamjax.datasets.results.FORMATS` and of the scorers; ""
             keeps the benchmark's own.
         text: what tables call it.
     """

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.tables import write_whole
+from siamjax.datasets.registry import Benchmark
 from siamjax.evaluation.protocols import EXPERIMENTS
 from siamjax.evaluation.scoring import Scores
+from siamjax.files import write_whole
 
 LABELS = {
     "success_auc": "success AUC",

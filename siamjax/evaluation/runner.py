@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.results import Run, Store, write_times
-from siamjax.benchmarks.sequence import Sequence
+from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.results import Run, Store, write_times
+from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.evaluation import protocols, scoring
 from siamjax.evaluation.protocols import EXPERIMENTS, Tracker

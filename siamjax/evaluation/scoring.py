@@ -6,7 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.benchmarks.measures import (
+from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.results import (
+    Run,
+    Store,
+    multistart_anchors,
+    multistart_frames,
+    read_times,
+)
+from siamjax.datasets.sequence import Sequence
+from siamjax.errors import UserError
+from siamjax.geometry import polygons
+from siamjax.measures import (
     bootstrap,
     got10k,
     longterm,
@@ -15,17 +26,6 @@ from siamjax.benchmarks.measures import (
     vot,
     vot_toolkit,
 )
-from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.results import (
-    Run,
-    Store,
-    multistart_anchors,
-    multistart_frames,
-    read_times,
-)
-from siamjax.benchmarks.sequence import Sequence
-from siamjax.errors import UserError
-from siamjax.geometry import polygons
 
 
 @dataclasses.dataclass

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from siamjax.benchmarks.measures import ope
-from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.sequence import Sequence
-from siamjax.benchmarks.tables import write_whole
+from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
+from siamjax.files import write_whole
+from siamjax.measures import ope
 
 NAMES = ("penalty_k", "window_influence", "lr")
 SNAP = 1 / 32  # of the side, about a cell of the score map: grid of snapped places and sizes

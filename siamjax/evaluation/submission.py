@@ -4,8 +4,8 @@ import os
 import zipfile
 from pathlib import Path
 
-from siamjax.benchmarks.registry import Benchmark
-from siamjax.benchmarks.results import Store
+from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 
 SERVERS = ("GOT-10k-test", "TrackingNet")

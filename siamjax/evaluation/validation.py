@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from siamjax.benchmarks import registry
+from siamjax.datasets import registry
 from siamjax.errors import UserError
 from siamjax.evaluation import runner
 from siamjax.evaluation.protocols import FromHalfPixel

@@ -30,7 +30,7 @@ from urllib.parse import unquote
 import numpy as np
 from aiohttp import WSMsgType, web
 
-from siamjax import viz
+from siamjax import media, viz
 from siamjax.errors import UserError
 from siamjax.tracking.frames import checked_box
 
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 class _Entry:
     """A video on offer, and the last run over it."""
 
-    video: viz.Video
+    video: media.Video
     first: np.ndarray
     folder: Path
     rows: list[dict] = dataclasses.field(default_factory=list)
@@ -92,7 +92,7 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="siamjax-serve-")
         self._entries: dict[str, _Entry] = {}
         for source in videos:
-            self._add(viz.read_video(source))
+            self._add(media.read_video(source))
         self.app = web.Application(middlewares=[self._guard])
         self.app.on_cleanup.append(self._cleanup)
         self.app.router.add_get("/", functools.partial(_asset, "serve.html", "text/html"))
@@ -128,7 +128,7 @@ class Server:
             response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    def _add(self, video: viz.Video) -> str:
+    def _add(self, video: media.Video) -> str:
         first = next(iter(video))
         key = secrets.token_urlsafe(12)
         folder = Path(self._folder.name) / key
@@ -241,7 +241,7 @@ class Server:
 def _follow(tracker, entry, box, heatmap):
     """Yields (row, JPEG) per frame, and writes the annotated video."""
     rows: list[dict] = []
-    writer = viz.VideoWriter(entry.folder / "result.webm", entry.video.fps)
+    writer = media.VideoWriter(entry.folder / "result.webm", entry.video.fps)
     try:
         for number, frame in enumerate(entry.video):
             shown = frame
@@ -279,9 +279,9 @@ def _order(text: str) -> tuple[list[float], bool]:
     return box, bool(order.get("heatmap"))
 
 
-def _opened(path: Path, name: str) -> viz.Video:
+def _opened(path: Path, name: str) -> media.Video:
     try:
-        video = viz.read_video(path)
+        video = media.read_video(path)
     except UserError as error:
         raise UserError(f"{name}: not a video that OpenCV can read; encode it again") from error
     video.name = Path(name).stem

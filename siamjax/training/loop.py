@@ -14,7 +14,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from siamjax import models
+from siamjax import compile_cache, models
 from siamjax.config import difference, from_json, to_json
 from siamjax.data import loader as loader_lib
 from siamjax.errors import UserError
@@ -80,7 +80,7 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             non-finite loss in a row, a full disk.
     """
     workdir = Path(workdir).absolute()
-    parallel.enable_compilation_cache()
+    compile_cache.enable()
     host_batch = parallel.host_batch_size(config.train.batch_size, config.train.accumulate)
     per_epoch = config.data.pairs_per_epoch // config.train.batch_size
     if per_epoch < 1 or config.train.epochs < 1:

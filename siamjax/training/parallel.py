@@ -4,10 +4,7 @@ The state is one copy for all devices; the batch is split, first over the hosts,
 host's devices.
 """
 
-import os
-import platform
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -40,15 +37,6 @@ def initialise(flag: str) -> None:
     except ValueError:
         raise UserError(f"--distributed={flag}: give auto or HOST:PORT,PROCESSES,INDEX") from None
     jax.distributed.initialize(address, processes, index)
-
-
-def enable_compilation_cache() -> None:
-    """Keeps compiled programs between runs, unless JAX's own settings name a cache already."""
-    if jax.config.jax_compilation_cache_dir is None:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        # Programs for the CPU are made for one kind of CPU: machines that share a home don't share
-        # them.
-        jax.config.update("jax_compilation_cache_dir", str(root / "siamjax" / platform.node()))
 
 
 def host_batch_size(batch_size: int, accumulate: int) -> int:

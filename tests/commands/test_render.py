@@ -4,16 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from siamjax import viz
+from siamjax import media
 from siamjax.cli import dispatch
-from siamjax.data.synthetic import SyntheticVideo
 from siamjax.errors import UserError
+from siamjax.synthetic.world import SyntheticVideo
 
 
 def test_video(tmp_path):
     out = tmp_path / "clip.webm"
     dispatch(["render", "--seed=3", "--length=6", f"--out={out}"])
-    frames = list(viz.read_video(out))
+    frames = list(media.read_video(out))
     video = SyntheticVideo(3, length=6, split="test")
     assert len(frames) == 6
     for coded, frame in zip(frames, video.frames):

@@ -7,9 +7,9 @@ import pytest
 import data_prep.synthetic as prep
 from siamjax.data import index, records
 from siamjax.data.crops import context_crop
-from siamjax.data.synthetic import SyntheticVideo
 from siamjax.errors import UserError
 from siamjax.geometry.boxes import xywh_to_xyxy
+from siamjax.synthetic.world import SyntheticVideo
 
 
 def build(folder, videos=2, **arguments):

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from siamjax.benchmarks import registry
+from siamjax.datasets import registry
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def test_synthetic_works_at_once_and_results_are_scored_again(tmp_path):
 
 def test_scoring_needs_no_jax():
     code = (
-        "import sys; from siamjax.commands import eval; from siamjax.benchmarks import registry;"
+        "import sys; from siamjax.commands import eval; from siamjax.datasets import registry;"
         "from siamjax.evaluation import scoring, report, page, plots;"
         "assert not {'jax', 'flax', 'tensorflow'} & set(sys.modules), 'jax was imported'"
     )
@@ -88,7 +88,7 @@ def test_scoring_needs_no_jax():
 @pytest.mark.reference
 @pytest.mark.parametrize("tracker, auc", [("SiamRPN++", 0.696), ("DaSiamRPN", 0.658)])
 def test_toolkit_published_otb_boxes(reference, tmp_path, tracker, auc):
-    from siamjax.benchmarks import registry
+    from siamjax.datasets import registry
     from siamjax.evaluation import scoring
 
     root = reference / "data/published/OTB100"
@@ -105,7 +105,7 @@ def test_toolkit_published_otb_boxes(reference, tmp_path, tracker, auc):
     [("DaSiamRPN", (0.586, 0.276, 0.383)), ("NanoTrackV3", (0.565, 0.164, 0.449))],
 )
 def test_toolkit_published_vot_boxes(reference, tracker, figures):
-    from siamjax.benchmarks import registry
+    from siamjax.datasets import registry
     from siamjax.evaluation import scoring
 
     root = reference / "data/published/VOT2018"

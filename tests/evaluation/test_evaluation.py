@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from siamjax import errors
-from siamjax.benchmarks import registry
-from siamjax.benchmarks.results import Store
+from siamjax.datasets import registry
+from siamjax.datasets.results import Store
 from siamjax.evaluation import protocols, report, runner, scoring, submission
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from siamjax.benchmarks.results import FAILURE, REGION, START, UNKNOWN
-from siamjax.benchmarks.sequence import Sequence
+from siamjax.datasets.results import FAILURE, REGION, START, UNKNOWN
+from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.evaluation import baselines, protocols
 

@@ -4,9 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from siamjax.benchmarks import registry
-from siamjax.benchmarks.results import Store
 from siamjax.commands import eval as eval_command
+from siamjax.datasets import registry
+from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import runner, search
 from siamjax.evaluation.protocols import FromHalfPixel

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from siamjax import models
-from siamjax.benchmarks import registry
+from siamjax.datasets import registry
 from siamjax.geometry import crops
 from siamjax.tracking import Settings, TrackerConfig, tracker
 from siamjax.tracking.tracker import Network

@@ -13,8 +13,8 @@ import pytest
 
 from siamjax import cli
 from siamjax.errors import UserError
+from siamjax.media import VideoWriter, read_video
 from siamjax.tracking import Tracker
-from siamjax.viz import VideoWriter, read_video
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs aiohttp (extra serve)")
 

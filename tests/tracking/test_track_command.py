@@ -9,9 +9,9 @@ import pytest
 import siamjax
 from siamjax import api, cli
 from siamjax.errors import UserError
+from siamjax.media import VideoWriter, read_video
 from siamjax.models import weights
 from siamjax.tracking import session
-from siamjax.viz import VideoWriter, read_video
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,117 @@
+"""Ground truth of a whole benchmark in one JSON file, as the testing folders of PySOT and its
+relatives have it.
+
+Two forms are read: `{video: {"video_dir", "init_rect", "img_names", "gt_rect", ...}}` and `{video:
+{"name", "init_rect", "image_files", "gt_rect"}}`. Image names are resolved against the file's
+folder.
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.datasets.sequence import NoFrames, Sequence
+from siamjax.errors import UserError
+from siamjax.media.frames import ImageFiles
+
+TAGS = ("camera_motion", "illum_change", "motion_change", "size_change", "occlusion")
+
+
+def find(root: Path, names: tuple[str, ...]) -> Path | None:
+    """The annotation file of these benchmark names in a folder; names that end in ".json" are
+    files."""
+    for name in names:
+        path = root / f"{name}.json"
+        if path.is_file():
+            return path
+    return None
+
+
+@lru_cache(maxsize=2)
+def _parse(path: Path, modified: int) -> dict:
+    try:
+        videos = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable JSON file ({error}); restore it") from None
+    if not isinstance(videos, dict) or not all(
+        isinstance(video, dict) and "gt_rect" in video for video in videos.values()
+    ):
+        raise UserError(
+            f"{path}: not an annotation file: videos with a 'gt_rect' each are expected"
+        )
+    return videos
+
+
+def read(path: Path) -> dict:
+    """The parsed file, kept in memory while it does not change.
+
+    Raises:
+        UserError: not a file of annotations.
+    """
+    return _parse(path, path.stat().st_mtime_ns)
+
+
+def load(path: Path, name: str, base: int = 0) -> Sequence:
+    """One sequence of an annotation file.
+
+    Args:
+        base: what the file counts the first pixel as, 0 or 1.
+
+    Raises:
+        UserError: rows of other lengths than 4 or 8, or another number of images than of boxes.
+    """
+    video = read(path)[name]
+    truth = _truth(path, name, video["gt_rect"])
+    files = video.get("img_names") or video.get("image_files") or []
+    frames = _frames(path, name, video, files, len(truth))
+    if files and len(files) != len(truth):
+        raise UserError(f"{path}: '{name}' has {len(truth)} boxes for {len(files)} images")
+    if truth.shape[1] == 4:
+        truth = truth - np.array([base, base, 0, 0], np.float64)
+    else:
+        truth = truth - base
+    absent = video.get("absent")
+    size = (int(video["width"]), int(video["height"])) if "width" in video else None
+    return Sequence(
+        name=name,
+        frames=frames,
+        groundtruth=truth,
+        absent=None if absent is None else np.asarray(absent) != 1,
+        tags={tag: _flags(video[tag], len(truth)) for tag in TAGS if tag in video},
+        attributes=tuple(video.get("attr") or ()),
+        base=base,
+        image_size=size,
+    )
+
+
+def _flags(values: list, count: int) -> np.ndarray:
+    """(count,) bool; what a list is too short for is False (some tags of VOT are empty)."""
+    flags = np.zeros(count, bool)
+    flags[: len(values)] = np.asarray(values[:count]) > 0
+    return flags
+
+
+def _truth(path, name, rows):
+    try:
+        return np.array([[np.nan] * 4 if row is None else row for row in rows], np.float64).reshape(
+            len(rows), -1
+        )
+    except ValueError:
+        from siamjax.geometry.polygons import pixel_corners
+
+        widths = {len(row) for row in rows}
+        if not widths <= {4, 8}:
+            raise UserError(f"{path}: '{name}' has rows of {sorted(widths)} numbers") from None
+        return np.stack([pixel_corners(np.array(row, np.float64)) for row in rows])
+
+
+def _frames(path, name, video, files, count):
+    """The images, searched beside the annotation file under the usual names of folders."""
+    if files:
+        folder = video.get("video_dir") or video.get("name") or name
+        for prefix in (Path(), Path(folder), Path(folder) / "img", Path(folder) / "color"):
+            if (path.parent / prefix / files[0]).is_file():
+                return ImageFiles([path.parent / prefix / file for file in files])
+    return NoFrames(count, path.parent)

@@ -1,0 +1,198 @@
+"""The benchmarks by name: where they lie, which of their sequences are there, and what is
+missing."""
+
+import dataclasses
+import difflib
+import importlib
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from siamjax.datasets.dataset import Absent, Dataset, key
+from siamjax.datasets.sequence import Sequence
+from siamjax.errors import UserError
+
+MODULES = (
+    "synthetic",
+    "otb",
+    "vot",
+    "uav123",
+    "lasot",
+    "trackingnet",
+    "got10k",
+    "nfs",
+    "dtb70",
+    "folder",
+)
+ROOT_VARIABLE = "SIAMJAX_DATA"
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """Sequences of one data set, as far as they are there.
+
+    Attributes:
+        dataset: what is known about the benchmark.
+        sequences: those to run or score.
+        total: how many the whole benchmark has.
+        left_out: name -> reason, sequences of the benchmark that were asked for and cannot be used.
+    """
+
+    dataset: Dataset
+    sequences: tuple[Sequence, ...]
+    total: int
+    left_out: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return self.dataset.name
+
+    @property
+    def protocol(self) -> str:
+        """How its trackers are run: "ope", "supervised", "longterm"."""
+        return self.dataset.protocol
+
+    @property
+    def complete(self) -> bool:
+        """Whether all sequences are there."""
+        return len(self.sequences) == self.total
+
+    @property
+    def title(self) -> str:
+        """The benchmark's name, or "subset of ..." where sequences are missing or left out."""
+        return self.name if self.complete else f"subset of {self.name}"
+
+    @property
+    def count(self) -> str:
+        """ "k of n sequences", for every table."""
+        return f"{len(self.sequences)} of {self.total} sequences"
+
+
+@cache
+def datasets() -> dict[str, Dataset]:
+    """All known benchmarks by name."""
+    found = {}
+    for module in MODULES:
+        for dataset in importlib.import_module(f"siamjax.datasets.{module}").DATASETS:
+            found[dataset.name] = dataset
+    return found
+
+
+def get(name: str) -> Dataset:
+    """A benchmark by its name, whatever its case and punctuation.
+
+    Raises:
+        UserError: unknown; names the nearest one.
+    """
+    by_key = {key(known): dataset for known, dataset in datasets().items()}
+    by_key["otb2015"] = by_key["otb"] = datasets()["OTB100"]
+    by_key["otb50"] = by_key["tb50"] = datasets()["OTB50"]
+    by_key["cvpr13"] = datasets()["OTB2013"]
+    if key(name) in by_key:
+        return by_key[key(name)]
+    near = difflib.get_close_matches(key(name), by_key, n=1, cutoff=0.0)
+    raise UserError(
+        f"--dataset={name}: no such data set; did you mean {by_key[near[0]].name}?"
+        f" Known: {', '.join(datasets())}"
+    )
+
+
+def search_path(dataset: Dataset, data_root: str | Path | None) -> list[Path]:
+    """The folders a benchmark is looked for in, in order."""
+    if data_root is not None:
+        return [Path(data_root)]
+    places = []
+    if os.environ.get(ROOT_VARIABLE):
+        places.append(Path(os.environ[ROOT_VARIABLE]))
+    places.append(Path("data"))
+    return [folder for place in places for folder in (place / dataset.name, place)]
+
+
+def load(
+    dataset: str,
+    data_root: str | Path | None = None,
+    sequences: Iterable[str] | None = None,
+    limit: int | None = None,
+    images: bool = True,
+) -> Benchmark:
+    """Finds a benchmark on disk and opens the sequences that are there.
+
+    Args:
+        dataset: its name.
+        data_root: the benchmark's folder or the one above it; None: $SIAMJAX_DATA, then ./data.
+        sequences: names to keep; None: all.
+        limit: keep the first so many of those that are there.
+        images: whether sequences without images are left out; scoring of result files needs none.
+
+    Raises:
+        UserError: unknown data set, folder not found (says what it needs, where to get it, where it
+            looked), a name in `sequences` that the benchmark does not have or that cannot be used,
+            or nothing usable at all.
+    """
+    info = get(dataset)
+    root = _find(info, data_root)
+    names = info.names(root)
+    wanted = _select(info, names, sequences)
+    found: list[Sequence] = []
+    left_out: dict[str, str] = {}
+    broken: list[str] = []  # reasons other than that a partial copy lacks the sequence
+    for name in wanted:
+        if limit is not None and len(found) >= limit:
+            break
+        try:
+            sequence = info.load(root, name)
+            if images and not sequence.has_images:
+                raise UserError(f"{name}: no images under {root}")
+        except UserError as error:
+            if sequences is not None:
+                raise
+            left_out[name] = str(error)
+            if not isinstance(error, Absent):
+                broken.append(str(error))
+        else:
+            found.append(sequence)
+    if not found:
+        reason = next(iter(broken or left_out.values()), "no sequence in it")
+        raise UserError(f"{root}: no usable sequence of {info.name}; the first: {reason}")
+    return Benchmark(info, tuple(found), info.total or len(names), left_out)
+
+
+def _find(info: Dataset, data_root) -> Path:
+    if info.name == "synthetic":
+        return Path()
+    places = search_path(info, data_root)
+    for place in places:
+        root = info.find(place)
+        if root is not None:
+            return root
+    raise UserError(needs(info, places))
+
+
+def needs(info: Dataset, places: list[Path]) -> str:
+    """What a benchmark needs, where to get it, where it was looked for, and what works at once."""
+    layout = "\n".join("    " + line for line in info.layout.splitlines())
+    looked = "\n".join(f"    {place.resolve()}" for place in places)
+    return (
+        f"{info.name} was not found; give its folder as --data_root=DIR\n"
+        f"  it needs:\n{layout}\n"
+        f"  get it from:\n    {info.source}\n"
+        f"  looked in:\n{looked}\n"
+        f"    (--data_root, or ${ROOT_VARIABLE}, or ./data)\n"
+        "  to try siamjax without it: --dataset=synthetic works at once"
+    )
+
+
+def _select(info: Dataset, names: list[str], wanted: Iterable[str] | None) -> list[str]:
+    if wanted is None:
+        return names
+    by_key = {key(name): name for name in names}
+    selected = []
+    for name in wanted:
+        if key(name) not in by_key:
+            near = difflib.get_close_matches(key(name), by_key, n=1, cutoff=0.0)
+            hint = f"; did you mean {by_key[near[0]]}?" if near else ""
+            raise UserError(f"--sequences: {info.name} has no sequence '{name}'{hint}")
+        selected.append(by_key[key(name)])
+    return selected

@@ -1,0 +1,86 @@
+"""One video with one target to track: frames read when asked for, and its ground truth."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence as AbstractSequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.geometry import polygons
+
+
+class NoFrames(AbstractSequence):
+    """Stands where a sequence's images are not on disk; its length is still known.
+
+    Scoring needs no image, so only reading one is an error.
+    """
+
+    def __init__(self, length: int, folder: Path):
+        self._length = length
+        self._folder = folder
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index):
+        raise UserError(f"{self._folder}: the images are not there; a tracker cannot be run on it")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sequence:
+    """One video and the target to follow.
+
+    Attributes:
+        name: as the benchmark's result files are called.
+        frames: lazy images, `len(frames)` and `frames[i]` -> BGR uint8 height x width x 3.
+        groundtruth: (N, 4) left, top, width, height or (N, 8) the corners x1, y1 ... x4, y4 of a
+            polygon, in pixels, 0-based, float64; NaN where unknown. N may be 1 where a benchmark
+            keeps the rest secret.
+        absent: (N,) bool, True where the target is not in the image; None: the benchmark does not
+            say.
+        tags: name -> (N,) bool, what happens in each frame (VOT).
+        attributes: what happens somewhere in the sequence (OTB and its like).
+        base: what the benchmark's own files count the first pixel as, 0 or 1; result files follow
+            it.
+        image_size: width, height in pixels where the annotation states it.
+        anchors: (N,) int, 1 where a multi-start run begins forward, -1 backward, 0 elsewhere; None:
+            not given.
+    """
+
+    name: str
+    frames: Any
+    groundtruth: np.ndarray
+    absent: np.ndarray | None = None
+    tags: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+    base: int = 0
+    image_size: tuple[int, int] | None = None
+    anchors: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @cached_property
+    def boxes(self) -> np.ndarray:
+        """(N, 4) left, top, width, height; of a polygon the box of equal area about its centre."""
+        if self.groundtruth.shape[1] == 4:
+            return self.groundtruth
+        return polygons.box_of_region(self.groundtruth)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames in pixels; reads the first image where the annotation does
+        not say."""
+        if self.image_size is not None:
+            return self.image_size
+        height, width = self.frames[0].shape[:2]
+        return width, height
+
+    @property
+    def has_images(self) -> bool:
+        """Whether a tracker can be run on the sequence."""
+        return not isinstance(self.frames, NoFrames)

@@ -1,0 +1,96 @@
+"""Output files that are there whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from siamjax.errors import UserError
+
+Content = str | bytes | Callable[[IO[bytes]], object]
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path in the same folder, of the same suffix, that is renamed to `path` at the
+    end of the block.
+
+    The folder is made. The content is on the disk before the rename. After an exception nothing is
+    left; a block that wrote nothing leaves `path` as it was.
+
+    Raises:
+        UserError: the file cannot be written; says why, in the operating system's words.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if temporary.exists():
+            _sync(temporary)
+            os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is not None and not _ours(error.filename, path):
+            raise  # something else that the block opened
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another place for it"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: str | os.PathLike, content: Content) -> Path:
+    """Writes a file by `replacing`.
+
+    Args:
+        content: text (UTF-8), bytes, or a function that writes to the open binary file.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        if callable(content):
+            content(file)
+        else:
+            file.write(content.encode() if isinstance(content, str) else content)
+    return Path(path)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Makes the folder of an output file.
+
+    Raises:
+        UserError: the file could not be written there.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path.parent}: cannot make this folder ({error.strerror})") from error
+    if not os.access(path.parent, os.W_OK | os.X_OK) or (
+        path.exists() and not os.access(path, os.W_OK)
+    ):
+        raise UserError(f"{path}: not writable; choose another place for the output")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _ours(filename, path: Path) -> bool:
+    """Whether an error is about the output: the file, its temporary twin or a folder above it."""
+    failed = Path(os.path.abspath(os.fsdecode(filename)))
+    return failed in Path(os.path.abspath(path)).parents or (
+        failed.parent == Path(os.path.abspath(path)).parent and path.stem in failed.name
+    )

@@ -1,0 +1,227 @@
+"""Accuracy, failures and expected average overlap as the official toolkit counts them (vot-toolkit
+0.7).
+
+The published SiamRPN++ figures follow other rules, those of `siamjax.measures.vot`. On
+the same trajectories the two differ in this:
+
+- a box covers w x h pixels instead of (w + 1) (h + 1), corners are rounded half to even, the image
+  ends at W - 1, H - 1, and level edges of polygons are filled;
+- a sequence's accuracy is the mean over its repetitions, and sequences are weighted by their length
+  instead of by the frames that count;
+- failures are a mean over sequences, weighted by length;
+- a stretch that ends in a failure stops before it, and every stretch weighs the same;
+- entry i of the curve, counted from 0, is the mean over frames 1..i, and EAO averages entries
+  low..high.
+
+Written from the toolkit's behaviour; a test compares with figures that it gave.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from siamjax.datasets.results import FAILURE, REGION, START, UNKNOWN, Run
+from siamjax.datasets.sequence import Sequence
+from siamjax.measures.vot import BURN_IN
+
+SENSITIVITY = 30  # frames over which the reliability of the AR plot is taken
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scored:
+    """One sequence's runs, measured.
+
+    Attributes:
+        overlap: (repetitions, N) overlap inside the image; 0 where a frame holds no region.
+        codes: (repetitions, N) what each frame holds.
+    """
+
+    overlap: np.ndarray
+    codes: np.ndarray
+
+
+def measure(sequence: Sequence, runs: list[Run]) -> Scored:
+    """Overlaps of a sequence's repetitions with the ground truth."""
+    rows = [overlaps(sequence.groundtruth, run.regions, sequence.size) for run in runs]
+    codes = np.stack([run.codes for run in runs])
+    return Scored(np.where(codes == REGION, np.stack(rows), 0), codes)
+
+
+def overlaps(truth, regions, size: tuple[int, int]) -> np.ndarray:
+    """(N,) overlap of regions in pixels of an image.
+
+    Args:
+        truth, regions: (N, 4) left, top, width, height or (N, 8) corners, px; 0 where one is not
+            finite.
+        size: width and height of the image, px.
+    """
+    known = np.isfinite(truth).all(1) & np.isfinite(regions).all(1)
+    found = np.zeros(len(truth))
+    for i in np.flatnonzero(known):
+        found[i] = _overlap(_rounded(truth[i]), _rounded(regions[i]), size)
+    return found
+
+
+def _rounded(region) -> np.ndarray:
+    """Whole numbers, rounded half to even as float32."""
+    return np.round(np.asarray(region, np.float32)).astype(np.int64)
+
+
+def _overlap(a, b, size) -> float:
+    (l1, t1, r1, b1), (l2, t2, r2, b2) = _extent(a), _extent(b)
+    left, top, right, bottom = min(l1, l2), min(t1, t2), max(r1, r2), max(b1, b2)
+    if left >= right or top >= bottom:
+        return 1.0  # both are a line at most: the toolkit takes them for equal
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = min(right, size[0] - 1), min(bottom, size[1] - 1)
+    if left >= right or top >= bottom:
+        return 0.0
+    window = left, top, right - left + 1, bottom - top + 1
+    first, second = _filled(a, *window), _filled(b, *window)
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 0.0
+
+
+def _extent(region) -> tuple[int, int, int, int]:
+    """First and last column and row: left, top, right, bottom."""
+    if len(region) == 4:
+        x, y, w, h = (int(value) for value in region)
+        return x, y, x + w - 1, y + h - 1
+    xs, ys = region[0::2], region[1::2]
+    return int(xs.min()), int(ys.min()), int(xs.max()), int(ys.max())
+
+
+def _filled(region, left: int, top: int, width: int, height: int) -> np.ndarray:
+    """(height, width) bool: the pixels of a region in a window of the image."""
+    if len(region) == 4:
+        mask = np.zeros((height, width), bool)
+        x0, y0, x1, y1 = _extent(region)
+        rows = slice(max(y0 - top, 0), max(y1 - top + 1, 0))
+        mask[rows, max(x0 - left, 0) : max(x1 - left + 1, 0)] = True
+        return mask
+    columns = np.arange(width)
+    mask = np.zeros((height, width), bool)
+    for start, stop in _spans(region[0::2] - left, region[1::2] - top, np.arange(height)):
+        mask |= (columns >= start[:, None]) & (columns <= stop[:, None])
+    return mask
+
+
+def _spans(xs, ys, rows):
+    """Filled columns of a polygon of four corners: two spans (from, to) for each row.
+
+    Every edge that touches a row crosses it, a level one at its end; crossings are cut to whole
+    numbers towards 0 and sorted. An equal neighbour is skipped unless both are the last; otherwise
+    the pixels between two are filled and both are used up.
+    """
+    crossings = np.full((len(rows), 4), np.inf)
+    for i in range(4):
+        j = i - 1
+        touched = (rows >= min(ys[i], ys[j])) & (rows <= max(ys[i], ys[j]))
+        rise = ys[j] - ys[i]
+        at = xs[i] + (rows - ys[i]) / rise * (xs[j] - xs[i]) if rise else np.full(len(rows), xs[i])
+        crossings[touched, i] = np.trunc(at[touched])
+    crossings.sort(1)
+    c0, c1, c2, c3 = crossings.T
+    count = np.isfinite(crossings).sum(1)
+    skip = (c0 == c1) & (count > 2)
+    skip_twice = skip & (c1 == c2) & (count > 3)
+    start = np.where(skip_twice, c2, np.where(skip, c1, c0))
+    stop = np.where(skip_twice, c3, np.where(skip, c2, c1))
+    empty = np.isinf(stop)
+    first = np.where(empty, 0, start), np.where(empty, -1, stop)
+    another = ~skip & (count > 3)
+    return first, (np.where(another, c2, 0), np.where(another, c3, -1))
+
+
+def sequence_accuracy(scored: Scored) -> float:
+    """Mean over the repetitions of the mean overlap, without ten frames from each start, failures
+    and pauses; 0 for a repetition without any other frame."""
+    means = []
+    for overlap, codes in zip(scored.overlap, scored.codes, strict=True):
+        counted = (codes != UNKNOWN) & (codes != FAILURE)
+        for start in np.flatnonzero(codes == START):
+            counted[start : start + BURN_IN] = False
+        means.append(overlap[counted].mean() if counted.any() else 0.0)
+    return float(np.mean(means))
+
+
+def sequence_failures(scored: Scored) -> float:
+    """Failures, mean over the repetitions."""
+    return float((scored.codes == FAILURE).sum(1).mean())
+
+
+def average(values, lengths) -> float:
+    """The toolkit's average over sequences: weighted by length."""
+    return float(np.average(values, weights=lengths))
+
+
+def reliability(failures: float, lengths) -> float:
+    """Chance to track `SENSITIVITY` frames, the x of the AR plot.
+
+    Args:
+        failures: `average` of the sequences' failures.
+        lengths: frames of each sequence.
+    """
+    return math.exp(-failures / float(np.mean(lengths)) * SENSITIVITY)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fragments:
+    """Stretches from a start up to the failure that ended it or to the sequence's end.
+
+    Attributes:
+        overlap: (fragments, longest) overlap, 0 after the stretch.
+        defined: (fragments, longest) whether the stretch counts at this length: for ever after a
+            failure, else to its end.
+        sequence: (fragments,) which sequence.
+    """
+
+    overlap: np.ndarray
+    defined: np.ndarray
+    sequence: np.ndarray
+
+
+def fragments(all_scored: list[Scored]) -> Fragments:
+    """Cuts every run at its failures."""
+    pieces = []  # sequence, overlap, whether it failed
+    for number, scored in enumerate(all_scored):
+        for overlap, codes in zip(scored.overlap, scored.codes, strict=True):
+            failures, starts = (np.flatnonzero(codes == code) for code in (FAILURE, START))
+            if not failures.size:
+                pieces.append((number, overlap, False))
+                continue
+            for start, failure in zip(starts, failures):
+                pieces.append((number, overlap[start:failure], True))
+            if len(starts) > len(failures):
+                pieces.append((number, overlap[starts[-1] :], False))
+    longest = max(len(piece) for _, piece, _ in pieces)
+    table = np.zeros((len(pieces), longest))
+    defined = np.zeros((len(pieces), longest), bool)
+    for row, (_, piece, failed) in enumerate(pieces):
+        table[row, : len(piece)] = piece
+        defined[row, : longest if failed else len(piece)] = True
+    return Fragments(table, defined, np.array([number for number, _, _ in pieces]))
+
+
+def expected_overlap(cut: Fragments, weight: np.ndarray) -> np.ndarray:
+    """(longest,) or (k, longest): entry i is the mean, over the fragments that count there, of
+    their mean overlap over frames 1..i; entry 0 is that of the starts.
+
+    Args:
+        weight: (fragments,) or (k, fragments); the toolkit's own is 1.
+    """
+    means = cut.overlap.copy()
+    lengths = np.arange(1, means.shape[1])
+    means[:, 1:] = np.cumsum(means[:, 1:], 1) / lengths
+    mass = weight @ cut.defined
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(mass > 0, weight @ (means * cut.defined) / mass, np.nan)
+
+
+def eao(curve: np.ndarray, interval: tuple[int, int]) -> float:
+    """Mean of entries low..high, counted from 0; NaN where no fragment is as long as `low`."""
+    low, high = interval
+    part = curve[low : high + 1]
+    part = part[~np.isnan(part)]  # resampled benchmarks may lack the longest fragments
+    return float(part.mean()) if part.size else float("nan")

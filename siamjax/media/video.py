@@ -1,0 +1,238 @@
+"""Reading frames from a video file, an image folder or a camera; writing a video whole."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.files import check_writable
+from siamjax.media.frames import IMAGE_SUFFIXES, ImageFiles, list_images
+
+# .webm plays in browsers; H.264 is not in OpenCV's wheel
+_CODECS = {".webm": "VP80", ".mkv": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
+_DEFAULT_FPS = 25.0
+
+
+def read_video(source: str | os.PathLike) -> "Video":
+    """Opens a video file, a folder of images (ordered by number), or a camera by its number.
+
+    Returns:
+        A `Video`, whose frames are decoded while it is iterated.
+
+    Raises:
+        UserError: no such file, nothing that can be decoded, a folder without images.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return ImageFolder(path)
+    if path.is_file():
+        return VideoFile(path)
+    if str(source).isdecimal():
+        return Camera(int(str(source)))
+    raise UserError(f"{source}: no such video file or image folder")
+
+
+class Video:
+    """Frames (H, W, 3) uint8, BGR, in order; iterate it (again for another pass).
+
+    Attributes:
+        name: short name, for titles and default output names.
+        fps: frames per second.
+        count: number of frames as far as known before decoding; None for a camera.
+    """
+
+    name: str
+    fps: float = _DEFAULT_FPS
+    count: int | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        raise AttributeError("open a video by read_video")
+
+
+class ImageFolder(Video, ImageFiles):
+    """Images of one folder, by number; random access, by `len` and index, too."""
+
+    def __init__(self, path: Path):
+        ImageFiles.__init__(self, list_images(path))
+        if not self.paths:
+            raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
+        self.name, self.count = path.resolve().name, len(self.paths)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+
+class VideoFile(Video):
+    """A video file, decoded by the FFmpeg inside OpenCV."""
+
+    def __init__(self, path: Path):
+        import cv2
+
+        self.path, self.name = path, path.stem
+        capture = self._open()
+        claimed = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        readable, _ = capture.read()
+        capture.release()
+        if not readable:
+            raise UserError(f"{path}: a video without a readable frame; encode it again")
+        self.count = claimed if claimed > 0 else None
+        self.fps = fps if 0 < fps < 1000 else _DEFAULT_FPS
+
+    def __iter__(self):
+        capture = self._open()
+        decoded = 0
+        try:
+            while True:
+                good, frame = capture.read()
+                if not good:
+                    break
+                decoded += 1
+                yield frame
+        finally:
+            capture.release()
+        # Some containers have no count of frames, it is computed from the duration: allow for that.
+        if self.count is not None and decoded < self.count - max(2, self.count // 50):
+            raise UserError(
+                f"{self.path}: the video ends early, {decoded} of {self.count} frames can be "
+                f"decoded; encode it again, or take what is there by --frames={decoded}"
+            )
+
+    def _open(self):
+        import cv2
+
+        with _quiet_stderr():
+            capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise UserError(f"{self.path}: not a video that OpenCV can read; encode it again")
+        return capture
+
+
+class Camera(Video):
+    """A camera of this machine, by number; endless."""
+
+    def __init__(self, number: int):
+        import cv2
+
+        self.number, self.name = number, f"camera{number}"
+        capture = self._open()
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        capture.release()
+        self.fps = fps if 0 < fps < 1000 else _DEFAULT_FPS
+
+    def __iter__(self):
+        capture = self._open()
+        try:
+            while True:
+                good, frame = capture.read()
+                if not good:
+                    raise UserError(f"camera {self.number} stopped giving frames")
+                yield frame
+        finally:
+            capture.release()
+
+    def _open(self):
+        import cv2
+
+        with _quiet_stderr():
+            capture = cv2.VideoCapture(self.number)
+        if not capture.isOpened():
+            raise UserError(f"camera {self.number} cannot be opened; is it there and free?")
+        return capture
+
+
+class VideoWriter:
+    """Writes a video that appears under its name only when it is whole.
+
+        with VideoWriter("out.webm", fps=30) as writer:
+            writer.write(frame)
+
+    Leaving the block by an error removes what was written. The first frame sets the size; later
+    ones of another size are scaled to it. Codecs take even sizes only: an odd last row or column is
+    left out.
+
+    Args:
+        path: .webm (VP8, plays in browsers; recommended), .mkv, .mp4 or .avi.
+        fps: frames per second.
+
+    Raises:
+        UserError: another suffix, or a place that cannot be written to.
+    """
+
+    def __init__(self, path: str | os.PathLike, fps: float = _DEFAULT_FPS):
+        self.path = Path(path)
+        if self.path.suffix.lower() not in _CODECS:
+            raise UserError(
+                f"{path}: write to one of {', '.join(_CODECS)} (.webm plays in browsers)"
+            )
+        check_writable(self.path)
+        self.fps = fps
+        self._partial = self.path.with_name(f".{self.path.stem}.partial{self.path.suffix}")
+        self._writer = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(self, kind, value, traceback) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def write(self, frame: np.ndarray) -> None:
+        """Appends a frame, (H, W, 3) uint8, BGR.
+
+        Raises:
+            UserError: this kind of video cannot be written here.
+        """
+        import cv2
+
+        if self._writer is None:
+            self._size = (frame.shape[1], frame.shape[0])
+            codec = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
+            with _quiet_stderr():
+                writer = cv2.VideoWriter(
+                    str(self._partial), cv2.CAP_FFMPEG, codec, self.fps, self._size
+                )
+            if not writer.isOpened():
+                raise UserError(f"{self.path}: this video cannot be written; try a .webm name")
+            self._writer = writer
+        if (frame.shape[1], frame.shape[0]) != self._size:
+            frame = cv2.resize(frame, self._size)
+        self._writer.write(np.ascontiguousarray(frame))
+
+    def close(self) -> None:
+        """Finishes the video and gives it its name; without frames there is none."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+            os.replace(self._partial, self.path)
+
+    def discard(self) -> None:
+        """Removes what was written."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+        self._partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _quiet_stderr():
+    """Hides what OpenCV and FFmpeg print on opening a video.
+
+    It is either said better by an error of ours, or no fault: VP8 needs no tag in .webm.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,131 @@
+"""`siamjax study shift`: from nothing to table and pictures, and what it computes on the way."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from siamjax.cli import dispatch
+from siamjax.config import load_config
+from siamjax.errors import UserError
+from siamjax.studies import shift
+from siamjax.studies.shift import Placements
+
+MICRO = """
+import ml_collections
+from configs import base
+
+def get_config():
+    c = base.get_config()
+    c.name = "micro"
+    c.model.backbone = "resnet18"
+    c.model.width = 0.05
+    c.model.blocks = (1, 1, 1, 1)
+    c.model.levels = (2,)
+    c.model.adjust_channels = (4,)
+    c.data.sources = ml_collections.ConfigDict({"synthetic": base.source("elsewhere", 20)})
+    c.data.pairs_per_epoch = 4
+    c.data.workers = 0
+    c.train.epochs = 1
+    c.train.batch_size = 2
+    c.train.unfreeze_layers = ("layer2",)
+    return c
+"""
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    path = tmp_path / "micro.py"
+    path.write_text(MICRO)
+    return path
+
+
+@pytest.fixture
+def study(experiment, tmp_path):
+    """run(arguments) of `siamjax study shift` with a micro network; workdir is `study`."""
+
+    def run(*arguments):
+        flags = ["--videos=2", "--workers=0", "--clips=1", f"--workdir={tmp_path / 'study'}"]
+        return dispatch(["study", "shift", f"--config={experiment}", *flags, *arguments])
+
+    return run
+
+
+def test_study_from_nothing_and_again(study, tmp_path, capsys):
+    out = tmp_path / "study"
+    assert study("--shifts=0,40") is None
+    assert (out / "table.md").read_text() in capsys.readouterr().out
+    found = json.loads((out / "shift_study.json").read_text())
+    assert [row["shift"] for row in found["shifts"]] == [0, 40]
+    assert found["pairs"] == 4
+    for row in found["shifts"]:
+        assert 0 <= row["success_auc"] <= 1
+        folder = out / f"shift{row['shift']}"
+        assert (
+            json.loads((folder / "config.json").read_text())["data"]["search"]
+            | {"shift": row["shift"]}
+            == json.loads((folder / "config.json").read_text())["data"]["search"]
+        )
+    picture = cv2.imread(str(out / "heatmaps.png"))
+    assert picture.shape[0] > 300
+    assert picture.std() > 10
+
+    kept = [*out.glob("shift*/answers.npz"), *out.glob("shift*/metrics.jsonl")]
+    before = [(path.stat().st_mtime_ns, path.stat().st_ino) for path in kept]
+    assert len(before) == 4
+    (out / "shift_study.json").unlink()
+    assert study("--shifts=0,40") is None
+    assert json.loads((out / "shift_study.json").read_text()) == found
+    assert [(path.stat().st_mtime_ns, path.stat().st_ino) for path in kept] == before
+
+
+def test_bad_arguments_write_nothing(study, experiment, tmp_path):
+    for flag, message in (
+        ("--shifts=0,x", "give whole px"),
+        ("--shifts=0,0", "give each shift once"),
+        ("--shifts=0,129", r"129 is not within 0\.\.128 px"),
+        ("--clips=0", "--clips=0: must be at least 1"),
+        ("--config.data.search.shft=3", "did you mean --config.data.search.shift"),
+    ):
+        with pytest.raises(UserError, match=message):
+            study(flag)
+    experiment.write_text(MICRO.replace('"synthetic"', '"other"'))
+    with pytest.raises(UserError, match="no 'synthetic'"):
+        study()
+    assert not (tmp_path / "study").exists()
+
+
+def test_targets_are_where_they_are_said_to_be(experiment):
+    config = load_config(str(experiment))
+    still, moved = (
+        list(shift.placed_targets(config, Placements(2, 3, 4, reach))) for reach in (0.0, 96.0)
+    )
+    offsets = np.concatenate([offset for _, _, offset, _ in moved])
+    assert np.abs(offsets).max() <= 96
+    assert np.abs(offsets).max(0).min() > 48
+    for (_, (image, *_), zero, _), (_, searches, offset, size) in zip(still, moved):
+        assert not zero.any()
+        half = (size / 2).astype(int).clip(12, 28)
+        target = image[127 - half[1] : 128 + half[1], 127 - half[0] : 128 + half[0]]
+        for search, place in zip(searches, offset):
+            scores = cv2.matchTemplate(search, target, cv2.TM_CCOEFF_NORMED)
+            found = np.array(cv2.minMaxLoc(scores)[3]) + half - 127
+            np.testing.assert_allclose(found, place, atol=1)
+
+
+def test_summary_by_hand():
+    response = np.full((25, 25), 0.2)
+    response[8:17, 8:17] = 0.8  # cells within 32 px of the middle
+    offset = np.array([[0, 0], [30, -8], [80, 0], [0, -90], [70, 70.0]])
+    best = np.array([[0, 8], [0, 0], [80, 8], [0, 0], [72, 64.0]])
+    answer = {
+        "response": response,
+        "offset": offset,
+        "size": np.full((5, 2), 40.0),
+        "best": best,
+    }
+    found = shift.summary(answer, 8)
+    assert found["border_response"] == pytest.approx(0.25)
+    assert found["found_middle"] == pytest.approx(1 / 2)
+    assert found["found_border"] == pytest.approx(2 / 3)
