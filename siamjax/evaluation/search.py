@@ -61,13 +61,14 @@ class Lockstep:
         config, variables: as checkpoints hold them; the three constants of `config.tracker` are
             replaced by the settings.
         snap: search in windows that lie on a grid of steps of `SNAP`, which more settings share.
+        device: of the network, a `jax.Device`; None: JAX's first.
 
     Attributes:
         looked, answered: search windows asked for and crops that went through the network so far;
             their ratio is what sharing saves.
     """
 
-    def __init__(self, config, variables, snap: bool = False):
+    def __init__(self, config, variables, snap: bool = False, device=None):
         import jax
 
         from siamjax import models
@@ -78,7 +79,9 @@ class Lockstep:
         self.constants = TrackerConfig.of(config)
         model, folded = folding.fold(models.build(config), variables)
         self._network = Network(model)
-        self._variables = jax.device_put(folded)
+        device = device or jax.devices()[0]
+        self._one_by_one = device.platform == "cpu"  # what a crop needs stays in the cache
+        self._variables = jax.device_put(folded, device)
         self._snap = snap
         self.looked = self.answered = 0
 
@@ -189,12 +192,10 @@ class Lockstep:
 
     def _answers(self, kernels, patches: list[np.ndarray]):
         """The answers to crops, (P, S, S, 2 A) and (P, S, S, 4 A), P a rounded-up count."""
-        from siamjax.models import backend
-
         # a few sizes of batches, so that few programs are compiled
         padded = _rounded_up(len(patches))
         compiled = _compiled()
-        if backend.name() == "cpu":  # one by one, what a crop needs stays in the cache
+        if self._one_by_one:
             each = [compiled.answer(self._network, self._variables, kernels, p) for p in patches]
             return compiled.stack(each + each[-1:] * (padded - len(patches)))
         block = np.stack(patches + patches[-1:] * (padded - len(patches)))
