@@ -1,6 +1,8 @@
 """Experiment files (`configs/*.py`) and their overrides on the command line."""
 
 import difflib
+import importlib.machinery
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,26 +11,26 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+from siamjax import bundled
 from siamjax.errors import UserError
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
+def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
     """Runs an experiment file and applies overrides.
 
     Args:
-        path: a Python file with `get_config()`.
+        experiment: a Python file with `get_config()`, or the name of a bundled one ("resnet50").
         overrides: arguments `--config.section.field=value`, parsed by the field's type.
 
     Returns:
         The locked config.
 
     Raises:
-        UserError: no such file, no such field (the nearest one is named), a value of
+        UserError: no such experiment, no such field (the nearest one is named), a value of
             another type.
     """
-    if not Path(path).is_file():
-        raise UserError(f"--config={path}: no such file; the experiments are configs/*.py")
-    known = _field_names(_parse(path, ()))
+    config = _run(_find(experiment))
+    known = _field_names(config)
     for argument in overrides:
         name = argument.split("=", 1)[0].removeprefix("--config.")
         if not argument.startswith("--config."):
@@ -40,7 +42,7 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> ml_collections.Conf
             raise UserError(f"--config.{name}: no such field; did you mean --config.{near[0]}?")
         if "=" not in argument:
             raise UserError(f"{argument}: give the value as {argument}=VALUE")
-    config = _parse(path, overrides)
+    _override(config, overrides)
     config.lock()
     return config
 
@@ -69,15 +71,32 @@ def difference(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -
     ]
 
 
-def _parse(path: str, overrides: Sequence[str]) -> ml_collections.ConfigDict:
+def _find(experiment: str) -> Path:
+    known = bundled.experiments()
+    path = Path(experiment)
+    if not path.is_file() and experiment not in known:
+        raise UserError(
+            f"--config={experiment}: no such file; bundled experiments are {', '.join(known)}"
+        )
+    return path if path.is_file() else known[experiment]
+
+
+def _run(path: Path) -> ml_collections.ConfigDict:
+    """What `get_config()` of an experiment file returns."""
+    loader = importlib.machinery.SourceFileLoader("experiment", str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("experiment", loader))
+    loader.exec_module(module)
+    return module.get_config()
+
+
+def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> None:
     values = flags.FlagValues()
-    argv = ["siamjax", f"--config={path}", *overrides]
-    holder = config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    argv = ["siamjax", *overrides]
     try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
         values(argv)
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
-    return holder.value
 
 
 def _field_names(config: ml_collections.ConfigDict, prefix: str = "") -> list[str]:

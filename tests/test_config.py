@@ -1,3 +1,6 @@
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,6 +59,54 @@ def test_a_bad_override_is_one_line_that_names_the_fix(argument, message):
 def test_a_missing_experiment_file_is_named():
     with pytest.raises(UserError, match=r"configs/nothing\.py: no such file"):
         load_config("configs/nothing.py")
+
+
+def test_a_bundled_experiment_is_found_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config("resnet50").name == load_config(str(ROOT / "configs/resnet50.py")).name
+    with pytest.raises(UserError, match="resnet5: no such file; .*resnet34, resnet50,"):
+        load_config("resnet5")
+    (tmp_path / "resnet50").write_text(
+        "import ml_collections\n"
+        "def get_config():\n"
+        "    return ml_collections.ConfigDict({'name': 'file'})\n"
+    )
+    assert load_config("resnet50").name == "file"  # a file of that name comes first
+
+
+def test_experiments_of_a_wheel_lie_inside_the_package(tmp_path):
+    """A user's file imports `configs` from there, in a folder that holds neither."""
+    package = tmp_path / "site" / "siamjax"
+    package.mkdir(parents=True)
+    for name in ("__init__", "bundled", "config", "errors", "version"):
+        shutil.copy(ROOT / "siamjax" / f"{name}.py", package)
+    shutil.copytree(ROOT / "configs", package / "_bundled" / "configs")
+    (tmp_path / "mine.py").write_text(
+        "from configs import base\n"
+        "def get_config():\n"
+        "    c = base.get_config()\n"
+        "    c.name = 'mine'\n"
+        "    return c\n"
+    )
+    code = (
+        "import sys\n"
+        f"sys.path[:] = [entry for entry in sys.path if entry != {str(ROOT)!r}]\n"
+        "from siamjax import bundled\n"
+        "from siamjax.config import load_config\n"
+        "print(load_config('mine.py', ['--config.seed=3']).seed, load_config('demo').name)\n"
+        "print(bundled.call('configs.resnet50', 'get_config').name)\n"
+        "print(sys.modules['configs'].__file__)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    place = str(package / "_bundled/configs/__init__.py")
+    assert found.stdout.split() == ["3", "demo", load_config("resnet50").name, place]
 
 
 def test_json_round_trip_and_difference():

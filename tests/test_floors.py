@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "errors": 0,
     "version": 0,
+    "bundled": 0,
     "files": 1,
     "config": 1,
     "compile_cache": 1,

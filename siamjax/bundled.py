@@ -1,0 +1,30 @@
+"""The packages beside siamjax, `configs` and `data_prep`: importing this module makes them importable.
+
+They lie beside the package in a clone and inside it, in `_bundled`, when it was installed from a
+wheel.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_INSIDE = _PACKAGE / "_bundled"
+FOLDER = _INSIDE if _INSIDE.is_dir() else _PACKAGE.parent
+
+if str(FOLDER) not in sys.path:
+    sys.path.append(str(FOLDER))
+
+
+def experiments() -> dict[str, Path]:
+    """The bundled experiment files by name."""
+    files = sorted((FOLDER / "configs").glob("[!_]*.py"))
+    return {path.stem: path for path in files}
+
+
+def call(module: str, function: str, *arguments):
+    """Calls a function of a bundled module by its name.
+
+    Another process can unpickle a partial of this one without `data_prep` on its path.
+    """
+    return getattr(importlib.import_module(module), function)(*arguments)
