@@ -1,7 +1,6 @@
-"""The packages beside siamjax, `configs` and `data_prep`: importing this module makes them importable.
+"""Makes `configs` and `data_prep` importable: importing this module puts their folder on the path.
 
-They lie beside the package in a clone and inside it, in `_bundled`, when it was installed from a
-wheel.
+In a clone they lie beside the package, in a wheel inside it, in `_bundled`.
 """
 
 import importlib

@@ -64,7 +64,7 @@ def test_a_missing_experiment_file_is_named():
 def test_a_bundled_experiment_is_found_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_config("resnet50").name == load_config(str(ROOT / "configs/resnet50.py")).name
-    with pytest.raises(UserError, match="resnet5: no such file; .*resnet34, resnet50,"):
+    with pytest.raises(UserError, match=r"resnet5: no such file; .*resnet34, resnet50,"):
         load_config("resnet5")
     (tmp_path / "resnet50").write_text(
         "import ml_collections\n"
