@@ -60,19 +60,6 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
     return label
 
 
-def loc_weights(label: np.ndarray) -> np.ndarray:
-    """Weights of the localisation loss: 1 / (positives + 1e-6) on positives, 0 elsewhere.
-
-    Args:
-        label: (A, S, S) of `assign`.
-
-    Returns:
-        (A, S, S) float32.
-    """
-    positive = label == 1
-    return positive.astype(np.float32) / np.float32(positive.sum() + 1e-6)
-
-
 def _overlap(anchors_grid, box):
     """Overlap of all anchors; the grid is regular, so each axis is intersected by itself."""
     sides = anchors_grid[:, 0, 0, 2:].astype(np.float64)

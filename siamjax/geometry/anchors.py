@@ -4,6 +4,9 @@ import dataclasses
 import math
 
 import numpy as np
+from jaxtyping import Float
+
+from siamjax.geometry.arrays import AnyArray, namespace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,16 +20,16 @@ class Anchors:
     """
 
     stride: int = 8
-    ratios: tuple[float, ...] = (0.33, 0.5, 1.0, 2.0, 3.0)
-    scales: tuple[float, ...] = (8,)
+    ratios: tuple[float | int, ...] = (0.33, 0.5, 1.0, 2.0, 3.0)
+    scales: tuple[float | int, ...] = (8,)
 
     @property
     def per_cell(self) -> int:
         """Number of anchors A at each cell."""
         return len(self.ratios) * len(self.scales)
 
-    def shapes(self) -> np.ndarray:
-        """(A, 2) float32 width and height, px; base sides truncated to whole px as published."""
+    def shapes(self) -> Float[np.ndarray, "anchor 2"]:
+        """Width and height, px, float32; base sides truncated to whole px as published."""
         area = self.stride * self.stride
         shapes = []
         for ratio in self.ratios:
@@ -35,7 +38,9 @@ class Anchors:
             shapes += [(width * scale, height * scale) for scale in self.scales]
         return np.array(shapes, np.float32)
 
-    def grid(self, size: int, centre: float = 0.0) -> np.ndarray:
+    def grid(
+        self, size: int, centre: float | int = 0
+    ) -> Float[np.ndarray, "anchor {size} {size} 4"]:
         """All anchors of a square score map.
 
         Args:
@@ -44,7 +49,7 @@ class Anchors:
                 centre), search // 2 for training (absolute in the search crop).
 
         Returns:
-            (A, S, S, 4) float32 cx, cy, w, h; axes anchor, row, column, so that the flat index is
+            float32 cx, cy, w, h; axes anchor, row, column, so that the flat index is
             a*S*S + y*S + x.
         """
         steps = (np.arange(size) - size // 2) * self.stride + centre
@@ -55,25 +60,29 @@ class Anchors:
         return grid
 
 
-def encode(anchors, box):
+def encode(
+    anchors: Float[AnyArray, "*#b 4"], box: Float[AnyArray, "*#b 4"]
+) -> Float[AnyArray, "*#b 4"]:
     """Offsets of a box from anchors: ((x - ax) / aw, (y - ay) / ah, log(w / aw), log(h / ah)).
 
     Args:
-        anchors: (..., 4) cx, cy, w, h, px.
-        box: (..., 4) cx, cy, w, h, px, w and h > 0; broadcasts against the anchors.
+        anchors: cx, cy, w, h, px.
+        box: cx, cy, w, h, px, w and h > 0.
 
     Returns:
-        (..., 4) offsets, dimensionless.
+        Offsets, dimensionless.
     """
-    xp = _namespace(box)
+    xp = namespace(box)
     xy = (box[..., :2] - anchors[..., :2]) / anchors[..., 2:]
     wh = xp.log(box[..., 2:] / anchors[..., 2:])
     return xp.concatenate([xy, wh], -1)
 
 
-def decode(anchors, offsets):
-    """The inverse of `encode`: (..., 4) offsets -> (..., 4) cx, cy, w, h in px."""
-    xp = _namespace(offsets)
+def decode(
+    anchors: Float[AnyArray, "*#b 4"], offsets: Float[AnyArray, "*#b 4"]
+) -> Float[AnyArray, "*#b 4"]:
+    """The inverse of `encode`: offsets -> cx, cy, w, h in px."""
+    xp = namespace(offsets)
     xy = offsets[..., :2] * anchors[..., 2:] + anchors[..., :2]
     wh = xp.exp(offsets[..., 2:]) * anchors[..., 2:]
     return xp.concatenate([xy, wh], -1)
@@ -85,11 +94,3 @@ def score_map_size(instance: int, exemplar: int, stride: int, base_size: int) ->
     `base_size` is 8 where the template features are cropped to 7x7, 0 for AlexNet.
     """
     return (instance - exemplar) // stride + 1 + base_size
-
-
-def _namespace(array):
-    if isinstance(array, np.ndarray):
-        return np
-    import jax.numpy as jnp
-
-    return jnp

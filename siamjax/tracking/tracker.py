@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_pixel_centre
-from siamjax.geometry.crops import context_size, device_colour_mean, device_subwindow
+from siamjax.geometry.crops import context_size
+from siamjax.geometry.device_crops import device_colour_mean, device_subwindow
 from siamjax.tracking import decode, longterm
 from siamjax.tracking.config import Settings, TrackerConfig
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamjax.geometry import crops
+from siamjax.geometry import crops, device_crops
 
 
 def noise(height, width, seed=0):
@@ -62,7 +62,7 @@ def test_crop_outside_the_image_is_the_mean_colour():
 def test_device_crop_equals_host_crop(model_size):
     image = noise(180, 240, seed=3)
     average = crops.colour_mean(image)
-    crop = jax.jit(crops.device_subwindow, static_argnums=2)
+    crop = jax.jit(device_crops.device_subwindow, static_argnums=2)
     border = 0
     for centre, side in random_windows(170, image.shape[:2], model_size):
         centre = centre.astype(np.float32)
@@ -80,7 +80,7 @@ def test_device_crop_equals_host_crop_at_special_sides(side):
     for size in (127, 255):
         host = crops.subwindow(image, (320.0, 300.0), size, side, (0, 0, 0))
         fill = np.zeros(3, np.uint8)
-        device = jax.jit(crops.device_subwindow, static_argnums=2)(
+        device = jax.jit(device_crops.device_subwindow, static_argnums=2)(
             image, np.float32([320, 300]), size, side, fill
         )
         np.testing.assert_array_equal(np.asarray(device), host)
@@ -88,7 +88,7 @@ def test_device_crop_equals_host_crop_at_special_sides(side):
 
 def test_device_crop_of_a_very_large_window():
     image = noise(9000, 9200, seed=9)
-    crop = jax.jit(crops.device_subwindow, static_argnums=2)
+    crop = jax.jit(device_crops.device_subwindow, static_argnums=2)
     for side in (4099, 8191, 8999):
         host = crops.subwindow(image, (4500.0, 4500.0), 255, side, (0, 0, 0))
         got = crop(image, np.float32([4500, 4500]), 255, side, np.zeros(3, np.uint8))
@@ -101,7 +101,7 @@ def test_device_crops_of_many_windows_at_once():
     centres = np.random.default_rng(0).uniform(0, 300, (len(sides), 2)).astype(np.float32)
     fill = np.uint8([1, 2, 3])
     crop = jax.jit(
-        jax.vmap(lambda centre, side: crops.device_subwindow(image, centre, 127, side, fill))
+        jax.vmap(lambda centre, side: device_crops.device_subwindow(image, centre, 127, side, fill))
     )
     for got, centre, side in zip(np.asarray(crop(centres, sides)), centres, sides):
         np.testing.assert_array_equal(got, crops.subwindow(image, centre, 127, int(side), fill))
@@ -113,9 +113,9 @@ def test_device_crop_of_a_padded_image_equals_that_of_the_image():
     padded[:50, :70] = image
     size = np.int32([70, 50])
     average = crops.colour_mean(image)
-    np.testing.assert_array_equal(crops.device_colour_mean(padded, size), average)
+    np.testing.assert_array_equal(device_crops.device_colour_mean(padded, size), average)
     for centre in ([68.0, 48.0], [5.0, 20.0]):
-        crop = jax.jit(crops.device_subwindow, static_argnums=2)(
+        crop = jax.jit(device_crops.device_subwindow, static_argnums=2)(
             padded, np.float32(centre), 63, 41, average, size
         )
         np.testing.assert_array_equal(crop, crops.subwindow(image, centre, 63, 41, average))
@@ -126,13 +126,13 @@ def test_device_crop_of_a_padded_image_equals_that_of_the_image():
 def test_device_colour_mean(height, width, seed):
     image = noise(height, width, seed)
     np.testing.assert_array_equal(
-        jax.jit(crops.device_colour_mean)(image), crops.colour_mean(image)
+        jax.jit(device_crops.device_colour_mean)(image), crops.colour_mean(image)
     )
 
 
 def test_device_colour_mean_of_a_white_8k_frame_does_not_overflow():
     image = np.full((4320, 7680, 3), 255, np.uint8)
-    np.testing.assert_array_equal(jax.jit(crops.device_colour_mean)(image), [255, 255, 255])
+    np.testing.assert_array_equal(jax.jit(device_crops.device_colour_mean)(image), [255, 255, 255])
 
 
 @pytest.mark.reference

@@ -9,7 +9,7 @@ import pytest
 
 from siamjax import models
 from siamjax.datasets import registry
-from siamjax.geometry import crops
+from siamjax.geometry import crops, device_crops
 from siamjax.tracking import Settings, TrackerConfig, tracker
 from siamjax.tracking.tracker import Network
 
@@ -25,7 +25,7 @@ def test_crops_are_equal_at_every_frame(reference, tiny):
     @functools.partial(jax.jit, static_argnums=0)
     def step(config, variables, state, frame):
         side, _ = tracker.search_window(config, state.motion, config.instance)
-        crop = crops.device_subwindow(
+        crop = device_crops.device_subwindow(
             frame, state.motion.centre, config.instance, side, state.average
         )
         new, found = tracker.update(network, config, variables, settings, state, frame)
