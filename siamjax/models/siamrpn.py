@@ -182,6 +182,22 @@ class SiamRPN(nn.Module):
         """Features of both crops -> cls (B, S, S, 2A), loc (B, S, S, 4A)."""
         return self.correlate(self.kernels(zf, train), xf, train)
 
+    def encode(self, z):
+        """Template crops (B, 127, 127, 3) -> correlation kernels, once per target.
+
+        Raises:
+            UserError: an image of the wrong shape or type.
+        """
+        return self.kernels(self.template(z))
+
+    def respond(self, kernels, x):
+        """Kernels of `encode`, search crops (B, side, side, 3) -> cls, loc as of the whole network.
+
+        Raises:
+            UserError: an image of the wrong shape or type, kernels larger than its features.
+        """
+        return self.correlate(kernels, self.search(x))
+
 
 def build(config) -> SiamRPN:
     """The network of an experiment's config (`config.model`, `config.anchors`)."""
