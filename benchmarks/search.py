@@ -83,7 +83,7 @@ def main() -> None:
     for k in chosen:
         with config.unlocked():
             config.tracker.update(dict(zip(search.NAMES, settings[k].tolist(), strict=True)))
-        tracker = protocols.FromHalfPixel(Tracker(config, variables))
+        tracker = Tracker(config, variables)
         protocols.prepare(tracker, clips[0], 1)
         start = time.perf_counter(), time.process_time()
         for clip in clips:

@@ -1,11 +1,15 @@
 """What `import siamjax` offers to scripts: `siamjax.load`."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from siamjax import compile_cache
 from siamjax.errors import UserError
-from siamjax.tracking.session import Tracker
+
+if TYPE_CHECKING:
+    from siamjax.tracking.session import Tracker
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -22,12 +26,15 @@ def load(path: str | os.PathLike | None = None, *, rgb: bool = False) -> Tracker
     Args:
         path: the folder of a training run or of `siamjax demo` (the newest checkpoint is taken),
             the folder of one checkpoint, or a weights file (.npz) of `siamjax convert`. The config
-            stored there is used. None: the small checkpoint that comes with siamjax.
+            stored there is used. None: the small bundled checkpoint.
         rgb: frames will be given as RGB; the default is BGR, as OpenCV reads them.
 
     Raises:
         UserError: nothing there, not a checkpoint, or weights that do not fit their config.
     """
+    from siamjax import compile_cache
+    from siamjax.tracking.session import Tracker
+
     config, variables = load_variables(path)
     compile_cache.enable()
     return Tracker(config, variables, rgb=rgb)
@@ -61,7 +68,7 @@ def training_folder(path: str | os.PathLike) -> Path:
 
 
 def default_checkpoint() -> Path:
-    """The weights file that comes with siamjax (its model card lies beside it).
+    """The bundled weights file (its model card lies beside it).
 
     Raises:
         UserError: this installation has none.

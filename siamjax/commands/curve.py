@@ -34,14 +34,13 @@ def run(args: argparse.Namespace) -> None:
         UserError: what the user has to change.
     """
     from siamjax import api
-    from siamjax.commands import eval as evaluate
     from siamjax.datasets import registry
-    from siamjax.evaluation import curve, scoring
+    from siamjax.evaluation import curve, scoring, trackers
     from siamjax.files import write_whole
     from siamjax.models import weights
 
     lines = curve.parse_lines(args.lines)
-    constants = evaluate.parse_constants(args.tracker)
+    constants = trackers.parse_constants(args.tracker)
     steps = curve.checkpoints(args.workdir)
     wanted = None if args.sequences is None else args.sequences.split(",")
     benchmark = registry.load(args.dataset, args.data_root, wanted, args.limit)
@@ -53,13 +52,13 @@ def run(args: argparse.Namespace) -> None:
     names, results = {}, {}
     for step, path in {0: start, **steps}.items():
         names[step] = f"step{step:07d}"
-        _, folders = evaluate.run_trackers(
+        _, folders = trackers.run_trackers(
             benchmark, out, path, name=names[step], constants=constants
         )
         results |= folders
     baselines = [name for name in args.baselines.split(",") if name]
     if baselines:
-        results |= evaluate.run_trackers(benchmark, out, None, baselines)[1]
+        results |= trackers.run_trackers(benchmark, out, None, baselines)[1]
     scores = scoring.score(benchmark, results)
     found = curve.table(scores, names, config.train.batch_size)
     write_whole(out / "curve.json", json.dumps(found, indent=1) + "\n")

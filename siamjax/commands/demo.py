@@ -34,10 +34,9 @@ def run(args: argparse.Namespace) -> None:
         UserError: what the user has to change.
     """
     from data_prep import synthetic
-    from siamjax.commands import eval as eval_command
     from siamjax.config import load_config
     from siamjax.datasets import registry
-    from siamjax.evaluation import report
+    from siamjax.evaluation import report, trackers
     from siamjax.training.loop import train
 
     started = time.monotonic()
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     train(config, out / "train")
     _say(started, f"3/4 tracking held-out clips -> {out / 'results'}")
     benchmark = registry.load("synthetic")
-    scores, results = eval_command.run_trackers(benchmark, out, out / "train", BASELINES)
+    scores, results = trackers.run_trackers(benchmark, out, out / "train", BASELINES)
     _say(started, f"4/4 video and report -> {out}")
     clip = _annotate(benchmark, results, out / "clip.webm")
     page = report.write(out, scores, benchmark, results, clip)

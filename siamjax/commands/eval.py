@@ -1,15 +1,9 @@
 """`siamjax eval`: trackers on a benchmark, or existing result files, to scores and a report."""
 
 import argparse
-import dataclasses
-import difflib
-import hashlib
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 from siamjax.errors import UserError
-from siamjax.files import write_whole
 
 _DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
 
@@ -58,6 +52,7 @@ def run(args: argparse.Namespace) -> int | None:
     """
     from siamjax import api
     from siamjax.datasets import registry
+    from siamjax.evaluation import trackers
 
     _check_numbers(args)
     wanted = None if args.sequences is None else args.sequences.split(",")
@@ -78,7 +73,7 @@ def run(args: argparse.Namespace) -> int | None:
     if args.results is not None:
         scores, results = _score_existing(args, benchmark)
     else:
-        scores, results = run_trackers(
+        scores, results = trackers.run_trackers(
             benchmark,
             out,
             args.checkpoint,
@@ -88,7 +83,7 @@ def run(args: argparse.Namespace) -> int | None:
             realtime=args.realtime,
             workers=args.workers,
             batch=args.batch,
-            constants=parse_constants(args.tracker),
+            constants=trackers.parse_constants(args.tracker),
         )
     _report(benchmark, scores, results, out, args.clip)
     if args.submission:
@@ -118,178 +113,6 @@ def _score_existing(args, benchmark):
     names = Store(folder, benchmark.dataset).trackers(benchmark.sequences)
     results = {folder.name: folder} if names == ["."] else {name: folder / name for name in names}
     return scoring.score(benchmark, results), results
-
-
-def parse_constants(text: str | None) -> dict[str, float]:
-    """`penalty_k=0.1,lr=0.3` -> names and numbers.
-
-    Raises:
-        UserError: a name that is no number of the tracker (the nearest is named), or no number.
-    """
-    if not text:
-        return {}
-    known = ("penalty_k", "window_influence", "lr", "lost_window_influence")
-    known += ("confidence_low", "confidence_high", "instance", "lost_instance")
-    constants = {}
-    for pair in text.split(","):
-        name, _, value = pair.partition("=")
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise UserError(f"--tracker: no constant '{name}'; did you mean {near}?")
-        try:
-            constants[name] = float(value)
-        except ValueError:
-            raise UserError(f"--tracker: give {name} as {name}=NUMBER") from None
-    return constants
-
-
-def run_trackers(
-    benchmark,
-    out,
-    checkpoint=None,
-    baselines=(),
-    name: str = "siamjax",
-    repetitions: int = 1,
-    realtime: float | None = None,
-    workers: int = 0,
-    batch: int = 0,
-    constants: dict[str, float] | None = None,
-):
-    """Runs a checkpoint's tracker and baselines on a benchmark; what is done is skipped.
-
-    Args:
-        benchmark: from `siamjax.datasets.registry.load`.
-        out: folder; gets results/ and times/.
-        checkpoint: training folder, checkpoint or .npz; None: baselines alone.
-        baselines: names that `siamjax.evaluation.baselines.make` knows.
-        name: what the checkpoint's tracker is called.
-        repetitions, workers: see `siamjax.evaluation.runner.evaluate`.
-        realtime: frames per second of the camera, for the real-time variant of the protocol; the
-            trackers' names then end in "@<rate>fps".
-        batch: sequences that the checkpoint's tracker follows in lockstep on the device; 0: one
-            after the other on the host.
-        constants: fields of the config's section `tracker` to replace.
-
-    Returns:
-        The scores, and the folder of each tracker's result files by its name.
-
-    Raises:
-        UserError: an unknown baseline, no such checkpoint, results of another checkpoint in `out`.
-    """
-    from siamjax.evaluation import baselines as known
-    from siamjax.evaluation import runner
-
-    out = Path(out)
-    trackers: dict[str, Callable] = {}
-    if checkpoint is not None:
-        changes = tuple(sorted((constants or {}).items()))
-        made = FromCheckpoint(str(checkpoint), realtime, changes)
-        trackers[name] = made
-    for baseline in baselines:
-        known.make(baseline)  # an unknown name is said before anything runs
-        if baseline in trackers:
-            raise UserError(f"--name={name}: a baseline is called so; choose another name")
-        trackers[baseline] = Baseline(baseline, realtime)
-    if not trackers:
-        raise UserError(
-            "nothing to evaluate: give --checkpoint=FILE, --baselines=static,template_matching,mil"
-            " or --results=DIR"
-        )
-    if realtime is not None:
-        trackers = {f"{key}@{realtime:g}fps": make for key, make in trackers.items()}
-    if checkpoint is not None:
-        name = next(iter(trackers))
-        _claim(out, name, f"{checkpoint_identity(checkpoint)} {changes}")
-        if batch:
-            from siamjax.evaluation import batched
-
-            if realtime is not None:
-                raise UserError("--realtime measures single frames: leave out --batch")
-            batched.run(benchmark, name, *made.load(), out, batch)
-    scores = runner.evaluate(benchmark, trackers, out, repetitions=repetitions, workers=workers)
-    return scores, {tracker: out / "results" / tracker for tracker in trackers}
-
-
-@dataclasses.dataclass(frozen=True)
-class FromCheckpoint:
-    """Makes a checkpoint's tracker, started as the published results were (see protocols)."""
-
-    path: str
-    realtime: float | None = None
-    constants: tuple[tuple[str, float], ...] = ()
-
-    def load(self) -> tuple:
-        """Config, with the constants replaced, and variables."""
-        from siamjax import api
-
-        config, variables = api.load_variables(self.path)
-        with config.unlocked():
-            for name, value in self.constants:
-                config.tracker[name] = type(config.tracker[name])(value)
-        return config, variables
-
-    def __call__(self):
-        from siamjax.evaluation.protocols import FromHalfPixel
-        from siamjax.tracking.session import Tracker
-
-        return _paced(FromHalfPixel(Tracker(*self.load())), self.realtime)
-
-
-@dataclasses.dataclass(frozen=True)
-class Baseline:
-    """Makes a tracker of `siamjax.evaluation.baselines`."""
-
-    name: str
-    realtime: float | None = None
-
-    def __call__(self):
-        from siamjax.evaluation import baselines
-
-        return _paced(baselines.make(self.name), self.realtime)
-
-
-def _paced(tracker, realtime: float | None):
-    from siamjax.evaluation.protocols import RealTime
-
-    return tracker if realtime is None else RealTime(tracker, realtime)
-
-
-def checkpoint_identity(path: str | Path) -> str:
-    """What tells one checkpoint from another: the digest of a file, or of a folder's file names and
-    sizes.
-
-    Raises:
-        UserError: no such file or folder.
-    """
-    from siamjax import api
-
-    path = api.training_folder(path)
-    digest = hashlib.sha256()
-    if path.is_file():
-        digest.update(path.read_bytes())
-    elif path.is_dir():
-        config = path / "config.json"
-        if config.is_file():
-            digest.update(config.read_bytes())
-        folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                digest.update(f"{file.relative_to(folder)} {file.stat().st_size}\n".encode())
-    else:
-        raise UserError(f"--checkpoint={path}: no such file or folder")
-    return digest.hexdigest()
-
-
-def _claim(out: Path, name: str, identity: str) -> None:
-    """Remembers whose results a folder holds; results of two checkpoints are never mixed under one
-    name."""
-    path = out / "results" / f"{name}.json"
-    if path.is_file() and json.loads(path.read_text())["checkpoint"] != identity:
-        raise UserError(
-            f"{path.with_suffix('')}: holds results of another checkpoint;"
-            " choose another --out or --name, or delete it"
-        )
-    write_whole(path, json.dumps({"checkpoint": identity}) + "\n")
 
 
 def _report(benchmark, scores, results, out, clip) -> None:

@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> None:
         UserError: what the user has to change.
     """
     from siamjax import api
-    from siamjax.commands.eval import checkpoint_identity
     from siamjax.datasets import registry
     from siamjax.evaluation import search
+    from siamjax.evaluation.trackers import checkpoint_identity
 
     if registry.get(args.dataset).test and not args.allow_test:
         raise UserError(

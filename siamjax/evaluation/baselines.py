@@ -104,7 +104,7 @@ class OpenCV:
     MIL is in every build of OpenCV; CSRT, KCF and MOSSE come with opencv-contrib-python; Nano,
     DaSiamRPN and Vit need the ONNX files of OpenCV's model zoo. The score is the tracker's own,
     1 where it has none; when it reports a failure: its last box, score 0. MIL draws random numbers,
-    from OpenCV's generator and the C library's `rand`; `protocols.prepare` seeds both.
+    from OpenCV's generator and the C library's `rand`; `protocols.seed_random_numbers` sets both.
 
     Args:
         name: "MIL", "CSRT", "KCF", "MOSSE", "Nano", "DaSiamRPN" or "Vit".

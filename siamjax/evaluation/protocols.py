@@ -7,8 +7,8 @@ started from; it is what the first frame reports, else the true box.
 
 Half a pixel: SiamRPN++ reads the centre of its first box as x + (w - 1) / 2 but reports centre -
 size / 2, and the published figures were made by starting it from (x + 0.5, y + 0.5, w, h), which
-makes the two agree. `FromHalfPixel` does that for siamjax's tracker; other trackers get the true
-box.
+makes the two agree. A tracker whose attribute `half_pixel_start` is true, as siamjax's own, is
+started there; other trackers get the true box.
 """
 
 import ctypes
@@ -46,45 +46,19 @@ class Tracker(Protocol):
         """The next frame (H, W, 3) BGR -> a box, or an object with `box` and `score`."""
 
 
-class FromHalfPixel:
-    """A SiamRPN++ tracker started the way the published results were: see this module's text.
+def published_start(box) -> tuple[float, float, float, float]:
+    """Where SiamRPN++ is started for a first box x, y, w, h, px: half a pixel to the lower right
+    (see this module's text)."""
+    x, y, w, h = (float(value) for value in box)
+    return x + 0.5, y + 0.5, w, h
 
-    Args:
-        tracker: with `init` and `update` of the SiamRPN++ convention.
+
+def seed_random_numbers(job: int) -> None:
+    """Resets the random numbers that OpenCV's trackers draw; each repetition has its own.
+
+    So a run does not depend on the runs before it, and an interrupted evaluation resumes to the
+    same files.
     """
-
-    def __init__(self, tracker: Tracker):
-        self.tracker = tracker
-        self._warm: set[tuple[int, ...]] = set()
-
-    def init(self, frame, box):
-        """Starts half a pixel to the lower right of the box x, y, w, h, px; returns that."""
-        x, y, w, h = (float(value) for value in box)
-        start = (x + 0.5, y + 0.5, w, h)
-        self.tracker.init(frame, start)
-        return start
-
-    def update(self, frame):
-        """What the tracker says of the next frame, (H, W, 3) BGR."""
-        return self.tracker.update(frame)
-
-    def warm_up(self, frame, box) -> None:
-        """Compiles what frames of this size need, so that it does not count as tracking time."""
-        if frame.shape not in self._warm:
-            self.init(frame, box)
-            self.update(frame)
-            self._warm.add(frame.shape)
-
-
-def prepare(tracker: Tracker, sequence: Sequence, job: int) -> None:
-    """Brings a tracker into the state every run starts from: compiled, random numbers reset.
-
-    Each repetition has random numbers of its own. A run does not depend on the runs before it, so
-    an interrupted evaluation goes on to the same files.
-    """
-    warm_up = getattr(tracker, "warm_up", None)
-    if warm_up is not None:
-        warm_up(sequence.frames[0], sequence.boxes[0])
     cv2.setRNGSeed(job)
     # OpenCV's MIL draws its features by the C library's rand()
     ctypes.CDLL(None if os.name == "posix" else "ucrtbase").srand(job)
@@ -99,7 +73,7 @@ def read_prediction(prediction) -> tuple[np.ndarray, float]:
 
 
 class _Clocked:
-    """Leads a tracker over frames and measures reading and tracking apart."""
+    """Leads a tracker over frames; measures reading and tracking separately."""
 
     def __init__(self, tracker: Tracker, sequence: Sequence, width: int = 4):
         count = len(sequence)
@@ -118,11 +92,14 @@ class _Clocked:
     def start(self, i: int, box) -> np.ndarray:
         """Initialises in frame i; the box the tracker started from."""
         frame = self._frame(i)
+        first = tuple(float(value) for value in box)
+        if getattr(self.tracker, "half_pixel_start", False):
+            first = published_start(first)
         before = time.perf_counter()
-        used = self.tracker.init(frame, tuple(float(value) for value in box))
+        used = self.tracker.init(frame, first)
         self.seconds[i] = time.perf_counter() - before
         self.codes[i] = START
-        return np.asarray(box) if used is None else read_prediction(used)[0]
+        return np.asarray(first) if used is None else read_prediction(used)[0]
 
     def step(self, i: int) -> np.ndarray:
         """Tracks into frame i and notes region and score."""
@@ -144,7 +121,7 @@ def one_pass(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
     Returns:
         A run whose first region is the box the tracker started from.
     """
-    prepare(tracker, sequence, job)
+    seed_random_numbers(job)
     clocked = _Clocked(tracker, sequence)
     clocked.regions[0] = clocked.start(0, sequence.boxes[0])
     clocked.codes[0] = REGION
@@ -172,7 +149,7 @@ def supervised(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
     The start is marked 1, the failure 2, frames in between 0. Overlap is the raster overlap inside
     the image. Frames without ground truth are no failure, and nothing starts in them.
     """
-    prepare(tracker, sequence, job)
+    seed_random_numbers(job)
     clocked = _Clocked(tracker, sequence)
     truth = polygons.pixel_corners(sequence.groundtruth)
     boxes = polygons.box_of_region(truth)
@@ -211,7 +188,7 @@ def multi_start(tracker: Tracker, sequence: Sequence, job: int = 0) -> Run:
         tags={},
         anchors=None,
     )
-    prepare(tracker, part, 1)
+    seed_random_numbers(1)
     clocked = _Clocked(tracker, part)
     clocked.start(0, part.boxes[0])
     for i in range(1, len(part)):
@@ -254,6 +231,7 @@ class RealTime:
         if not fps > 0:
             raise UserError(f"--realtime={fps:g}: give frames per second above 0")
         self.tracker, self.interval, self.grace, self.clock = tracker, 1 / fps, grace, clock
+        self.half_pixel_start = getattr(tracker, "half_pixel_start", False)
 
     def init(self, frame, box):
         """As the tracker's; its time counts, less the grace. Frame (H, W, 3), box in px."""
@@ -274,12 +252,6 @@ class RealTime:
             self._last = self.tracker.update(frame)
             self._free = now + self.clock() - before
         return self._last
-
-    def warm_up(self, frame, box) -> None:
-        """The tracker's own, if it has one. Frame (H, W, 3), box x, y, w, h, px."""
-        warm_up = getattr(self.tracker, "warm_up", None)
-        if warm_up is not None:
-            warm_up(frame, box)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,7 @@ from typing import Any
 
 from siamjax.datasets import registry
 from siamjax.errors import UserError
-from siamjax.evaluation import runner
-from siamjax.evaluation.protocols import FromHalfPixel
-from siamjax.tracking.session import Tracker
+from siamjax.evaluation import runner, trackers
 
 MEASURES = ("success_auc", "eao", "f_score", "ao")  # what a benchmark is led by, the first it has
 
@@ -48,8 +46,8 @@ def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
             if (epoch + 1) % every:
                 continue
             out = Path(workdir) / "validation" / benchmark.name / str(step)
-            trackers = {"siamjax": lambda: FromHalfPixel(Tracker(config, variables))}
-            found = runner.evaluate(benchmark, trackers, out, progress=False).trackers["siamjax"]
+            current = {"siamjax": lambda: trackers.from_variables(config, variables)}
+            found = runner.evaluate(benchmark, current, out, progress=False).trackers["siamjax"]
             measure = next(name for name in MEASURES if name in found)
             scores[benchmark.name] = float(found[measure])
         return scores

@@ -212,10 +212,9 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
 
 def _success_auc(config, variables, benchmark, out: Path) -> float:
     from siamjax.evaluation import runner
-    from siamjax.evaluation.protocols import FromHalfPixel
     from siamjax.tracking.session import Tracker
 
-    trackers = {"siamjax": lambda: FromHalfPixel(Tracker(config, variables))}
+    trackers = {"siamjax": lambda: Tracker(config, variables)}
     return float(runner.evaluate(benchmark, trackers, out).trackers["siamjax"]["success_auc"])
 
 

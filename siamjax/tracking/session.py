@@ -77,6 +77,8 @@ class Tracker:
         UserError: variables that do not fit the config's model.
     """
 
+    half_pixel_start = True  # benchmarks start it there, see `siamjax.evaluation.protocols`
+
     def __init__(
         self, config, variables, *, rgb: bool = False, fold: bool = True, warm_up: bool = True
     ):

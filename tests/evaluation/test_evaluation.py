@@ -120,12 +120,14 @@ def test_half_a_pixel_start_is_what_the_first_frame_reports(benchmark):
     seen = []
 
     class Spy(Follower):
+        half_pixel_start = True
+
         def init(self, frame, box):
             seen.append(box)
             super().init(frame, box)
 
     sequence = benchmark.sequences[0]
-    run = protocols.one_pass(protocols.FromHalfPixel(Spy(sequence.boxes, 0.0)), sequence)
+    run = protocols.one_pass(Spy(sequence.boxes, 0.0), sequence)
     assert seen[-1] == (5.5, 6.5, 20.0, 16.0)
     np.testing.assert_array_equal(run.regions[0], seen[-1])
 

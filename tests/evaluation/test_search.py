@@ -4,12 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from siamjax.commands import eval as eval_command
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
-from siamjax.evaluation import runner, search
-from siamjax.evaluation.protocols import FromHalfPixel
+from siamjax.evaluation import runner, search, trackers
 
 GRID = search.Grid(penalty_k=(0.05, 0.3), window_influence=(0.3, 0.5), lr=(0.2, 0.5))
 
@@ -20,7 +18,7 @@ def session(config, variables, **constants):
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.tracker.update(constants)
-    return FromHalfPixel(Tracker(config, variables))
+    return Tracker(config, variables)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +79,7 @@ def test_search_writes_and_goes_on(tiny, clips, tmp_path):
     assert config.startswith("--config.tracker.penalty_k=")
     name, text = tracker.split("=", 1)
     assert name == "--tracker"
-    parsed = eval_command.parse_constants(text)
+    parsed = trackers.parse_constants(text)
     assert parsed == {name: found["best"][name] for name in search.NAMES}
     assert (tmp_path / "heatmap.png").read_bytes().startswith(b"\x89PNG")
     # a second call computes the missing sequence alone and finds the same
@@ -120,7 +118,7 @@ def test_a_test_benchmark_is_refused(tiny, clips, tmp_path):
 @pytest.mark.parametrize("text, message", [("penalty=1", "penalty_k"), ("lr=x", "lr=NUMBER")])
 def test_wrong_constants(text, message):
     with pytest.raises(UserError, match=message):
-        eval_command.parse_constants(text)
+        trackers.parse_constants(text)
 
 
 def test_batches_size():
@@ -140,8 +138,8 @@ def test_batches_size():
 
 
 def test_batched_scores_equal_one_by_one(clips, checkpoint, tmp_path):
-    one, _ = eval_command.run_trackers(clips, tmp_path / "one", checkpoint)
-    two, _ = eval_command.run_trackers(clips, tmp_path / "two", checkpoint, batch=2)
+    one, _ = trackers.run_trackers(clips, tmp_path / "one", checkpoint)
+    two, _ = trackers.run_trackers(clips, tmp_path / "two", checkpoint, batch=2)
     for sequence in clips.sequences:
         a, b = (
             Store(tmp_path / name / "results", clips.dataset).read("siamjax", sequence)[0].regions
@@ -156,10 +154,10 @@ def test_batched_scores_equal_one_by_one(clips, checkpoint, tmp_path):
 def test_lockstep_is_refused_where_trackers_start_again(clips, checkpoint, tmp_path):
     changed = runner.with_protocol(clips, "supervised")
     with pytest.raises(UserError, match="cannot run in lockstep"):
-        eval_command.run_trackers(changed, tmp_path, checkpoint, batch=2)
+        trackers.run_trackers(changed, tmp_path, checkpoint, batch=2)
 
 
 def test_two_checkpoints_are_not_mixed(clips, checkpoint, tmp_path):
-    eval_command.run_trackers(clips, tmp_path, checkpoint)
+    trackers.run_trackers(clips, tmp_path, checkpoint)
     with pytest.raises(UserError, match="results of another checkpoint"):
-        eval_command.run_trackers(clips, tmp_path, checkpoint, constants={"lr": 0.1})
+        trackers.run_trackers(clips, tmp_path, checkpoint, constants={"lr": 0.1})

@@ -1,0 +1,196 @@
+"""The trackers of an evaluation: made from checkpoints and baselines, run, and never mixed up."""
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from siamjax import api
+from siamjax.datasets.registry import Benchmark
+from siamjax.errors import UserError
+from siamjax.evaluation import baselines as known
+from siamjax.evaluation import protocols, runner
+from siamjax.evaluation.scoring import Scores
+from siamjax.files import write_whole
+
+# The numbers of a config's section `tracker` that an evaluation may replace
+CONSTANTS = (
+    *("penalty_k", "window_influence", "lr", "lost_window_influence"),
+    *("confidence_low", "confidence_high", "instance", "lost_instance"),
+)
+
+
+def run_trackers(
+    benchmark: Benchmark,
+    out: str | Path,
+    checkpoint: str | Path | None = None,
+    baselines: Sequence[str] = (),
+    name: str = "siamjax",
+    repetitions: int = 1,
+    realtime: float | None = None,
+    workers: int = 0,
+    batch: int = 0,
+    constants: Mapping[str, float] | None = None,
+) -> tuple[Scores, dict[str, Path]]:
+    """Runs a checkpoint's tracker and baselines on a benchmark; what is done is skipped.
+
+    Args:
+        out: folder; gets results/ and times/.
+        checkpoint: training folder, checkpoint or .npz; None: baselines alone.
+        baselines: names that `siamjax.evaluation.baselines.make` takes.
+        name: of the checkpoint's tracker.
+        repetitions, workers: see `siamjax.evaluation.runner.evaluate`.
+        realtime: frames per second of the camera, for the real-time variant of the protocol; the
+            trackers' names then end in "@<rate>fps".
+        batch: sequences that the checkpoint's tracker follows in lockstep on the device; 0: one
+            after the other on the host.
+        constants: fields of the config's section `tracker` to replace.
+
+    Returns:
+        The scores, and the folder of each tracker's result files by its name.
+
+    Raises:
+        UserError: an unknown baseline, no such checkpoint, results of another checkpoint in `out`.
+    """
+    out = Path(out)
+    made = None
+    if checkpoint is not None:
+        made = FromCheckpoint(str(checkpoint), tuple(sorted((constants or {}).items())))
+    trackers = _named(name, made, baselines)
+    if realtime is not None:
+        trackers = {
+            f"{key}@{realtime:g}fps": functools.partial(_in_real_time, make, realtime)
+            for key, make in trackers.items()
+        }
+    if made is not None:
+        name = next(iter(trackers))
+        claim(out, name, made.identity())
+        if batch:
+            if realtime is not None:
+                raise UserError("--realtime measures single frames: leave out --batch")
+            from siamjax.evaluation import batched
+
+            batched.run(benchmark, name, *made.load(), out, batch)
+    scores = runner.evaluate(benchmark, trackers, out, repetitions=repetitions, workers=workers)
+    return scores, {tracker: out / "results" / tracker for tracker in trackers}
+
+
+def _named(name: str, made: Callable | None, baselines: Sequence[str]) -> dict[str, Callable]:
+    trackers = {} if made is None else {name: made}
+    for baseline in baselines:
+        known.make(baseline)  # an unknown name is refused before anything runs
+        if baseline in trackers:
+            raise UserError(f"--name={name}: a baseline is called so; choose another name")
+        trackers[baseline] = functools.partial(known.make, baseline)
+    if not trackers:
+        raise UserError(
+            "nothing to evaluate: give --checkpoint=FILE, --baselines=static,template_matching,mil"
+            " or --results=DIR"
+        )
+    return trackers
+
+
+def _in_real_time(make: runner.Factory, fps: float) -> protocols.RealTime:
+    return protocols.RealTime(make(), fps)
+
+
+@dataclasses.dataclass(frozen=True)
+class FromCheckpoint:
+    """Makes a checkpoint's tracker; can be sent to another process.
+
+    Attributes:
+        path: training folder, checkpoint or .npz.
+        constants: fields of the config's section `tracker` to replace.
+    """
+
+    path: str
+    constants: tuple[tuple[str, float], ...] = ()
+
+    def __call__(self) -> protocols.Tracker:
+        return from_variables(*self.load())
+
+    def load(self) -> tuple[Any, Any]:
+        """Config, with the constants replaced, and variables."""
+        config, variables = api.load_variables(self.path)
+        with config.unlocked():
+            for name, value in self.constants:
+                config.tracker[name] = type(config.tracker[name])(value)
+        return config, variables
+
+    def identity(self) -> str:
+        """Tells its results from those of other checkpoints and constants.
+
+        Raises:
+            UserError: no such checkpoint.
+        """
+        return f"{checkpoint_identity(self.path)} {self.constants}"
+
+
+def from_variables(config, variables) -> protocols.Tracker:
+    """A tracker from a config and its network's variables."""
+    from siamjax.tracking.session import Tracker
+
+    return Tracker(config, variables)
+
+
+def parse_constants(text: str | None) -> dict[str, float]:
+    """`penalty_k=0.1,lr=0.3` -> names and numbers.
+
+    Raises:
+        UserError: a name that is no number of the tracker (the nearest is named), or no number.
+    """
+    constants = {}
+    for pair in filter(None, (text or "").split(",")):
+        name, _, value = pair.partition("=")
+        if name not in CONSTANTS:
+            near = difflib.get_close_matches(name, CONSTANTS, n=1, cutoff=0.0)[0]
+            raise UserError(f"--tracker: no constant '{name}'; did you mean {near}?")
+        try:
+            constants[name] = float(value)
+        except ValueError:
+            raise UserError(f"--tracker: give {name} as {name}=NUMBER") from None
+    return constants
+
+
+def checkpoint_identity(path: str | Path) -> str:
+    """What tells one checkpoint from another: the digest of a file, or of a folder's file names and
+    sizes.
+
+    Raises:
+        UserError: no such file or folder.
+    """
+    path = api.training_folder(path)
+    digest = hashlib.sha256()
+    if path.is_file():
+        digest.update(path.read_bytes())
+    elif path.is_dir():
+        config = path / "config.json"
+        if config.is_file():
+            digest.update(config.read_bytes())
+        folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                digest.update(f"{file.relative_to(folder)} {file.stat().st_size}\n".encode())
+    else:
+        raise UserError(f"--checkpoint={path}: no such file or folder")
+    return digest.hexdigest()
+
+
+def claim(out: Path, name: str, identity: str) -> None:
+    """Records whose results a folder holds, so that those of two checkpoints are never mixed under
+    one name.
+
+    Raises:
+        UserError: it holds those of another checkpoint.
+    """
+    path = out / "results" / f"{name}.json"
+    if path.is_file() and json.loads(path.read_text())["checkpoint"] != identity:
+        raise UserError(
+            f"{path.with_suffix('')}: holds results of another checkpoint;"
+            " choose another --out or --name, or delete it"
+        )
+    write_whole(path, json.dumps({"checkpoint": identity}) + "\n")
