@@ -16,6 +16,7 @@ MODULES = sorted(
 
 ARRAYS = {"frame", "image", "crop", "cls", "loc", "label", "delta", "boxes", "heatmap", "kernel"}
 SHAPE = re.compile(r"\((?:\.\.\.|[A-Z][\w']*|\d+|[a-z]+)(?:,[^()]*)\)|\(\)|x, y, w, h|cx, cy, w, h")
+TYPED_SHAPE = re.compile(r"\[[\w. |]+, '[^']*'\]")  # jaxtyping
 ELSEWHERE = re.compile(r"(?:as|like|of|see) (?:in )?`|`'s|bgr", re.IGNORECASE)
 LENGTHS = {"side", "box", "boxes", "instance", "exemplar", "stride", "width", "height"}
 UNIT = re.compile(r"\bpx\b|pixel|\bcells?\b|as in `|see `|`'s|channels|factor")
@@ -24,7 +25,8 @@ SOURCE = re.compile(
 )
 # What a publication or a benchmark prescribes; infrastructure has no source to name.
 FOLLOWING = (
-    "geometry/*.py",
+    "geometry/[bcdp]*.py",
+    "geometry/anchors.py",
     "models/adjust.py",
     "models/*net*.py",
     "models/rpn.py",
@@ -131,6 +133,7 @@ def faults(path: Path) -> list[str]:
         for argument, annotation in arguments(node).items():
             array = "ndarray" in annotation or "jax.Array" in annotation
             array |= argument in ARRAYS and not annotation and not is_class_method(node)
+            array &= not TYPED_SHAPE.search(annotation)
             if array and not SHAPE.search(around) and not ELSEWHERE.search(text):
                 found.append(f"{where}: {argument} is an array, its shape is not said")
             if argument in LENGTHS and not UNIT.search(around):
