@@ -29,7 +29,7 @@ from configs import base
 from data_prep import parts
 from data_prep.folder import Folder
 from siamjax.data import index as index_lib
-from siamjax.data import loader, records
+from siamjax.data import loader, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.synthetic.world import SyntheticVideo
 
@@ -67,7 +67,7 @@ def synthetic_frames(root, videos=3, frames=12, size=(1280, 720)):
 
 def write_crops(source, out):
     """The crops of a source, with the writer that needs no TensorFlow."""
-    with records.ShardWriter(out, source.name) as writer:
+    with shards.ShardWriter(out, source.name) as writer:
         for video in source.videos():
             for r in parts.video_crops(source, video, parts.Options(), Counter()):
                 writer.add_encoded(r.video, r.track, r.frame, r.image, r.size)
@@ -96,12 +96,7 @@ def measure_pair(config, repetitions):
                 (pair.source, pair.template),
                 (pair.search_source, pair.search),
             ):
-                index = sampler.sources[source].index
-                where = index.shards[int(index.shard[crop])]
-                payload = records.read_record(
-                    where, int(index.offset[crop]), int(index.length[crop])
-                )
-                stored.append(records.decode_example(payload).image)
+                stored.append(sampler.sources[source].index.read(crop).image)
         size.append(statistics.fmean(map(len, stored)))
 
         def decode(stored=stored):
@@ -205,7 +200,7 @@ def measure_preparation(source, repetitions):
 
         def prepare():
             with tempfile.TemporaryDirectory() as folder:
-                files = records.RecordFiles(Path(folder), "records", 1 << 30)
+                files = shards.RecordFiles(Path(folder), "records", 1 << 30)
                 for video in source.videos():
                     for record in parts.video_crops(source, video, options, skipped):
                         files.add(record)

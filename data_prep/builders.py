@@ -30,7 +30,7 @@ from data_prep import (
     vid,
     youtubebb,
 )
-from siamjax.data import index, records
+from siamjax.data import index, shards
 from siamjax.errors import UserError
 
 
@@ -77,7 +77,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         return os.path.dirname(given_data_dir), os.fspath(given_data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        """The features of a record; see `siamjax.data.records`."""
+        """The features of a record; see `siamjax.data.tfrecord`."""
         side = self.plan.options.crop
         image = tfds.features.Image(shape=(side, side, 3), encoding_format="jpeg")
         features = {
@@ -110,7 +110,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         """
         if self._is_there():
             return False
-        lock = records.lock_folder(self.work)
+        lock = shards.lock_folder(self.work)
         try:
             # Where a killed run was putting the parts together.
             for left in self._out.parent.glob(f"incomplete.??????_{self._out.name}"):
@@ -142,12 +142,12 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         self._make(missing)
         columns, files, skipped = parts.join_parts(self.work, len(self.plan.parts))
         out = Path(self.data_dir)
-        with records.explain_os_errors(self._out):
-            shards = []
+        with shards.explain_os_errors(self._out):
+            listed = []
             for i, file in enumerate(files):
-                name = records.shard_name(self.name, i, len(files))
+                name = shards.shard_name(self.name, i, len(files))
                 _link(file["path"], out / name)
-                shards.append({"file": name, "bytes": file["bytes"]})
+                listed.append({"file": name, "bytes": file["bytes"]})
             options = self.plan.options
             manifest = {
                 "name": self.name,
@@ -163,7 +163,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
                 "key": self.plan.key,
                 "videos_in_source": sum(map(len, self.plan.parts)),
                 "skipped": skipped,
-                "shards": shards,
+                "shards": listed,
             }
             index.write(out, manifest, **columns)
         template = tfds.core.ShardedFileTemplate(

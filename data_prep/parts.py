@@ -22,8 +22,9 @@ import cv2
 import numpy as np
 
 from data_prep.source import Source, Video, box_fault
-from siamjax.data import records
+from siamjax.data import jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
+from siamjax.data.tfrecord import Record
 from siamjax.errors import UserError
 
 _CROP_BYTES = 64 << 10  # about what a crop of 511 px takes
@@ -129,7 +130,7 @@ def open_work(folder: Path, plan: Plan) -> list[int]:
     Returns:
         Numbers of the parts that are not there yet.
     """
-    with records.explain_os_errors(folder):
+    with shards.explain_os_errors(folder):
         note = folder / "plan.json"
         known = note.read_text() if note.is_file() else ""
         if known != plan.key:
@@ -174,10 +175,10 @@ def make_part(folder: str, i: int) -> int:
     source = getattr(importlib.import_module(module), name)(spec["root"])
     options = Options(**spec["options"])
     temporary = done.with_name(f"{done.name}.tmp-{os.getpid()}")
-    with records.explain_os_errors(Path(folder)):
+    with shards.explain_os_errors(Path(folder)):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-    files = records.RecordFiles(temporary, "records", options.shard_mb << 20)
+    files = shards.RecordFiles(temporary, "records", options.shard_mb << 20)
     skipped: Counter = Counter()
     try:
         for video in (Video(*fields) for fields in spec["videos"]):
@@ -191,7 +192,7 @@ def make_part(folder: str, i: int) -> int:
             "bytes": files.sizes,
             "lengths": files.lengths,
         }
-        with records.explain_os_errors(Path(folder)):
+        with shards.explain_os_errors(Path(folder)):
             np.savez(temporary / _COLUMNS, **{k: np.array(v) for k, v in columns.items()})
             (temporary / _COUNTS).write_text(json.dumps(counts))
             # Another attempt of a Beam runner may have been faster; its part is the same.
@@ -223,8 +224,8 @@ def video_crops(source: Source, video: Video, options: Options, skipped: Counter
         sizes = options.crop, options.exemplar, options.context
         crop = context_crop(image, target.box, *sizes, border, edges=True)
         x1, y1, x2, y2 = target.box
-        jpeg = records.encode_image(crop, options.jpeg_quality)
-        yield records.Record(jpeg, video.name, target.track, target.frame, (x2 - x1, y2 - y1))
+        data = jpeg.encode(crop, options.jpeg_quality)
+        yield Record(data, video.name, target.track, target.frame, (x2 - x1, y2 - y1))
 
 
 def _write(path, text):

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import parts
-from siamjax.data import index, records
+from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main
 from siamjax.geometry.boxes import xywh_to_xyxy
@@ -80,12 +80,12 @@ def build(
             )
         return
     jobs = [(number, length, every) for number in range(seed, seed + videos)]
-    with records.ShardWriter(out, NAME, jpeg_quality=QUALITY) as writer:
+    with shards.ShardWriter(out, NAME, jpeg_quality=QUALITY) as writer:
         bar = tqdm(total=videos, unit="video", desc=str(out), disable=not progress)
         with bar, _mapped(jobs, workers) as results:
             for name, crops in results:
-                for track, frame, jpeg, size in crops:
-                    writer.add_encoded(name, track, frame, jpeg, size)
+                for track, frame, data, size in crops:
+                    writer.add_encoded(name, track, frame, data, size)
                 bar.update()
         writer.close(**made_with)
 
@@ -131,8 +131,8 @@ def _crops_of(job):
         for target in seen:
             box = video.boxes[target, i]
             crop = context_crop(frame, xywh_to_xyxy(box), border=border, edges=True)
-            jpeg = records.encode_image(crop, QUALITY)
-            crops.append((f"{target:02d}", i, jpeg, tuple(box[2:])))
+            data = jpeg.encode(crop, QUALITY)
+            crops.append((f"{target:02d}", i, data, tuple(box[2:])))
     return f"train{seed:06d}", crops
 
 

@@ -70,13 +70,13 @@ def _pairs(args):
 
 
 def _shards(args):
-    from siamjax.data import records
+    from siamjax.data import shards
     from siamjax.data.index import Index
 
     if not args.folder:
         raise UserError("inspect shards: name the folder of the data set")
     index = Index(args.folder)
-    bad = records.verify(args.folder)
+    bad = shards.verify(args.folder)
     for line in bad:
         print(line)
     counts = f"{index.videos} videos, {index.tracks} tracks, {index.crops} crops"

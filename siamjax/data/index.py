@@ -6,14 +6,15 @@ Opening maps the columns and reads nothing: ten million crops open in millisecon
 """
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from siamjax.data import tfrecord
 from siamjax.errors import UserError
+from siamjax.files import write_whole
 
 FOLDER = "index"
 MANIFEST = "manifest.json"
@@ -50,6 +51,14 @@ class Index:
         video_start: (videos + 1,) first track of each video.
     """
 
+    frame: np.ndarray
+    size: np.ndarray
+    shard: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+    track_start: np.ndarray
+    video_start: np.ndarray
+
     def __init__(self, folder: str | Path):
         """Maps the index of `folder`.
 
@@ -68,9 +77,9 @@ class Index:
                     f"{path}: truncated or replaced shard ({shard['bytes']} bytes expected,"
                     f" {found}); prepare the data set again"
                 )
-        self._columns = {name: _map(self.folder / FOLDER / f"{name}.npy") for name in _COLUMNS}
-        self.__dict__.update(self._columns)
-        if self.crops != self.manifest["crops"] or self.videos != self.manifest["videos"]:
+        for name in _COLUMNS:
+            setattr(self, name, _map(self.folder / FOLDER / f"{name}.npy"))
+        if (self.crops, self.videos) != (self.manifest["crops"], self.manifest["videos"]):
             raise UserError(
                 f"{self.folder}: index and {MANIFEST} disagree; prepare the data set again"
             )
@@ -78,27 +87,25 @@ class Index:
     @property
     def crops(self) -> int:
         """Number of crops."""
-        return len(self._columns["frame"])
+        return len(self.frame)
 
     @property
     def tracks(self) -> int:
         """Number of tracks."""
-        return len(self._columns["track_start"]) - 1
+        return len(self.track_start) - 1
 
     @property
     def videos(self) -> int:
         """Number of videos."""
-        return len(self._columns["video_start"]) - 1
+        return len(self.video_start) - 1
 
     def tracks_of(self, video: int) -> tuple[int, int]:
         """First track of a video and the one behind its last."""
-        start = self._columns["video_start"]
-        return int(start[video]), int(start[video + 1])
+        return int(self.video_start[video]), int(self.video_start[video + 1])
 
     def crops_of(self, track: int) -> tuple[int, int]:
         """First crop of a track and the one behind its last, in the order of frames."""
-        start = self._columns["track_start"]
-        return int(start[track]), int(start[track + 1])
+        return int(self.track_start[track]), int(self.track_start[track + 1])
 
     def video_name(self, video: int) -> str:
         """The video's name."""
@@ -110,8 +117,8 @@ class Index:
 
     def locate(self, crop: int) -> tuple[int, int]:
         """The video and the track of a crop."""
-        track = int(np.searchsorted(self._columns["track_start"], crop, side="right")) - 1
-        video = int(np.searchsorted(self._columns["video_start"], track, side="right")) - 1
+        track = int(np.searchsorted(self.track_start, crop, side="right")) - 1
+        video = int(np.searchsorted(self.video_start, track, side="right")) - 1
         return video, track
 
     def describe(self, crop: int) -> str:
@@ -121,10 +128,20 @@ class Index:
         names = f"video {self.video_name(video)}, track {self.track_name(track)}"
         return f"{shard} at byte {offset} ({names}, frame {int(self.frame[crop])})"
 
+    def read(self, crop: int) -> tfrecord.Record:
+        """Reads one crop as it is stored.
+
+        Raises:
+            BadRecord: the record is damaged.
+        """
+        path = self.shards[int(self.shard[crop])]
+        payload = tfrecord.read_record(path, int(self.offset[crop]), int(self.length[crop]))
+        return tfrecord.decode_example(payload)
+
     def _name(self, column, i):
-        ends = self._columns[f"{column}_end"]
+        ends = getattr(self, f"{column}_end")
         begin = int(ends[i - 1]) if i else 0
-        return bytes(self._columns[column][begin : int(ends[i])]).decode()
+        return bytes(getattr(self, column)[begin : int(ends[i])]).decode()
 
 
 def read_manifest(folder: str | Path) -> dict:
@@ -134,25 +151,22 @@ def read_manifest(folder: str | Path) -> dict:
         UserError: no such folder, empty, unfinished, another version.
     """
     folder = Path(folder)
+    path = folder / MANIFEST
     if not folder.is_dir():
-        raise UserError(
-            f"{folder}: no such data set; write it with python -m data_prep.NAME --out={folder}"
-        )
-    if not any(folder.iterdir()):
-        raise UserError(
-            f"{folder}: empty folder; write shards with python -m data_prep.NAME --out={folder}"
-        )
-    if not (folder / MANIFEST).is_file() or not (folder / FOLDER).is_dir():
-        raise UserError(
-            f"{folder}: not a finished data set (no {MANIFEST}); run its preparation again"
-        )
+        fault = f"no such data set; write it with python -m data_prep.NAME --out={folder}"
+    elif not any(folder.iterdir()):
+        fault = f"empty folder; write shards with python -m data_prep.NAME --out={folder}"
+    elif not path.is_file() or not (folder / FOLDER).is_dir():
+        fault = f"not a finished data set (no {MANIFEST}); run its preparation again"
+    else:
+        fault = None
+    if fault:
+        raise UserError(f"{folder}: {fault}")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads(path.read_text())
         version = manifest["version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder / MANIFEST}: not a manifest; prepare the data set again"
-        ) from error
+        raise UserError(f"{path}: not a manifest; prepare the data set again") from error
     if version != VERSION:
         raise UserError(
             f"{folder}: written in format {version}, this siamjax reads {VERSION}; prepare it again"
@@ -173,7 +187,7 @@ def write(
     offset,
     length,
 ) -> None:
-    """Sorts the crops and writes index, then manifest, whose presence says: finished.
+    """Sorts the crops and writes index, then manifest, whose presence marks the set as finished.
 
     The content depends on the crops alone, not on the order in which they are given.
 
@@ -195,63 +209,52 @@ def write(
             f"{folder}: no crop was written; look at the source folder and the skipped counts"
         )
     track_video, crop_track = np.asarray(track_video), np.asarray(crop_track)
-    frame, size, shard, offset, length = map(np.asarray, (frame, size, shard, offset, length))
-    # Ranks by name; videos and tracks without a crop vanish.
-    used = np.unique(crop_track)
-    track_order = sorted(used.tolist(), key=lambda t: (videos[track_video[t]], tracks[t]))
-    track_rank = np.empty(len(tracks), np.int64)
-    track_rank[track_order] = np.arange(len(track_order))
-    rank = track_rank[crop_track]
-    order = np.lexsort((frame, rank))
-    rank, frame = rank[order], frame[order]
-    double = np.flatnonzero((np.diff(rank) == 0) & (np.diff(frame) == 0))
-    if len(double):
-        track = track_order[rank[double[0]]]
+    # Tracks without a crop vanish, and videos without a track.
+    used = np.unique(crop_track).tolist()
+    used.sort(key=lambda track: (videos[track_video[track]], tracks[track]))
+    rank = np.empty(len(tracks), np.int64)
+    rank[used] = np.arange(len(used))
+    order = np.lexsort((frame, rank[crop_track]))
+    crop_rank, frame = rank[crop_track][order], np.asarray(frame)[order]
+    for double in np.flatnonzero((np.diff(crop_rank) == 0) & (np.diff(frame) == 0)):
+        track = used[crop_rank[double]]
         raise UserError(
             f"{folder}: video {videos[track_video[track]]}, track {tracks[track]} has two crops"
-            f" of frame {frame[double[0]]}; track names must be unique in a video"
+            f" of frame {frame[double]}; track names must be unique in a video"
         )
-    video_of_rank = track_video[track_order]
-    video_start = np.flatnonzero(np.diff(video_of_rank, prepend=-1))
-    video_names = [videos[v].encode() for v in video_of_rank[video_start]]
-    track_names = [tracks[t].encode() for t in track_order]
+    track_video = track_video[used]
+    video_start = np.flatnonzero(np.diff(track_video, prepend=-1))
     columns = {
         "frame": frame,
-        "size": size.reshape(-1, 2)[order],
-        "shard": shard[order],
-        "offset": offset[order],
-        "length": length[order],
-        "track_start": np.searchsorted(rank, np.arange(len(track_order) + 1)),
-        "video_start": np.append(video_start, len(track_order)),
-        "video_names": np.frombuffer(b"".join(video_names), np.uint8),
-        "video_names_end": np.cumsum([len(n) for n in video_names]),
-        "track_names": np.frombuffer(b"".join(track_names), np.uint8),
-        "track_names_end": np.cumsum([len(n) for n in track_names]),
+        "size": np.reshape(size, (-1, 2))[order],
+        "shard": np.asarray(shard)[order],
+        "offset": np.asarray(offset)[order],
+        "length": np.asarray(length)[order],
+        "track_start": np.searchsorted(crop_rank, np.arange(len(used) + 1)),
+        "video_start": np.append(video_start, len(used)),
+        **_names("video_names", [videos[v] for v in track_video[video_start]]),
+        **_names("track_names", [tracks[t] for t in used]),
     }
-    manifest = {
-        "version": VERSION,
-        **manifest,
-        "videos": len(video_names),
-        "tracks": len(track_names),
-        "crops": len(frame),
+    _save(folder, manifest, columns)
+
+
+def _names(column, names):
+    encoded = [name.encode() for name in names]
+    return {
+        column: np.frombuffer(b"".join(encoded), np.uint8),
+        f"{column}_end": np.cumsum([len(name) for name in encoded]),
     }
-    temporary = folder / f"{FOLDER}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name, dtype in _COLUMNS.items():
-        column = np.asarray(columns[name])
-        dtype = dtype or np.min_scalar_type(int(column.max()))
-        np.save(temporary / f"{name}.npy", np.ascontiguousarray(column, dtype))
+
+
+def _save(folder, manifest, columns):
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    os.replace(temporary, folder / FOLDER)
-    write_manifest(folder, manifest)
-
-
-def write_manifest(folder: str | Path, manifest: dict) -> None:
-    """Writes the manifest whole or not at all."""
-    temporary = Path(folder) / f"{MANIFEST}.tmp"
-    temporary.write_text(json.dumps(manifest, indent=2) + "\n")
-    os.replace(temporary, Path(folder) / MANIFEST)
+    (folder / FOLDER).mkdir(parents=True)
+    for name, dtype in _COLUMNS.items():
+        dtype = dtype or np.min_scalar_type(int(columns[name].max()))
+        np.save(folder / FOLDER / f"{name}.npy", np.ascontiguousarray(columns[name], dtype))
+    counts = {name: len(columns[f"{name[:-1]}_start"]) - 1 for name in ("videos", "tracks")}
+    manifest = {"version": VERSION, **manifest, **counts, "crops": len(columns["frame"])}
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def _map(path):

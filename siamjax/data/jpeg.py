@@ -9,6 +9,8 @@ decoded whole.
 import cv2
 import numpy as np
 
+from siamjax.data.tfrecord import BadRecord
+
 _BLOCK = 16  # px of a row of blocks, with colour at half resolution
 _MARGIN = 1  # rows of blocks that the smoothing of colours looks at beyond those wanted
 
@@ -24,13 +26,13 @@ def decode(data: bytes) -> np.ndarray:
     """Decodes a JPEG to BGR uint8.
 
     Raises:
-        ValueError: not a whole JPEG. (The decoder would fill the rest of a cut one with grey.)
+        BadRecord: not a whole JPEG. (The decoder would fill the rest of a cut one with grey.)
     """
     if data[:2] != b"\xff\xd8" or b"\xff\xd9" not in data[-32:]:
-        raise ValueError("the JPEG is truncated or not a JPEG")
+        raise BadRecord("the JPEG is truncated or not a JPEG")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError("the JPEG can't be decoded")
+        raise BadRecord("the JPEG can't be decoded")
     return image
 
 
@@ -46,7 +48,7 @@ def decode_rows(data: bytes, top: int, bottom: int) -> tuple[np.ndarray, int]:
         (rows, width, 3) uint8 BGR and the number of its first row.
 
     Raises:
-        ValueError: as `decode`.
+        BadRecord: as `decode`.
     """
     part, first = _cut(data, top, bottom)
     return decode(part), first

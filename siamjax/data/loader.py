@@ -18,8 +18,9 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from siamjax.data import augment, crops, jpeg, records, sampling, targets
+from siamjax.data import augment, crops, jpeg, sampling, targets
 from siamjax.data.index import Index
+from siamjax.data.tfrecord import BadRecord
 from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors, score_map_size
 
@@ -117,7 +118,7 @@ class Examples:
             pair = self.sampler.pair(position, rng, attempt)
             try:
                 return self._make(rng, pair, bad)
-            except records.BadRecord:
+            except BadRecord:
                 continue
         source, crop, reason = bad[-1]
         raise UserError(
@@ -183,14 +184,11 @@ class Examples:
         source, crop = at
         stored = self._sides[0]
         try:
-            record = records.read_stored(self.sampler.sources[source].index, crop)
-            try:
-                image, first = jpeg.decode_rows(record.image, *augment.rows(draw, size, stored))
-            except ValueError as error:
-                raise records.BadRecord(str(error)) from error
+            record = self.sampler.sources[source].index.read(crop)
+            image, first = jpeg.decode_rows(record.image, *augment.rows(draw, size, stored))
             if image.shape[1] != stored:
-                raise records.BadRecord(f"the image is {image.shape[1]} px wide, not {stored}")
-        except records.BadRecord as error:
+                raise BadRecord(f"the image is {image.shape[1]} px wide, not {stored}")
+        except BadRecord as error:
             bad.append((source, crop, str(error)))
             raise
         return augment.patch(draw, image, size, grey, first), record.size

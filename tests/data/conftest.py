@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs import base
-from siamjax.data import records
+from siamjax.data import shards
 
 
 def crop_image(key, side=511):
@@ -18,7 +18,7 @@ def crop_image(key, side=511):
 
 def write_set(folder, name, videos, tracks=1, frames=1, side=511, max_bytes=128 << 20, first=0):
     """Videos v0, v1, ... with `tracks` tracks of `frames` frames; frame numbers have gaps of 3."""
-    with records.ShardWriter(folder, name, max_bytes=max_bytes, crop=side) as writer:
+    with shards.ShardWriter(folder, name, max_bytes=max_bytes, crop=side) as writer:
         for v in range(videos):
             for t in range(tracks):
                 for f in range(frames):

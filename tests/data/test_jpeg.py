@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from siamjax.data import jpeg
+from siamjax.data.tfrecord import BadRecord
 
 
 def picture(height, width, key=0, scale=4):
@@ -80,3 +81,11 @@ def test_damage_is_noticed():
             jpeg.decode(damaged)
         with pytest.raises(ValueError):
             jpeg.decode_rows(damaged, 60, 128)
+
+
+def test_a_truncated_jpeg_is_noticed():
+    data = jpeg.encode(picture(64, 64), 95)
+    assert jpeg.decode(data).shape == (64, 64, 3)
+    for damaged in (data[:-10], data[: len(data) // 2], b"", b"GIF89a"):
+        with pytest.raises(BadRecord):
+            jpeg.decode(damaged)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from configs import base
-from siamjax.data import loader, records
+from siamjax.data import jpeg, loader, shards
 from siamjax.data.index import Index
 from siamjax.data.targets import TargetRule, assign
 from siamjax.errors import UserError
@@ -190,12 +190,11 @@ def test_a_damaged_record_is_named_counted_and_replaced(tmp_path, caplog):
 
 
 def test_a_jpeg_that_was_stored_damaged(tmp_path, caplog):
-    with records.ShardWriter(tmp_path, "toy") as writer:
+    with shards.ShardWriter(tmp_path, "toy") as writer:
         for v in range(20):
-            jpeg = records.encode_image(crop_image(v), 95)
-            writer.add_encoded(
-                f"v{v}", "0", 0, jpeg[: len(jpeg) // 2] if v == 3 else jpeg, (20, 30)
-            )
+            data = jpeg.encode(crop_image(v), 95)
+            kept = len(data) // 2 if v == 3 else len(data)
+            writer.add_encoded(f"v{v}", "0", 0, data[:kept], (20, 30))
     config = small_config(tmp_path)
     config.data.max_bad_fraction = 0.05
     with caplog.at_level(logging.WARNING), loader.make_loader(config, workers=0) as batches:

@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_prep import builders, command, parts
-from siamjax.data import records
+from siamjax.data import jpeg, shards, tfrecord
 from siamjax.data.index import Index, read_manifest
 from siamjax.errors import UserError
 
@@ -37,7 +37,17 @@ def contents(folder):
 
 
 def records_of(folder):
-    return sorted(data for path in Index(folder).shards for _, data in records.read_records(path))
+    """The payloads of all records, which fill the shards."""
+    index = Index(folder)
+    payloads = [
+        tfrecord.read_record(index.shards[shard], offset, length)
+        for shard, offset, length in zip(
+            index.shard.tolist(), index.offset.tolist(), index.length.tolist()
+        )
+    ]
+    framed = sum(len(tfrecord.frame_record(payload)) for payload in payloads)
+    assert framed == sum(path.stat().st_size for path in index.shards)
+    return sorted(payloads)
 
 
 TREES = {
@@ -60,7 +70,7 @@ def test_each_source_becomes_a_data_set(request, tmp_path, capsys, name):
     index = prepare(kind, request.getfixturevalue(f"{name}_tree"), out)
     assert index.crops == count
     assert index.manifest["name"] == name
-    assert records.verify(out) == []
+    assert shards.verify(out) == []
     assert f"{count} crops, 1 shards" in capsys.readouterr().out
     assert sorted(p.name for p in out.parent.iterdir() if p.name.startswith("out")) == ["out"]
 
@@ -72,7 +82,8 @@ def test_all_readers_see_the_same(tmp_path, vid_tree):
     for crop in range(index.crops):
         video, track = index.locate(crop)
         key = (index.video_name(video), index.track_name(track), int(index.frame[crop]))
-        ours[key] = records.read_crop(index, crop)
+        record = index.read(crop)
+        ours[key] = jpeg.decode(record.image), np.float32(record.size)
     builder = tfds.builder_from_directory(out)
     assert builder.info.splits["train"].num_examples == index.crops
     decoded = next(iter(tfds.as_numpy(builder.as_dataset(split="train"))))
@@ -191,7 +202,7 @@ def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
 
 
 def test_two_runs_into_one_folder(tmp_path, det_tree):
-    lock = records.lock_folder(tmp_path / "out.parts")
+    lock = shards.lock_folder(tmp_path / "out.parts")
     try:
         with pytest.raises(UserError, match="another run writes to this folder"):
             prepare(builders.Det, det_tree, tmp_path / "out")
@@ -204,7 +215,7 @@ def test_a_full_disk(tmp_path, det_tree, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records.os, "fsync", full)
+    monkeypatch.setattr(shards.os, "fsync", full)
     with pytest.raises(UserError, match="no space left; free some and run again"):
         prepare(builders.Det, det_tree, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -258,4 +269,4 @@ def test_real_sets(reference, tmp_path, kind, path, expected, skipped):
     index = prepare(kind, reference / "data/train" / path, tmp_path / "out")
     assert (index.videos, index.tracks, index.crops) == expected
     assert index.manifest["skipped"] == skipped
-    assert records.verify(tmp_path / "out") == []
+    assert shards.verify(tmp_path / "out") == []

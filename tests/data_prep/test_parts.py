@@ -10,7 +10,7 @@ import pytest
 from data_prep import parts
 from data_prep.coco import Coco
 from data_prep.vid import Vid
-from siamjax.data import records
+from siamjax.data import shards, tfrecord
 from siamjax.errors import UserError
 
 from .conftest import save_image, write_text
@@ -92,8 +92,8 @@ def test_parts_join_to_the_whole(tmp_path, plan):
         track = columns["crop_track"][crop]
         name = columns["videos"][columns["track_video"][track]]
         file = files[columns["shard"][crop]]
-        data = records.read_record(file["path"], columns["offset"][crop], columns["length"][crop])
-        assert records.decode_example(data).video == name
+        data = tfrecord.read_record(file["path"], columns["offset"][crop], columns["length"][crop])
+        assert tfrecord.decode_example(data).video == name
 
 
 def test_resuming_makes_only_what_is_missing(tmp_path, plan):
@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_no_part(tmp_path, plan, monkeypatch, when):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if when == "records":
-        monkeypatch.setattr(records.os, "fsync", full)
+        monkeypatch.setattr(shards.os, "fsync", full)
     else:
         monkeypatch.setattr(np, "savez", full)
     with pytest.raises(UserError, match="no space left; free some and run again"):

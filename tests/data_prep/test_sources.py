@@ -10,7 +10,7 @@ import pytest
 from data_prep import coco, det, folder, got10k, lasot, source, trackingnet, vid, youtubebb
 from data_prep.command import check
 from data_prep.parts import Options, video_crops
-from siamjax.data import records
+from siamjax.data import jpeg
 from siamjax.errors import UserError
 
 from .conftest import write_text, xml
@@ -150,7 +150,7 @@ def test_a_crop_shows_the_object(coco_tree):
     video = next(reader.videos())
     image = source.read_image(coco_tree / "train2017/000000000001.jpg")
     record = next(iter(video_crops(reader, video, Options(), Counter())))
-    crop = records.decode_image(record.image)
+    crop = jpeg.decode(record.image)
     np.testing.assert_allclose(crop[255, 255].astype(int), image[20, 20].astype(int), atol=12)
 
 
@@ -174,7 +174,7 @@ def test_the_covered_pixels_are_in_the_middle_of_the_crop(reader, tree, image, c
     reader = reader(root)
     videos = (video for video in reader.videos() if next(reader.targets(video, Counter()), None))
     record = next(video_crops(reader, next(videos), Options(jpeg_quality=100), Counter()))
-    rows, columns = np.nonzero(records.decode_image(record.image)[..., 0] > 127)
+    rows, columns = np.nonzero(jpeg.decode(record.image)[..., 0] > 127)
     assert rows.mean() == pytest.approx(255, abs=0.25)
     assert columns.mean() == pytest.approx(255, abs=0.25)
 

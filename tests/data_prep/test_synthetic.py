@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import data_prep.synthetic as prep
-from siamjax.data import index, records
+from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop
 from siamjax.errors import UserError
 from siamjax.geometry.boxes import xywh_to_xyxy
@@ -48,13 +48,13 @@ def test_every_well_visible_target_is_there(folder):
         np.testing.assert_allclose(crops[key], size, rtol=1e-6)
     assert found.videos == 2
     assert len({track for _, track, _ in expected}) >= 3
-    assert records.verify(folder) == []
+    assert shards.verify(folder) == []
 
 
 def test_crops_are_those_of_the_frames(folder):
     found = index.Index(folder)
     for crop in (0, found.crops - 1):
-        image, _ = records.read_crop(found, crop)
+        image = jpeg.decode(found.read(crop).image)
         video, track = found.locate(crop)
         clip = SyntheticVideo(3 + video, length=12, split="train")
         i = int(found.frame[crop])

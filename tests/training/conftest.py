@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from siamjax.config import to_json
-from siamjax.data.records import ShardWriter
+from siamjax.data.shards import ShardWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))

@@ -9,7 +9,7 @@ from configs import base, demo
 from siamjax import models
 from siamjax.data import loader
 from siamjax.data.crops import context_crop
-from siamjax.data.records import ShardWriter
+from siamjax.data.shards import ShardWriter
 from siamjax.training import optimizer, parallel, state, step
 
 STEPS = 400

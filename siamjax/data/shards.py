@@ -1,0 +1,283 @@
+"""Writing and checking a data set: shards of records, then the index and the manifest."""
+
+import array
+import contextlib
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.data import index as index_lib
+from siamjax.data import jpeg, tfds_metadata
+from siamjax.data.tfrecord import FOOTER, HEADER, BadRecord, Record, encode_example, frame_record
+from siamjax.errors import UserError
+
+
+def verify(folder: str | Path, images: bool = True) -> list[str]:
+    """Reads every record of a data set and compares it with the index.
+
+    Args:
+        folder: a finished data set.
+        images: decode the JPEGs as well.
+
+    Returns:
+        One line per damaged crop.
+
+    Raises:
+        UserError: as `Index`.
+    """
+    index = index_lib.Index(folder)
+    bad = []
+    for crop in range(index.crops):
+        try:
+            _verify_crop(index, crop, images)
+        except BadRecord as error:
+            bad.append(f"{index.describe(crop)}: {error}")
+    return bad
+
+
+def _verify_crop(index, crop, images):
+    record = index.read(crop)
+    video, track = index.locate(crop)
+    key = (index.video_name(video), index.track_name(track), int(index.frame[crop]))
+    if (record.video, record.track, record.frame) != key:
+        raise BadRecord("the record is not the one in the index")
+    if not np.array_equal(np.float32(record.size), index.size[crop]):
+        raise BadRecord("the target's size is not the one in the index")
+    side = index.manifest["crop"]
+    if images and jpeg.decode(record.image).shape != (side, side, 3):
+        raise BadRecord(f"the image is not {side} x {side} px")
+
+
+class Columns:
+    """Index columns of records as they are written, compact in memory."""
+
+    def __init__(self):
+        self._videos: dict[str, int] = {}
+        self._tracks: dict[tuple[int, str], int] = {}
+        self._numbers = {
+            name: array.array("f" if name == "size" else "q")
+            for name in ("crop_track", "frame", "size", "shard", "offset", "length")
+        }
+
+    def add(self, record: Record, shard: int, offset: int, length: int) -> None:
+        """One record and where it lies."""
+        video = self._videos.setdefault(record.video, len(self._videos))
+        track = self._tracks.setdefault((video, record.track), len(self._tracks))
+        values = ((track,), (record.frame,), record.size, (shard,), (offset,), (length,))
+        for column, value in zip(self._numbers.values(), values):
+            column.extend(value)
+
+    def arrays(self) -> dict:
+        """The arguments of `index.write` from `videos` on."""
+        return {
+            "videos": list(self._videos),
+            "tracks": [name for _, name in self._tracks],
+            "track_video": np.array([video for video, _ in self._tracks], np.int64),
+            **{name: np.array(column) for name, column in self._numbers.items()},
+        }
+
+
+class RecordFiles:
+    """Appends records to files of limited size, without index.
+
+    Attributes:
+        columns: of the records written.
+        paths: the files, in order.
+        sizes: their bytes.
+        lengths: their numbers of records.
+    """
+
+    def __init__(self, folder: Path, stem: str, max_bytes: int):
+        """Args: folder and stem of the files' names; max_bytes: of a file."""
+        self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
+        self._file = None
+        self.columns = Columns()
+        self.paths: list[Path] = []
+        self.sizes: list[int] = []
+        self.lengths: list[int] = []
+
+    def add(self, record: Record) -> None:
+        """Appends a record; begins a new file where it would make one larger than allowed.
+
+        Raises:
+            ValueError: width or height of the target is not positive and finite.
+            UserError: the disk is full.
+        """
+        if not all(0 < side < float("inf") for side in record.size):
+            raise ValueError(f"target of {record.size[0]} x {record.size[1]} px")
+        data = frame_record(encode_example(record))
+        with explain_os_errors(self._folder):
+            if self._file is None or self.sizes[-1] + len(data) > self._max_bytes:
+                self.finish()
+                self.paths.append(self._folder / f"{self._stem}-{len(self.paths):05d}.part")
+                self.sizes.append(0)
+                self.lengths.append(0)
+                self._file = open(self.paths[-1], "wb")  # noqa: SIM115
+            self._file.write(data)
+        payload = len(data) - HEADER - FOOTER
+        self.columns.add(record, len(self.paths) - 1, self.sizes[-1], payload)
+        self.sizes[-1] += len(data)
+        self.lengths[-1] += 1
+
+    def finish(self) -> None:
+        """Brings the last file to the disk.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        if self._file is not None:
+            with explain_os_errors(self._folder):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Closes the last file as it is."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+class ShardWriter:
+    """Writes one data set: shards, then index and manifest.
+
+    Until `close` has returned, readers refuse the folder as unfinished. Use it as a context
+    manager: after an exception the folder stays unfinished, and a new writer starts over.
+    """
+
+    def __init__(
+        self,
+        out_dir: str | Path,
+        name: str,
+        max_bytes: int = 128 << 20,
+        jpeg_quality: int = 95,
+        crop: int = 511,
+    ):
+        """Opens a folder for writing.
+
+        Args:
+            out_dir: folder of the data set; made if need be.
+            name: of the data set.
+            max_bytes: of a shard.
+            jpeg_quality: 0..100.
+            crop: side of the crops, px.
+
+        Raises:
+            UserError: the folder can't be written, holds a finished data set, or another run
+                writes to it.
+        """
+        self.folder = Path(out_dir)
+        self.name, self.crop, self.jpeg_quality = name, crop, jpeg_quality
+        self._lock: int | None = lock_folder(self.folder)
+        if (self.folder / index_lib.MANIFEST).exists():
+            self._release()
+            raise UserError(
+                f"{self.folder}: holds a data set already; remove it or choose another --out"
+            )
+        for old in self.folder.glob(f"{name}-train.tfrecord-*"):
+            old.unlink()
+        self._files = RecordFiles(self.folder, f"{name}-train.tfrecord", max_bytes)
+
+    def add(self, video: str, track: str, frame: int, image: np.ndarray, size) -> None:
+        """Encodes and appends one crop.
+
+        Args:
+            video, track: names; a track's name is unique in its video.
+            frame: number of the frame in the video, >= 0; unique in its track.
+            image: (crop, crop, 3) uint8 BGR.
+            size: width and height of the target, px of the source image, > 0.
+
+        Raises:
+            ValueError: an image of another shape or type.
+        """
+        if image.shape != (self.crop, self.crop, 3) or image.dtype != np.uint8:
+            raise ValueError(f"crop of shape {image.shape} {image.dtype}, not {self.crop} px uint8")
+        self.add_encoded(video, track, frame, jpeg.encode(image, self.jpeg_quality), size)
+
+    def add_encoded(self, video: str, track: str, frame: int, image: bytes, size) -> None:
+        """Appends one crop that is encoded already, by `jpeg.encode` best; else as `add`."""
+        self._files.add(Record(image, video, track, frame, (float(size[0]), float(size[1]))))
+
+    def close(self, **manifest) -> None:
+        """Finishes the data set.
+
+        Args:
+            **manifest: further entries of the manifest (source, seed, skipped, ...), JSON values.
+
+        Raises:
+            UserError: nothing was added, or the folder can't be written.
+        """
+        files = self._files
+        try:
+            with explain_os_errors(self.folder):
+                files.finish()
+                shards = []
+                for i, path in enumerate(files.paths):
+                    file = shard_name(self.name, i, len(files.paths))
+                    os.replace(path, self.folder / file)
+                    shards.append({"file": file, "bytes": files.sizes[i]})
+                tfds_metadata.write(self.folder, self.name, self.crop, files.lengths, files.sizes)
+                head = {"name": self.name, "crop": self.crop, "jpeg_quality": self.jpeg_quality}
+                manifest = {**head, "shards": shards, **manifest}
+                index_lib.write(self.folder, manifest, **files.columns.arrays())
+        finally:
+            self._release()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is not None:
+            self._files.abandon()
+            self._release()
+        elif self._lock is not None:  # else: closed inside the block, with more for the manifest
+            self.close()
+
+    def _release(self):
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def shard_name(name: str, i: int, count: int) -> str:
+    """File name of a shard as TensorFlow Datasets expects it."""
+    return f"{name}-train.tfrecord-{i:05d}-of-{count:05d}"
+
+
+def lock_folder(folder: Path) -> int:
+    """Makes the folder and locks it for this process; closing the returned descriptor unlocks it.
+
+    Raises:
+        UserError: the folder can't be written, or another run writes to it.
+    """
+    with explain_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise UserError(
+            f"{folder}: another run writes to this folder; wait for it or choose another --out"
+        ) from error
+    return fd
+
+
+@contextlib.contextmanager
+def explain_os_errors(folder: Path):
+    """Turns a full disk or a folder without permission into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            fix = "no space left; free some and run again"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            fix = "not writable; choose another --out"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            fix = "not a folder; choose another --out"
+        else:
+            raise
+        raise UserError(f"{folder}: {fix}") from error

@@ -1,0 +1,67 @@
+"""What `tfds.builder_from_directory` needs beside the shards, written without TensorFlow."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from siamjax.files import write_whole
+
+
+def write(folder: Path, name: str, crop: int, lengths: Sequence[int], sizes: Sequence[int]) -> None:
+    """Writes `features.json` and `dataset_info.json`.
+
+    Args:
+        folder: the data set's folder.
+        name: of the data set.
+        crop: side of the crops, px.
+        lengths: records of each shard.
+        sizes: bytes of each shard.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    info = {
+        "name": name,
+        "version": "1.0.0",
+        "description": "Context crops of siamjax.",
+        "fileFormat": "tfrecord",
+        "moduleName": "data_prep",
+        "splits": [
+            {
+                "name": "train",
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "shardLengths": [str(n) for n in lengths],
+                "numBytes": str(sum(sizes)),
+            }
+        ],
+    }
+    for file, content in (("features.json", _features(crop)), ("dataset_info.json", info)):
+        write_whole(folder / file, json.dumps(content, indent=2) + "\n")
+
+
+def _features(crop: int) -> dict:
+    image = {"shape": _shape(crop, crop, 3), "dtype": "uint8", "encodingFormat": "jpeg"}
+    text = _feature("text_feature.Text", text={})
+    return _group(
+        image=_group(encoded=_feature("image_feature.Image", image=image)),
+        video=text,
+        track=text,
+        frame=_feature("scalar.Scalar", tensor=_tensor({}, "int64")),
+        size=_feature("tensor_feature.Tensor", tensor=_tensor(_shape(2), "float32")),
+    )
+
+
+def _group(**features):
+    return _feature("features_dict.FeaturesDict", featuresDict={"features": features})
+
+
+def _feature(kind, **content):
+    return {"pythonClassName": f"tensorflow_datasets.core.features.{kind}", **content}
+
+
+def _tensor(shape, dtype):
+    return {"shape": shape, "dtype": dtype, "encoding": "none"}
+
+
+def _shape(*sides):
+    return {"dimensions": [str(side) for side in sides]}
