@@ -5,7 +5,7 @@
 "whole": what JAX derives, a convolution whose kernel is the output's gradient. "phases": every
 d-th row and column as an image of its own, which the kernel sees without dilation, so that XLA can
 take its backend's gradient of a plain convolution. The search crop's 31x31 cells, on JAX's default
-backend; the variants take turns; minimum of the repeats, device-synchronised, compilation apart.
+backend; the variants take turns; minimum of the repeats, device-synchronised, without compilation.
 """
 
 import argparse
@@ -86,14 +86,14 @@ def main():
 
             programs[variant] = compiled(run, (x, gradient))
             results[variant] = programs[variant](x, gradient).astype(jnp.float32)
-        apart = jnp.abs(results["whole"] - results["phases"]).max()
+        gap = jnp.abs(results["whole"] - results["phases"]).max()
         times = {variant: [] for variant in programs}
         for _ in range(args.repeats):
             for variant, program in programs.items():
                 times[variant].append(milliseconds(program, (x, gradient)))
         row = {"layer": name, "ms": {variant: min(taken) for variant, taken in times.items()}}
         row["ratio"] = row["ms"]["phases"] / row["ms"]["whole"]
-        row["largest_difference"] = float(apart / jnp.abs(results["whole"]).max())
+        row["largest_difference"] = float(gap / jnp.abs(results["whole"]).max())
         operations = 2 * 9 * channels * features * args.batch * SIDE**2
         row["tflops"] = {v: operations / ms / 1e9 for v, ms in row["ms"].items()}
         figures.append(row)

@@ -4,8 +4,8 @@
 
 One tracked frame of configs/resnet50.py, batch 1: search crop through backbone, neck and head with
 the template's kernels at hand. The variants take turns, so that a busy machine slows all alike;
-device-synchronised wall times, compilation apart. With --torch, an interpreter that has torch runs
-the same layers in eager PyTorch on the same cores, in turns with this process. The ratio that
+device-synchronised wall times without compilation. With --torch, an interpreter with torch runs the
+same layers in eager PyTorch on the same cores, interleaved with this process. The ratio that
 counts is the median over the rounds of a variant's time by PyTorch's in the same round.
 """
 

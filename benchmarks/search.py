@@ -53,7 +53,7 @@ def shortened(benchmark, frames):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", help="default: the one that comes along")
+    parser.add_argument("--checkpoint", help="default: the bundled one")
     parser.add_argument("--sequences", type=int, default=2)
     parser.add_argument("--frames", type=int, default=10**6, help="of each sequence at most")
     parser.add_argument("--singles", type=int, default=3)

@@ -1,7 +1,7 @@
 """The same network in eager PyTorch, for timing and for a second opinion; needs torch.
 
 It reads a PySOT state dict (`siamjax.models.import_torch.to_pysot`) and calls the
-same layers on the same shapes; batch normalisations are apart, as in an eager module in eval mode.
+same layers on the same shapes; batch normalisations are layers, as in an eager module in eval mode.
 """
 
 import torch

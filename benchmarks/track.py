@@ -1,12 +1,12 @@
-"""Speed of tracking, compile time apart, the device waited for at every frame.
+"""Speed of tracking without compile time, the device waited for at every frame.
 
-    python benchmarks/track.py --torch=/path/to/python   # single stream, beside PyTorch in turns
+    python benchmarks/track.py --torch=/path/to/python   # single stream, interleaved with PyTorch
     python benchmarks/track.py --clips=64                # many clips at once, on a GPU
 
 Per network: milliseconds per frame of `Tracker.update` with frames in memory and read from JPEG
 files; what of it is crop, decoding and state; frames per second over many clips in lockstep. With
 --torch, an interpreter that has torch and OpenCV runs the same network and rules on the same frames
-in turns with this process, so that both see the same machine. Weights are random: speed does not
+interleaved with this process, so that both see the same machine. Weights are random: speed does not
 depend on them.
 
 On a machine that does other work too, pin both to one core (taskset -c 0 python ...) and compare
@@ -312,9 +312,9 @@ def compare(torch, tracker, frames, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--networks", default=",".join(NETWORKS), help="by comma")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="comma-separated")
     parser.add_argument("--torch", help="interpreter with torch and OpenCV to compare with")
-    parser.add_argument("--rounds", type=int, default=24, help="frames, one by one in turns")
+    parser.add_argument("--rounds", type=int, default=24, help="frames, interleaved one by one")
     parser.add_argument("--clips", type=int, default=0, help="clips at once; 0: not measured")
     parser.add_argument("--out", help="JSON file for the results")
     args = parser.parse_args()

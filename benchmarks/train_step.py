@@ -5,11 +5,11 @@
 
 PYTHON is an interpreter that has torch; it runs the same step from the same weights on the same
 batch, and the losses and gradient norms of the first step are compared. On CPU it is PyTorch eager,
-step by step in turns with siamjax; on a GPU it is PyTorch with channels last, torch.compile and,
+interleaved step by step with siamjax; on a GPU it is PyTorch with channels last, torch.compile and,
 for bfloat16, autocast, each framework with the device for itself. --gpu takes float32 (computed as
 TF32 by both) and bfloat16 and doubles the batch until the memory is full.
 
-Per phase (backbone frozen; backbone trained too): seconds per step with compilation apart, pairs/s,
+Per phase (backbone frozen; backbone trained too): seconds per step without compilation, pairs/s,
 the host's own time between two steps, memory of the compiled step, and the share of the machine's
 measured rate of matrix products (operations of the direct convolutions, so that Winograd's
 transform may exceed it). On a machine that does other work too, compare the CPU times, which
@@ -180,9 +180,9 @@ def main():
     )
     add = parser.add_argument
     add("--gpu", action="store_true", help="the defaults of the other flags are those for a GPU")
-    add("--batches", default="2", help="pairs per step, rising, by comma")
-    add("--dtypes", default="float32", help="float32, bfloat16, by comma")
-    add("--phases", default="frozen,full", help="by comma")
+    add("--batches", default="2", help="pairs per step, rising, comma-separated")
+    add("--dtypes", default="float32", help="float32, bfloat16, comma-separated")
+    add("--phases", default="frozen,full", help="comma-separated")
     add("--remat", action="store_true", help="recompute cheap activations")
     add("--rounds", type=int, default=3)
     add("--steps", type=int, default=2, help="per round")

@@ -3,7 +3,7 @@
     python benchmarks/xcorr.py [--batch 1 8 32] [--channels 256] [--repeats 10] [--json OUT]
 
 On the 29x29 search features and 5x5 kernels of SiamRPN++, on JAX's default backend. The variants
-take turns; minimum of the repeats, device-synchronised, compilation apart. The ratios are the
+take turns; minimum of the repeats, device-synchronised, without compilation. The ratios are the
 grouped convolution's time by the variant's.
 """
 

@@ -78,8 +78,8 @@ def get_config():
     c.data.grey = 0.0  # probability that both crops lose their colour
     c.data.flip = 0.0  # probability that both crops are flipped left to right
     c.data.template = ml_collections.ConfigDict()
-    c.data.template.shift = 4.0  # px, uniform in +/- shift, x and y apart
-    c.data.template.scale = 0.05  # uniform in 1 +/- scale, x and y apart
+    c.data.template.shift = 4.0  # px, uniform in +/- shift, x and y independently
+    c.data.template.scale = 0.05  # uniform in 1 +/- scale, x and y independently
     c.data.template.blur = 0.0  # probability of motion blur
     c.data.template.flip = 0.0  # probability of a horizontal flip
     c.data.template.colour = 1.0  # probability of PCA lighting noise

@@ -46,20 +46,27 @@ html_math_renderer = "mathml"
 html_copy_source = False
 
 API = HERE / "_api"
-# One page per room, in the order of the floors.
+# One page per room, in the order of use.
 ROOMS = {
     "api": "What scripts call",
+    "tracking": "Tracking",
+    "media": "Frames and boxes in files",
+    "viz": "Pictures",
     "geometry": "Boxes, anchors, crops, polygons",
     "models": "The network",
     "data": "Training data",
+    "synthetic": "The synthetic world",
     "training": "Training",
-    "tracking": "Tracking",
-    "benchmarks": "Benchmarks",
+    "datasets": "Benchmarks and result files",
+    "measures": "Measures",
     "evaluation": "Evaluation",
-    "viz": "Pictures and videos",
+    "studies": "Studies",
     "integrations": "Other programs",
     "commands": "The commands",
     "config": "Experiments",
+    "bundled": "Bundled experiments and data preparation",
+    "files": "Output files",
+    "compile_cache": "Compiled programs",
     "errors": "Errors and exit codes",
 }
 

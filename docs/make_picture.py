@@ -38,7 +38,7 @@ def followed(tracker, seed: int, length: int, every: int, colour):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--checkpoint", help="default: the one that comes along")
+    add("--checkpoint", help="default: the bundled one")
     add("--out", default="docs/images/tracking.webp", help="default: %(default)s")
     add("--frames", type=int, default=100, help="of each clip; default: %(default)s")
     add("--every", type=int, default=2, help="keep every n-th; default: %(default)s")

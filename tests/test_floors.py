@@ -1,6 +1,7 @@
 """The house's rule, read from the source: imports run downwards only."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,31 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A room may import itself and rooms of lower floors.
-FLOORS = {
-    "errors": 0,
-    "version": 0,
-    "bundled": 0,
-    "files": 1,
-    "config": 1,
-    "compile_cache": 1,
-    "geometry": 2,
-    "viz": 3,
-    "media": 3,
-    "models": 3,
-    "synthetic": 3,
-    "data": 4,
-    "datasets": 4,
-    "measures": 5,
-    "training": 6,
-    "tracking": 6,
-    "api": 7,
-    "evaluation": 8,
-    "studies": 9,
-    "integrations": 9,
-    "commands": 10,
-    "cli": 11,
-}
+# A room may import itself and rooms of lower floors: the table of docs/architecture.md.
+ROWS = re.findall(
+    r"^\| (\d+) \| `siamjax/(\w+)(?:/|\.py)` \|",
+    (ROOT / "docs" / "architecture.md").read_text(),
+    re.MULTILINE,
+)
+FLOORS = {name: int(floor) for floor, name in ROWS}
 FORBIDDEN = {
     "geometry": {"flax", "tensorflow", "matplotlib"},
     "datasets": {"flax", "jax", "tensorflow", "matplotlib"},
@@ -57,6 +40,8 @@ def imports(path: Path, top_level_only: bool = False):
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"siamjax(\.\w+)+", str(node.value)):
+            yield node.value  # of import_module, or in a table
 
 
 def upward_imports(path: Path, own: str):
@@ -107,6 +92,14 @@ def test_the_rule_sees_an_upward_import(tmp_path):
         "siamjax.training.loop",
     ]
     assert not list(upward_imports(bad, "evaluation"))
+    bad.write_text('import_module("siamjax.training.loop")\n')
+    assert list(upward_imports(bad, "geometry")) == ["siamjax.training.loop"]
+
+
+def test_every_room_has_a_floor():
+    rooms = {p.name.removesuffix(".py") for p in (ROOT / "siamjax").iterdir()}
+    assert rooms - FLOORS.keys() <= {"__init__", "__pycache__", "assets", "py.typed"}
+    assert not FLOORS.keys() - rooms
 
 
 def test_import_siamjax_loads_nothing_heavy():

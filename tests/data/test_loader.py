@@ -69,7 +69,7 @@ def test_the_box_is_where_the_object_is(config):
 
 
 def test_a_flipped_pair_is_the_mirrored_one(config):
-    """Both crops and the box, also where a branch is flipped by itself."""
+    """Both crops and the box, also where a branch is flipped alone."""
     config.data.search.flip = 0.5
     plain, flipped = (
         loader.Examples(ml_collections.ConfigDict({**config, "data": {**config.data, "flip": p}}))

@@ -66,7 +66,7 @@ def test_shuffled_is_a_permutation(n, seed, turn):
 
 
 def test_shuffled_is_spread_evenly():
-    """Where entries land over many keys, and how far neighbours are apart, below and above the
+    """Where entries land over many keys, and the distance of neighbours, below and above the
     switch of methods.
     """
     for n in (7, 1500):

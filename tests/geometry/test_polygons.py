@@ -41,8 +41,8 @@ def test_overlap_equals_masks_of_plain_loops(a, b):
     union = (mask_a | mask_b).sum()
     (al, at), (ar, ab) = np.min(a, 0), np.max(a, 0)
     (bl, bt), (br, bb) = np.min(b, 0), np.max(b, 0)
-    apart = max(al, bl) >= min(ar, br) or max(at, bt) >= min(ab, bb)
-    expected = 0 if apart or union == 0 else (mask_a & mask_b).sum() / union
+    separate = max(al, bl) >= min(ar, br) or max(at, bt) >= min(ab, bb)
+    expected = 0 if separate or union == 0 else (mask_a & mask_b).sum() / union
     assert found == pytest.approx(expected, abs=1e-6)
 
 

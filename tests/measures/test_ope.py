@@ -19,7 +19,7 @@ def distance(dx, dy):
 def loop_curves(truth, result):
     """The rules written as plain loops."""
     count = len(truth)
-    overlap, apart, scaled = [], [], []
+    overlap, distances, scaled = [], [], []
     for t, r in zip(truth, result):
         w = max(0.0, min(t[0] + t[2], r[0] + r[2]) - max(t[0], r[0]))
         h = max(0.0, min(t[1] + t[3], r[1] + r[3]) - max(t[1], r[1]))
@@ -29,13 +29,13 @@ def loop_curves(truth, result):
         centres = [(b[0] + (b[2] - 1) / 2, b[1] + (b[3] - 1) / 2) for b in (t, r)]
         visible = min(centres[0]) > 0
         (tx, ty), (rx, ry) = centres
-        apart.append(distance(tx - rx, ty - ry) if visible else -1)
+        distances.append(distance(tx - rx, ty - ry) if visible else -1)
         sw, sh = t[2] + 1e-16, t[3] + 1e-16
         visible = min(tx / sw, ty / sh) > 0
         scaled.append(distance(tx / sw - rx / sw, ty / sh - ry / sh) if visible else -1)
     return (
         [sum(o > s for o in overlap) / count for s in ope.OVERLAPS],
-        [sum(d <= s for d in apart) / count for s in ope.DISTANCES],
+        [sum(d <= s for d in distances) / count for s in ope.DISTANCES],
         [sum(d <= s for d in scaled) / count for s in ope.NORMALISED],
     )
 

@@ -106,8 +106,8 @@ def test_devices_equal_one(config, batch):
     one = run(config(), [batch] * 4)
     four = run(config(), [batch] * 4, devices=4)
     assert_close(one, four)
-    apart, _ = run(config(sync_bn=False), [batch] * 4, devices=4)
-    assert differ(one[0].params, apart.params)
+    separate, _ = run(config(sync_bn=False), [batch] * 4, devices=4)
+    assert differ(one[0].params, separate.params)
 
 
 def test_statistics_without_synchronisation_are_the_first_devices(config, batch):
