@@ -12,21 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.sequence import NoFrames, Sequence
+from siamjax.datasets.sequence import Absent, NoFrames, Sequence, key, shifted
 from siamjax.errors import UserError
+from siamjax.geometry.polygons import pixel_corners
 from siamjax.media.frames import ImageFiles
 
 TAGS = ("camera_motion", "illum_change", "motion_change", "size_change", "occlusion")
 
 
 def find(root: Path, names: tuple[str, ...]) -> Path | None:
-    """The annotation file of these benchmark names in a folder; names that end in ".json" are
-    files."""
-    for name in names:
-        path = root / f"{name}.json"
-        if path.is_file():
-            return path
-    return None
+    """The first annotation file of these names, without ".json", in a folder."""
+    paths = (root / f"{name}.json" for name in names)
+    return next((path for path in paths if path.is_file()), None)
 
 
 @lru_cache(maxsize=2)
@@ -54,35 +51,34 @@ def read(path: Path) -> dict:
 
 
 def load(path: Path, name: str, base: int = 0) -> Sequence:
-    """One sequence of an annotation file.
+    """One sequence of an annotation file, whatever case and punctuation its name has there.
 
     Args:
         base: what the file counts the first pixel as, 0 or 1.
 
     Raises:
+        Absent: it is not in the file.
         UserError: rows of other lengths than 4 or 8, or another number of images than of boxes.
     """
-    video = read(path)[name]
+    videos = read(path)
+    known = name if name in videos else next((v for v in videos if key(v) == key(name)), None)
+    if known is None:
+        raise Absent(f"{path}: no sequence '{name}'")
+    video = videos[known]
     truth = _truth(path, name, video["gt_rect"])
     files = video.get("img_names") or video.get("image_files") or []
-    frames = _frames(path, name, video, files, len(truth))
     if files and len(files) != len(truth):
         raise UserError(f"{path}: '{name}' has {len(truth)} boxes for {len(files)} images")
-    if truth.shape[1] == 4:
-        truth = truth - np.array([base, base, 0, 0], np.float64)
-    else:
-        truth = truth - base
     absent = video.get("absent")
-    size = (int(video["width"]), int(video["height"])) if "width" in video else None
     return Sequence(
         name=name,
-        frames=frames,
-        groundtruth=truth,
+        frames=_frames(path, known, video, files, len(truth)),
+        groundtruth=shifted(truth, -base),
         absent=None if absent is None else np.asarray(absent) != 1,
         tags={tag: _flags(video[tag], len(truth)) for tag in TAGS if tag in video},
         attributes=tuple(video.get("attr") or ()),
         base=base,
-        image_size=size,
+        image_size=(int(video["width"]), int(video["height"])) if "width" in video else None,
     )
 
 
@@ -99,8 +95,6 @@ def _truth(path, name, rows):
             len(rows), -1
         )
     except ValueError:
-        from siamjax.geometry.polygons import pixel_corners
-
         widths = {len(row) for row in rows}
         if not widths <= {4, 8}:
             raise UserError(f"{path}: '{name}' has rows of {sorted(widths)} numbers") from None

@@ -1,59 +1,124 @@
-"""What every loader offers, and the steps they share: finding images, lining frames up with
-boxes."""
+"""What a loader describes of its benchmark, and the steps that all loaders share: finding the
+folder, naming the sequences, choosing between text files and an annotation file, aligning images
+with boxes."""
 
 import dataclasses
-import itertools
-import re
-from collections.abc import Callable
 from pathlib import Path
 
-from siamjax.datasets.sequence import NoFrames, Sequence
+from siamjax.datasets import annotations
+from siamjax.datasets.sequence import Absent, NoFrames, Sequence, key
 from siamjax.errors import UserError
 from siamjax.media.frames import ImageFiles, frame_number, list_images
 
 
-class Absent(UserError):
-    """A sequence of the benchmark that a partial copy does not have."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A benchmark siamjax knows.
+    """A benchmark. A loader subclasses it with `open` and replaces what its layout needs.
 
     Attributes:
         name: as it is printed.
         total: sequences (targets) of the whole benchmark; 0: whatever is found is the whole.
-        protocol: how a tracker is run on it: "ope", "supervised", "longterm".
-        measures: which scores it reports: "ope", "vot", "longterm", "got10k".
-        results: form of its result files: "flat", "vot", "got10k".
         source: where to get it, one line.
         layout: lines that show how the folder looks.
-        find: folder -> the data set's own folder inside it or itself, None where it is not there.
-        names: own folder -> the benchmark's sequence names in order.
-        load: own folder, name -> sequence; raises `Absent` where a partial copy lacks it.
+        truth: the ground truth of a sequence below the benchmark's folder, with `{name}`.
+        folders: names the benchmark's folder may have, in any case.
+        inner: a folder inside it where everything may lie.
+        listed: the official names of the sequences; empty: those that are on disk.
+        list_file: file with the names, in the benchmark's folder.
+        annotated: names, without ".json", of a file with all boxes that may replace the texts.
+        annotations_first: whether that file is read even where the texts are there.
+        base: what the benchmark's files count the first pixel as, 0 or 1.
+        protocol: how a tracker is run on it, a name in `siamjax.evaluation.protocols.EXPERIMENTS`.
+        measures: which scores it reports, a name in `siamjax.measures.table.MEASURES`.
+        results: form of its result files, a name in `siamjax.datasets.results.FORMATS`.
         interval: frame numbers low..high of the EAO measure (VOT).
         test: whether tuning on it spoils the benchmark.
-        split: official name of the part, for submission archives.
+        server: whether its server takes archives of result files.
+        aliases: other names it is found by.
     """
 
     name: str
     total: int
-    protocol: str
-    measures: str
-    results: str
     source: str
     layout: str
-    find: Callable[[Path], Path | None]
-    names: Callable[[Path], list[str]]
-    load: Callable[[Path, str], Sequence]
+    truth: str = "{name}/groundtruth.txt"
+    folders: tuple[str, ...] = ()
+    inner: str = "."
+    listed: tuple[str, ...] = ()
+    list_file: str = ""
+    annotated: tuple[str, ...] = ()
+    annotations_first: bool = False
+    base: int = 0
+    protocol: str = "ope"
+    measures: str = "ope"
+    results: str = "flat"
     interval: tuple[int, int] | None = None
     test: bool = True
+    server: bool = False
+    aliases: tuple[str, ...] = ()
 
+    def open(self, path: Path, name: str) -> Sequence:
+        """Reads the sequence whose ground truth is the file `path`.
 
-def key(name: str) -> str:
-    """A sequence's name without case and punctuation: Jogging.1, jogging_1 and Jogging-1 are
-    one."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+        Raises:
+            UserError: its files do not fit together.
+        """
+        raise NotImplementedError
+
+    def truth_file(self, root: Path, name: str) -> Path:
+        """The file with the ground truth of a sequence, whether it is there or not."""
+        return root / self.truth.format(name=name)
+
+    def on_disk(self, root: Path) -> list[str]:
+        """Names of the sequences that lie in a folder, in order."""
+        if self.listed:
+            return [name for name in self.listed if self.truth_file(root, name).parent.is_dir()]
+        parts = Path(self.truth).parts
+        place = next(i for i, part in enumerate(parts) if "{name}" in part)
+        found = root.glob(self.truth.replace("{name}", "*"))
+        return sorted({path.relative_to(root).parts[place].removesuffix(".txt") for path in found})
+
+    def find(self, root: Path) -> Path | None:
+        """The benchmark's own folder: `root` or one below it; None: not there."""
+        outer = (root, subfolder(root, *self.folders))
+        for folder in (*outer, *(place / self.inner for place in outer)):
+            if annotations.find(folder, self.annotated) or self.on_disk(folder):
+                return folder
+        return None
+
+    def names(self, root: Path) -> list[str]:
+        """The names of the benchmark's sequences, in order.
+
+        An annotation file with none of the official names is another benchmark in the same form:
+        its own names count.
+        """
+        path = annotations.find(root, self.annotated)
+        described = list(annotations.read(path)) if path else []
+        if described and not {*map(key, described)} & {*map(key, self.listed)}:
+            return described
+        if self.listed:
+            return list(self.listed)
+        if self.list_file and (root / self.list_file).is_file():
+            return (root / self.list_file).read_text().split()
+        return self.on_disk(root)
+
+    def load(self, root: Path, name: str) -> Sequence:
+        """Opens a sequence.
+
+        Args:
+            root: the benchmark's own folder, from `find`.
+
+        Raises:
+            Absent: a partial copy does not have it.
+            UserError: its files do not fit together.
+        """
+        truth = self.truth_file(root, name)
+        path = annotations.find(root, self.annotated)
+        if path and (self.annotations_first or not truth.is_file()):
+            return annotations.load(path, name, self.base)
+        if not truth.parent.is_dir():
+            raise Absent(f"{truth.parent}: no such folder")
+        return self.open(truth, name)
 
 
 def subfolder(root: Path, *names: str) -> Path:
@@ -67,60 +132,40 @@ def subfolder(root: Path, *names: str) -> Path:
     return root
 
 
-def images_of(folder: Path) -> list[Path]:
-    """The images of a folder in the order of the numbers in their names.
+def aligned_images(
+    folder: Path, count: int, truth: Path, first: int | None = None, secret: bool = False
+) -> ImageFiles | NoFrames:
+    """The images of a sequence, one per row of its ground truth; `NoFrames` without images.
+
+    Args:
+        count: rows of the ground truth in the file `truth`.
+        first: number of the image that the first row belongs to; images before it and after the
+            last row are left out. None: all images belong to the sequence.
+        secret: whether a single row is the first box of a benchmark that keeps the others.
 
     Raises:
-        Absent: no such folder or no image in it.
+        UserError: an image is missing, which would shift all boxes after it, or the numbers of
+            rows and images differ.
     """
-    found = list_images(folder)
-    if not found:
-        raise Absent(f"{folder}: no {'image in it' if folder.is_dir() else 'such folder'}")
-    return found
-
-
-def numbered_images(folder: Path, first: int, count: int) -> ImageFiles | NoFrames:
-    """The images numbered `first`, `first + 1`, ... of a folder, `count` of them; `NoFrames`
-    without the folder.
-
-    Raises:
-        UserError: one of them is missing, which would shift all boxes after it.
-    """
-    if not folder.is_dir():
+    paths = list_images(folder)
+    if not paths:
         return NoFrames(count, folder)
-    by_number = {frame_number(path): path for path in images_of(folder)}
-    missing = [n for n in range(first, first + count) if n not in by_number]
+    if secret and count == 1:
+        count = len(paths)
+    by_number = {frame_number(path): path for path in paths}
+    if first is None:
+        numbers, last = range(min(by_number), min(by_number) + len(paths)), max(by_number)
+    else:
+        numbers, last = range(first, first + count), first + count - 1
+    missing = [number for number in numbers if number not in by_number]
     if missing:
         some = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
         raise UserError(
-            f"{folder}: {len(missing)} of frames {first}..{first + count - 1} are missing"
-            f" (number {some}); restore them or leave the sequence out"
+            f"{folder}: frame number {some} of {numbers[0]}..{last} is missing;"
+            " fill the gap or leave the sequence out"
         )
-    return ImageFiles([by_number[n] for n in range(first, first + count)])
-
-
-def aligned_images(folder: Path, count: int, truth: Path, spare: bool = False):
-    """All images of a folder, one per row of the ground truth; `NoFrames` without the folder.
-
-    Args:
-        spare: frames after the last row are left out (as OTB's Football1 has them) instead of being
-            an error.
-
-    Raises:
-        UserError: the numbers differ, or the images' numbers have a gap.
-    """
-    if not folder.is_dir():
-        return NoFrames(count, folder)
-    paths = images_of(folder)
-    numbers = [frame_number(path) for path in paths]
-    for before, after in itertools.pairwise(numbers):
-        if after != before + 1:
-            raise UserError(
-                f"{folder}: frame number {before + 1} of {numbers[0]}..{numbers[-1]} is missing;"
-                " restore it or leave the sequence out"
-            )
-    if len(paths) < count or (len(paths) > count and not spare):
+    if first is None and len(paths) != count:
         raise UserError(
             f"{truth}: {count} rows for {len(paths)} images in {folder}; restore the missing ones"
         )
-    return ImageFiles(paths[:count])
+    return ImageFiles([by_number[number] for number in numbers])

@@ -8,10 +8,10 @@ can be tracked but not scored.
 
 from pathlib import Path
 
-from siamjax.datasets.dataset import Absent, Dataset, aligned_images, images_of
-from siamjax.datasets.sequence import Sequence
+from siamjax.datasets.dataset import Dataset, aligned_images
+from siamjax.datasets.sequence import Absent, Sequence
 from siamjax.errors import UserError
-from siamjax.media.frames import ImageFiles, image_names
+from siamjax.media.frames import ImageFiles, image_names, list_images
 from siamjax.media.tables import read_table
 
 LAYOUT = """\
@@ -23,69 +23,51 @@ _PREFERRED = ("groundtruth.txt", "groundtruth_rect.txt", "boxes.txt")
 
 
 def _images(folder: Path) -> Path | None:
-    for candidate in (folder, folder / "img", folder / "color", folder / "frames"):
-        if image_names(candidate):
-            return candidate
-    return None
+    places = (folder, folder / "img", folder / "color", folder / "frames")
+    return next((place for place in places if image_names(place)), None)
 
 
-def find(root: Path) -> Path | None:
-    """`root` where it has frames and boxes, or folders that have; None: neither."""
-    return root if root.is_dir() and names(root) else None
+class Folder(Dataset):
+    """A folder of one's own; its name is that of the only sequence "."."""
 
+    def on_disk(self, root: Path) -> list[str]:
+        """ "." for a root that is itself a video, else its sub-folders with images."""
+        if _images(root):
+            return ["."]
+        folders = (path for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
+        return sorted(path.name for path in folders if _images(path))
 
-def names(root: Path) -> list[str]:
-    """ "." for a root that is itself a video, else its sub-folders with images."""
-    if _images(root):
-        return ["."]
-    return sorted(path.name for path in root.iterdir() if path.is_dir() and _images(path))
+    def truth_file(self, root: Path, name: str) -> Path:
+        """The text file with the boxes.
 
+        Raises:
+            UserError: there is none, or several of other names than the usual ones.
+        """
+        folder = root / name
+        texts = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".txt", ".csv"})
+        usual = [path for path in texts if path.name in _PREFERRED]
+        if not usual and len(texts) != 1:
+            raise UserError(
+                f"{folder}: {len(texts)} text files; put the boxes, a row x,y,w,h per frame,"
+                " into groundtruth.txt"
+            )
+        return (usual or texts)[0]
 
-def load(root: Path, name: str) -> Sequence:
-    """Opens a sequence.
+    def open(self, path: Path, name: str) -> Sequence:
+        """As the base class; a single row is the first box of any number of frames.
 
-    Raises:
-        Absent: a partial copy does not have it.
-        UserError: its files do not fit together.
-    """
-    folder = root / name
-    images = _images(folder)
-    if images is None:
-        raise Absent(f"{folder}: no images in it")
-    truth_path = _truth_file(folder)
-    boxes = read_table(truth_path, (4, 8))
-    if len(boxes) == 1:
-        frames = ImageFiles(images_of(images))
-    else:
-        frames = aligned_images(images, len(boxes), truth_path)
-    return Sequence(name=folder.resolve().name, frames=frames, groundtruth=boxes)
-
-
-def _truth_file(folder: Path) -> Path:
-    texts = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".txt", ".csv"})
-    for path in texts:
-        if path.name in _PREFERRED:
-            return path
-    if len(texts) != 1:
-        raise UserError(
-            f"{folder}: {len(texts)} text files; put the boxes, a row x,y,w,h per frame,"
-            " into groundtruth.txt"
+        Raises:
+            UserError: as the base class.
+        """
+        images = _images(path.parent)
+        if images is None:
+            raise Absent(f"{path.parent}: no images in it")
+        boxes = read_table(path, (4, 8))
+        aligned = len(boxes) > 1
+        frames = (
+            aligned_images(images, len(boxes), path) if aligned else ImageFiles(list_images(images))
         )
-    return texts[0]
+        return Sequence(path.parent.resolve().name, frames, boxes)
 
 
-DATASETS = (
-    Dataset(
-        name="folder",
-        total=0,
-        protocol="ope",
-        measures="ope",
-        results="flat",
-        source="your own frames",
-        layout=LAYOUT,
-        find=find,
-        names=names,
-        load=load,
-        test=False,
-    ),
-)
+DATASETS = (Folder(name="folder", total=0, source="your own frames", layout=LAYOUT, test=False),)

@@ -10,92 +10,65 @@ scored, and neither is the first.
 import re
 from pathlib import Path
 
-from siamjax.datasets.dataset import Absent, Dataset, aligned_images, images_of, subfolder
-from siamjax.datasets.sequence import NoFrames, Sequence
+from siamjax.datasets.dataset import Dataset, aligned_images
+from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
-from siamjax.media.frames import ImageFiles
 from siamjax.media.tables import read_table
 
 
-def _named(split: str):
-    def find(root: Path) -> Path | None:
-        inner = subfolder(root, "GOT-10k", "got10k", "GOT10k")
-        for folder in (root / split, inner / split, root):
-            if folder.is_dir() and any(folder.glob(f"GOT-10k_{split.title()}_*")):
-                return folder
-        return None
+class Got10k(Dataset):
+    """One of the two parts, `inner` is its folder."""
 
-    def names(root: Path) -> list[str]:
-        if (root / "list.txt").is_file():
-            return (root / "list.txt").read_text().split()
-        return sorted(path.name for path in root.glob(f"GOT-10k_{split.title()}_*"))
+    def on_disk(self, root: Path) -> list[str]:
+        """Names of the folders of this part."""
+        return sorted(path.name for path in root.glob(f"GOT-10k_{self.inner.title()}_*"))
 
-    return find, names
+    def open(self, path: Path, name: str) -> Sequence:
+        """As the base class.
 
-
-def load(root: Path, name: str) -> Sequence:
-    """Opens a sequence.
-
-    Raises:
-        Absent: a partial copy does not have it.
-        UserError: its files do not fit together.
-    """
-    folder = root / name
-    if not folder.is_dir():
-        raise Absent(f"{folder}: no such folder")
-    truth_path = folder / "groundtruth.txt"
-    boxes = read_table(truth_path)
-    if any(folder.glob("*.jpg")):
-        secret = len(boxes) == 1
-        frames: ImageFiles | NoFrames = (
-            ImageFiles(images_of(folder))
-            if secret
-            else aligned_images(folder, len(boxes), truth_path)
+        Raises:
+            UserError: as the base class.
+        """
+        boxes = read_table(path)
+        absent = None
+        cover = path.with_name("cover.label")
+        if cover.is_file() and len(boxes) > 1:
+            levels = read_table(cover, (1,))[:, 0]
+            if len(levels) != len(boxes):
+                raise UserError(f"{cover}: {len(levels)} rows for {len(boxes)} frames; restore it")
+            absent = levels == 0
+        return Sequence(
+            name=name,
+            frames=aligned_images(path.parent, len(boxes), path, secret=True),
+            groundtruth=boxes,
+            absent=absent,
+            image_size=_resolution(path.with_name("meta_info.ini")),
         )
-    else:
-        frames = NoFrames(len(boxes), folder)
-    absent = None
-    cover = folder / "cover.label"
-    if cover.is_file() and len(boxes) > 1:
-        levels = read_table(cover, (1,))[:, 0]
-        if len(levels) != len(boxes):
-            raise UserError(f"{cover}: {len(levels)} rows for {len(boxes)} frames; restore it")
-        absent = levels == 0
-    return Sequence(
-        name=name,
-        frames=frames,
-        groundtruth=boxes,
-        absent=absent,
-        image_size=_resolution(folder / "meta_info.ini"),
-    )
 
 
 def _resolution(path: Path) -> tuple[int, int] | None:
-    if not path.is_file():
-        return None
-    found = re.search(r"resolution\s*[:=]\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)", path.read_text())
+    text = path.read_text() if path.is_file() else ""
+    found = re.search(r"resolution\s*[:=]\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)", text)
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _dataset(name: str, split: str) -> Dataset:
-    find, names = _named(split)
-    return Dataset(
-        name=name,
+DATASETS = tuple(
+    Got10k(
+        name=f"GOT-10k-{part}",
         total=180,
-        protocol="ope",
-        measures="got10k",
-        results="got10k",
         source="http://got-10k.aitestunion.com/downloads",
         layout=(
-            f"GOT-10k/{split}/list.txt\n"
-            f"GOT-10k/{split}/GOT-10k_{split.title()}_000001/00000001.jpg ...\n"
-            f"GOT-10k/{split}/GOT-10k_{split.title()}_000001/groundtruth.txt"
+            f"GOT-10k/{part}/list.txt\n"
+            f"GOT-10k/{part}/GOT-10k_{part.title()}_000001/00000001.jpg ...\n"
+            f"GOT-10k/{part}/GOT-10k_{part.title()}_000001/groundtruth.txt"
         ),
-        find=find,
-        names=names,
-        load=load,
-        test=split == "test",
+        folders=("GOT-10k", "got10k"),
+        inner=part,
+        list_file="list.txt",
+        measures="got10k",
+        results="got10k",
+        test=part == "test",
+        server=part == "test",
     )
-
-
-DATASETS = (_dataset("GOT-10k-val", "val"), _dataset("GOT-10k-test", "test"))
+    for part in ("val", "test")
+)

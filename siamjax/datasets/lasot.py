@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets import annotations
-from siamjax.datasets.dataset import Absent, Dataset, aligned_images, subfolder
+from siamjax.datasets.dataset import Dataset, aligned_images
 from siamjax.datasets.sequence import Sequence
 from siamjax.media.tables import read_flags, read_table
 
@@ -30,8 +29,6 @@ skateboard 3 8 16 19; spider 14 16 18 20; squirrel 8 11 13 19; surfboard 4 5 8 1
 swing 10 14 17 20; tank 6 9 14 16; tiger 4 6 12 18; train 1 7 11 20; truck 3 6 7 16;
 turtle 5 8 9 16; umbrella 2 9 17 19; volleyball 1 13 18 19; yoyo 7 15 17 19; zebra 10 14 16 17
 """
-_ANNOTATIONS = ("LaSOT", "LaSOTTesting")
-
 TEST_NAMES = [
     f"{words[0]}-{number}"
     for words in (entry.split() for entry in _TEST.split(";"))
@@ -39,70 +36,38 @@ TEST_NAMES = [
 ]
 
 
-def _folder(root: Path, name: str) -> Path:
-    nested = root / name.rpartition("-")[0] / name
-    return nested if nested.is_dir() else root / name
+class Lasot(Dataset):
+    """The testing set."""
 
+    def truth_file(self, root: Path, name: str) -> Path:
+        """As the base class, in the folder of the class or without it."""
+        nested = root / name.rpartition("-")[0] / name
+        return (nested if nested.is_dir() else root / name) / "groundtruth.txt"
 
-def find(root: Path) -> Path | None:
-    """The data set's own folder in `root` or `root` itself; None: not there."""
-    for folder in (root, subfolder(root, "LaSOT", "LaSOTBenchmark", "LaSOTTesting")):
-        if annotations.find(folder, _ANNOTATIONS) or any(
-            _folder(folder, name).is_dir() for name in TEST_NAMES
-        ):
-            return folder
-    return None
-
-
-def names(root: Path) -> list[str]:
-    """The official list; an annotation file with none of its names gives its own."""
-    path = annotations.find(root, _ANNOTATIONS)
-    if path is not None and not set(annotations.read(path)) & set(TEST_NAMES):
-        return list(annotations.read(path))
-    return list(TEST_NAMES)
-
-
-def load(root: Path, name: str) -> Sequence:
-    """Opens a sequence.
-
-    Raises:
-        Absent: a partial copy does not have it.
-        UserError: its files do not fit together.
-    """
-    folder = _folder(root, name)
-    truth_path = folder / "groundtruth.txt"
-    if not truth_path.is_file():
-        path = annotations.find(root, _ANNOTATIONS)
-        if path is None or name not in annotations.read(path):
-            raise Absent(f"{folder}: no such folder")
-        return annotations.load(path, name)
-    boxes = read_table(truth_path)
-    absent = np.zeros(len(boxes), bool)
-    for label in ("full_occlusion.txt", "out_of_view.txt"):
-        if (folder / label).is_file():
-            absent |= read_flags(folder / label, len(boxes))
-    return Sequence(
-        name=name,
-        frames=aligned_images(folder / "img", len(boxes), truth_path),
-        groundtruth=boxes,
-        absent=absent,
-    )
+    def open(self, path: Path, name: str) -> Sequence:
+        """As the base class."""
+        boxes = read_table(path)
+        labels = (path.with_name(f"{label}.txt") for label in ("full_occlusion", "out_of_view"))
+        flags = [read_flags(label, len(boxes)) for label in labels if label.is_file()]
+        return Sequence(
+            name=name,
+            frames=aligned_images(path.parent / "img", len(boxes), path),
+            groundtruth=boxes,
+            absent=np.any([np.zeros(len(boxes), bool), *flags], 0),
+        )
 
 
 DATASETS = (
-    Dataset(
+    Lasot(
         name="LaSOT",
         total=280,
-        protocol="ope",
-        measures="ope",
-        results="flat",
         source="http://vision.cs.stonybrook.edu/~lasot/download.html (testing set)",
         layout=(
             "LaSOT/airplane/airplane-1/img/00000001.jpg ...\n"
             "LaSOT/airplane/airplane-1/groundtruth.txt, full_occlusion.txt, out_of_view.txt"
         ),
-        find=find,
-        names=names,
-        load=load,
+        folders=("LaSOT", "LaSOTBenchmark", "LaSOTTesting"),
+        listed=tuple(TEST_NAMES),
+        annotated=("LaSOT", "LaSOTTesting"),
     ),
 )

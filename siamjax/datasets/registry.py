@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from siamjax.datasets.dataset import Absent, Dataset, key
-from siamjax.datasets.sequence import Sequence
+from siamjax.datasets.dataset import Dataset
+from siamjax.datasets.sequence import Absent, Sequence, key
 from siamjax.errors import UserError
 
 MODULES = (
@@ -73,11 +73,8 @@ class Benchmark:
 @cache
 def datasets() -> dict[str, Dataset]:
     """All known benchmarks by name."""
-    found = {}
-    for module in MODULES:
-        for dataset in importlib.import_module(f"siamjax.datasets.{module}").DATASETS:
-            found[dataset.name] = dataset
-    return found
+    modules = (importlib.import_module(f"siamjax.datasets.{module}") for module in MODULES)
+    return {dataset.name: dataset for module in modules for dataset in module.DATASETS}
 
 
 def get(name: str) -> Dataset:
@@ -86,17 +83,19 @@ def get(name: str) -> Dataset:
     Raises:
         UserError: unknown; names the nearest one.
     """
-    by_key = {key(known): dataset for known, dataset in datasets().items()}
-    by_key["otb2015"] = by_key["otb"] = datasets()["OTB100"]
-    by_key["otb50"] = by_key["tb50"] = datasets()["OTB50"]
-    by_key["cvpr13"] = datasets()["OTB2013"]
+    by_key = {key(n): dataset for dataset in datasets().values() for n in dataset.aliases}
+    by_key |= {key(known): dataset for known, dataset in datasets().items()}
     if key(name) in by_key:
         return by_key[key(name)]
-    near = difflib.get_close_matches(key(name), by_key, n=1, cutoff=0.0)
     raise UserError(
-        f"--dataset={name}: no such data set; did you mean {by_key[near[0]].name}?"
+        f"--dataset={name}: no such data set; did you mean {_nearest(name, by_key).name}?"
         f" Known: {', '.join(datasets())}"
     )
+
+
+def _nearest(name: str, by_key: dict):
+    """What is called most like a name, of at least one."""
+    return by_key[difflib.get_close_matches(key(name), by_key, n=1, cutoff=0.0)[0]]
 
 
 def search_path(dataset: Dataset, data_root: str | Path | None) -> list[Path]:
@@ -160,8 +159,6 @@ def load(
 
 
 def _find(info: Dataset, data_root) -> Path:
-    if info.name == "synthetic":
-        return Path()
     places = search_path(info, data_root)
     for place in places:
         root = info.find(place)
@@ -191,8 +188,7 @@ def _select(info: Dataset, names: list[str], wanted: Iterable[str] | None) -> li
     selected = []
     for name in wanted:
         if key(name) not in by_key:
-            near = difflib.get_close_matches(key(name), by_key, n=1, cutoff=0.0)
-            hint = f"; did you mean {by_key[near[0]]}?" if near else ""
+            hint = f"; did you mean {_nearest(name, by_key)}?" if names else ""
             raise UserError(f"--sequences: {info.name} has no sequence '{name}'{hint}")
         selected.append(by_key[key(name)])
     return selected

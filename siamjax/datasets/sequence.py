@@ -1,6 +1,7 @@
 """One video with one target to track: frames read when asked for, and its ground truth."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence as AbstractSequence
 from functools import cached_property
@@ -11,6 +12,15 @@ import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.geometry import polygons
+
+
+class Absent(UserError):
+    """A sequence of the benchmark that a partial copy does not have."""
+
+
+def key(name: str) -> str:
+    """A name without case and punctuation: Jogging.1, jogging_1 and Jogging-1 are one."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 class NoFrames(AbstractSequence):
@@ -84,3 +94,8 @@ class Sequence:
     def has_images(self) -> bool:
         """Whether a tracker can be run on the sequence."""
         return not isinstance(self.frames, NoFrames)
+
+
+def shifted(regions: np.ndarray, step: float) -> np.ndarray:
+    """Boxes (N, 4) or polygons (N, 8) moved by `step` px in x and y."""
+    return regions + np.array([step, step, 0, 0] if regions.shape[1] == 4 else step, np.float64)

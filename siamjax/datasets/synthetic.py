@@ -8,38 +8,29 @@ from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import Sequence
+from siamjax.synthetic.world import SyntheticVideo
 
 CLIPS = 16
 LENGTH = 120  # frames per clip
 _PREFIX = "clip"
 
 
-def names(root: Path | None = None) -> list[str]:
-    """Names of the clips; `root` is not looked at."""
-    return [f"{_PREFIX}{number:03d}" for number in range(CLIPS)]
+class Synthetic(Dataset):
+    """Clips without files."""
 
+    def on_disk(self, root: Path) -> list[str]:
+        """Names of the clips, whatever the folder."""
+        return [f"{_PREFIX}{number:03d}" for number in range(CLIPS)]
 
-def load(root: Path | None, name: str) -> Sequence:
-    """Clip `clipNNN` is the video of the test world with seed NNN; its target is the video's first
-    object."""
-    from siamjax.synthetic.world import SyntheticVideo
-
-    video = SyntheticVideo(int(name.removeprefix(_PREFIX)), length=LENGTH, split="test")
-    return Sequence(name=name, frames=video.frames, groundtruth=video.boxes[0])
+    def load(self, root: Path, name: str) -> Sequence:
+        """Clip `clipNNN` is the video of the test world with seed NNN; its target is the video's
+        first object."""
+        video = SyntheticVideo(int(name.removeprefix(_PREFIX)), length=LENGTH, split="test")
+        return Sequence(name=name, frames=video.frames, groundtruth=video.boxes[0])
 
 
 DATASETS = (
-    Dataset(
-        name="synthetic",
-        total=CLIPS,
-        protocol="ope",
-        measures="ope",
-        results="flat",
-        source="embedded",
-        layout="nothing on disk",
-        find=lambda root: root,
-        names=names,
-        load=load,
-        test=False,
+    Synthetic(
+        name="synthetic", total=CLIPS, source="embedded", layout="nothing on disk", test=False
     ),
 )

@@ -12,112 +12,62 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets import annotations
-from siamjax.datasets.dataset import (
-    Absent,
-    Dataset,
-    aligned_images,
-    subfolder,
-)
+from siamjax.datasets.annotations import TAGS
+from siamjax.datasets.dataset import Dataset, aligned_images
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.media.frames import image_names
 from siamjax.media.tables import read_table
 
-TAGS = annotations.TAGS
 INTERVALS = {
     "VOT2016": (108, 371),
     "VOT2017": (100, 356),
     "VOT2018": (100, 356),
     "VOT2019": (46, 291),
 }
-LONGTERM = "VOT2018-LT"
-_TOTALS = {**dict.fromkeys(INTERVALS, 60), LONGTERM: 35}
 
 
-def _named(name: str):
-    """The three functions of a `Dataset` for one edition."""
+class Vot(Dataset):
+    """One folder per sequence."""
 
-    def find(root: Path) -> Path | None:
-        for folder in (root, subfolder(root, name, name.lower()), root / "sequences"):
-            if folder.is_dir() and (
-                annotations.find(folder, (name,))
-                or (folder / "list.txt").is_file()
-                or any(folder.glob("*/groundtruth.txt"))
-            ):
-                return folder
-        return None
+    def open(self, path: Path, name: str) -> Sequence:
+        """As the base class.
 
-    def names(root: Path) -> list[str]:
-        path = annotations.find(root, (name,))
-        if path is not None:
-            return list(annotations.read(path))
-        if (root / "list.txt").is_file():
-            return (root / "list.txt").read_text().split()
-        return sorted(path.parent.name for path in root.glob("*/groundtruth.txt"))
-
-    def load(root: Path, sequence: str) -> Sequence:
-        path = annotations.find(root, (name,))
-        if path is not None:
-            return annotations.load(path, sequence)
-        return load_folder(root / sequence)
-
-    return find, names, load
-
-
-def load_folder(folder: Path) -> Sequence:
-    """One sequence in the plain layout.
-
-    Raises:
-        Absent: no such folder.
-        UserError: unreadable ground truth, another number of images than of rows.
-    """
-    if not folder.is_dir():
-        raise Absent(f"{folder}: no such folder")
-    truth_path = folder / "groundtruth.txt"
-    truth = read_table(truth_path, (4, 8))
-    meta = _metadata(folder / "sequence")
-    frames = aligned_images(_image_folder(folder), len(truth), truth_path)
-    count = len(truth)
-    tags = {}
-    for tag in TAGS:
-        if (folder / f"{tag}.tag").is_file():
-            tags[tag] = _flags(folder / f"{tag}.tag", count) > 0
-    anchors = None
-    if (folder / "anchor.value").is_file():
-        anchors = _flags(folder / "anchor.value", count).astype(int)
-    unknown = np.isnan(truth).any(1)
-    size = None
-    if "width" in meta and "height" in meta:
-        size = int(meta["width"]), int(meta["height"])
-    return Sequence(
-        name=folder.name,
-        frames=frames,
-        groundtruth=truth,
-        absent=unknown if unknown.any() else None,
-        tags=tags,
-        image_size=size,
-        anchors=anchors,
-    )
+        Raises:
+            UserError: as the base class.
+        """
+        folder = path.parent
+        truth = read_table(path, (4, 8))
+        beside = not (folder / "color").is_dir() and image_names(folder)
+        frames = aligned_images(folder if beside else folder / "color", len(truth), path)
+        labels = {label: folder / f"{label}.tag" for label in TAGS} | {
+            "anchor": folder / "anchor.value"
+        }
+        values = {
+            label: _values(file, len(truth)) for label, file in labels.items() if file.is_file()
+        }
+        anchors = values.pop("anchor", None)
+        unknown = np.isnan(truth).any(1)
+        return Sequence(
+            name=name,
+            frames=frames,
+            groundtruth=truth,
+            absent=unknown if unknown.any() else None,
+            tags={tag: flags > 0 for tag, flags in values.items()},
+            image_size=_size(folder / "sequence"),
+            anchors=None if anchors is None else anchors.astype(int),
+        )
 
 
-def _image_folder(folder: Path) -> Path:
-    """`color/` or the folder itself; `color/` where there are no images at all."""
-    if (folder / "color").is_dir():
-        return folder / "color"
-    if image_names(folder):
-        return folder
-    return folder / "color"
+def _size(path: Path) -> tuple[int, int] | None:
+    """Width and height, px, from the toolkit's file of `name=value` lines."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    pairs = (line.split("=", 1) for line in lines if "=" in line)
+    meta = {name.strip(): value.strip() for name, value in pairs}
+    return (int(meta["width"]), int(meta["height"])) if {"width", "height"} <= {*meta} else None
 
 
-def _metadata(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
-    return {name.strip(): value.strip() for name, value in pairs}
-
-
-def _flags(path: Path, count: int) -> np.ndarray:
+def _values(path: Path, count: int) -> np.ndarray:
     """One number per frame; missing rows are 0.
 
     Raises:
@@ -132,31 +82,32 @@ def _flags(path: Path, count: int) -> np.ndarray:
     return values
 
 
-def _layout(name: str) -> str:
-    return (
-        f"{name}/list.txt\n"
-        f"{name}/<sequence>/groundtruth.txt, camera_motion.tag ...\n"
-        f"{name}/<sequence>/color/00000001.jpg ...\n"
-        f"or one file {name}.json with all annotations beside the sequences' folders"
-    )
-
-
-def _dataset(name: str) -> Dataset:
-    find, names, load = _named(name)
-    long_term = name == LONGTERM
-    return Dataset(
+def _dataset(name: str, total: int, kind: str, **more) -> Vot:
+    return Vot(
         name=name,
-        total=_TOTALS[name],
-        protocol="longterm" if long_term else "supervised",
-        measures="longterm" if long_term else "vot",
-        results="longterm" if long_term else "vot",
+        total=total,
         source=f"https://www.votchallenge.net/{name.lower().removesuffix('-lt')}/dataset.html",
-        layout=_layout(name),
-        find=find,
-        names=names,
-        load=load,
-        interval=INTERVALS.get(name),
+        layout=(
+            f"{name}/list.txt\n"
+            f"{name}/<sequence>/groundtruth.txt, camera_motion.tag ...\n"
+            f"{name}/<sequence>/color/00000001.jpg ...\n"
+            f"or one file {name}.json with all annotations beside the sequences' folders"
+        ),
+        folders=(name,),
+        inner="sequences",
+        list_file="list.txt",
+        annotated=(name,),
+        annotations_first=True,
+        measures=kind,
+        results=kind,
+        **more,
     )
 
 
-DATASETS = tuple(_dataset(name) for name in _TOTALS)
+DATASETS = (
+    *(
+        _dataset(name, 60, "vot", protocol="supervised", interval=interval)
+        for name, interval in INTERVALS.items()
+    ),
+    _dataset("VOT2018-LT", 35, "longterm", protocol="longterm"),
+)

@@ -1,14 +1,12 @@
 """Archives that the servers of GOT-10k and TrackingNet take."""
 
-import os
 import zipfile
 from pathlib import Path
 
-from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.registry import Benchmark, datasets
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
-
-SERVERS = ("GOT-10k-test", "TrackingNet")
+from siamjax.files import write_whole
 
 
 def write(benchmark: Benchmark, tracker: str, results: Path, out: Path) -> Path:
@@ -23,8 +21,9 @@ def write(benchmark: Benchmark, tracker: str, results: Path, out: Path) -> Path:
     Raises:
         UserError: the benchmark has no server, or results of some sequences are missing.
     """
-    if benchmark.name not in SERVERS:
-        raise UserError(f"--submission: {benchmark.name} has no server; for {', '.join(SERVERS)}")
+    if not benchmark.dataset.server:
+        known = ", ".join(name for name, dataset in datasets().items() if dataset.server)
+        raise UserError(f"--submission: {benchmark.name} has no server; for {known}")
     store = Store(results.parent, benchmark.dataset)
     missing = [s.name for s in benchmark.sequences if not store.done(results.name, s)]
     lacking = benchmark.total - len(benchmark.sequences) + len(missing)
@@ -33,13 +32,13 @@ def write(benchmark: Benchmark, tracker: str, results: Path, out: Path) -> Path:
             f"--submission: {lacking} of {benchmark.total} sequences have no results;"
             f" the server of {benchmark.name} scores complete archives only"
         )
-    path = out / f"{tracker}_{benchmark.name}.zip"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for sequence in benchmark.sequences:
-            for name in store.form.paths(sequence):
-                entry = zipfile.ZipInfo(name)  # without the clock, so the bytes are the same
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, (results / name).read_bytes())
-    os.replace(temporary, path)
-    return path
+
+    def pack(file):
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for sequence in benchmark.sequences:
+                for name in store.form.paths(sequence):
+                    entry = zipfile.ZipInfo(name)  # without the clock, so the bytes are the same
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    archive.writestr(entry, (results / name).read_bytes())
+
+    return write_whole(out / f"{tracker}_{benchmark.name}.zip", pack)

@@ -1,0 +1,49 @@
+"""Long-term runs: one start, a confidence per frame.
+
+`<tracker>/longterm/<sequence>/<sequence>_001.txt` in the form of `vot_toolkit`, and
+`<sequence>_001_confidence.value` with a score per frame, the first line empty.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.datasets.forms.base import Run, check_length
+from siamjax.datasets.forms.vot import Vot
+from siamjax.datasets.sequence import Sequence
+from siamjax.errors import UserError
+
+
+class LongTerm(Vot):
+    """Regions and confidences."""
+
+    experiment = "longterm"
+
+    def paths(self, sequence: Sequence, repetition: int = 1) -> list[str]:
+        """Confidences and regions."""
+        (regions,) = super().paths(sequence, repetition)
+        return [f"{regions.removesuffix('.txt')}_confidence.value", regions]
+
+    def texts(self, sequence: Sequence, run: Run) -> list[str]:
+        """Confidences with six decimals, regions with four."""
+        lines = ("\n" if np.isnan(score) else f"{score:.6f}\n" for score in run.scores)
+        return ["".join(lines), *super().texts(sequence, run)]
+
+    def read_file(self, path: Path, sequence: Sequence) -> Run:
+        """As the base class.
+
+        Raises:
+            UserError: as the base class.
+        """
+        confidence = path.with_name(f"{path.stem}_confidence.value")
+        try:
+            lines = confidence.read_text().removesuffix("\n").split("\n")
+            scores = np.array([float(line) if line.strip() else np.nan for line in lines])
+        except (OSError, ValueError):
+            raise UserError(f"{confidence}: a number per frame is expected") from None
+        check_length(confidence, scores, sequence)
+        return dataclasses.replace(super().read_file(path, sequence), scores=scores)
+
+
+FORM = LongTerm()

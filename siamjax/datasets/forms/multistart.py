@@ -1,0 +1,72 @@
+"""Runs from several anchors (VOT2020 on); the repetition is the anchor's frame.
+
+`<tracker>/multistart/<sequence>/<sequence>_<anchor, 8 digits>.txt` in the form of `vot_toolkit`,
+rows in the order of the run, which goes backward from anchors marked so.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.datasets.forms.base import Run
+from siamjax.datasets.forms.vot_toolkit import VotToolkit, read_regions
+from siamjax.datasets.sequence import Sequence
+from siamjax.errors import UserError
+
+ANCHOR_STEP = 50  # frames between the starts of a multi-start experiment
+
+
+class MultiStart(VotToolkit):
+    """One file per anchor."""
+
+    experiment = "multistart"
+
+    def paths(self, sequence: Sequence, repetition: int = 1) -> list[str]:
+        """One file."""
+        return [f"{self.experiment}/{sequence.name}/{sequence.name}_{repetition:08d}.txt"]
+
+    def files(self, folder: Path, sequence: Sequence) -> list[Path]:
+        """Those of all anchors in their order; none if one is missing."""
+        anchors = multistart_anchors(sequence)
+        found = [folder / self.paths(sequence, anchor)[0] for anchor, _ in anchors]
+        return found if all(path.is_file() for path in found) else []
+
+    def read_file(self, path: Path, sequence: Sequence) -> Run:
+        """As the base class, with a row for each frame from the anchor on.
+
+        Raises:
+            UserError: as the base class.
+        """
+        anchor = int(path.stem.rpartition("_")[2])
+        run = read_regions(path)
+        if len(run.codes) != len(multistart_frames(sequence, anchor)):
+            raise UserError(f"{path}: {len(run.codes)} rows do not fit a run from frame {anchor}")
+        return run
+
+    def holds(self, folder: Path, sequence: Sequence) -> bool:
+        """Whether there is a folder of the sequence."""
+        return (folder / self.experiment / sequence.name).is_dir()
+
+
+def multistart_anchors(sequence: Sequence) -> list[tuple[int, int]]:
+    """Frames to start from and the direction, 1 forward or -1 backward.
+
+    The benchmark's own anchors where it gives them; else every 50th frame and the last, each
+    towards the farther end of the sequence.
+    """
+    if sequence.anchors is not None:
+        return [(i, 1 if flag > 0 else -1) for i, flag in enumerate(sequence.anchors) if flag]
+    count = len(sequence)
+    frames = sorted({*range(0, count, ANCHOR_STEP), count - 1})
+    known = np.isfinite(sequence.groundtruth).all(1)
+    return [(i, 1 if i < count / 2 else -1) for i in frames if known[i]]
+
+
+def multistart_frames(sequence: Sequence, anchor: int) -> list[int]:
+    """The frames of the run from an anchor, in its order."""
+    direction = dict(multistart_anchors(sequence))[anchor]
+    stop = len(sequence) if direction > 0 else -1
+    return list(range(anchor, stop, direction))
+
+
+FORM = MultiStart()
