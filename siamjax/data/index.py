@@ -215,7 +215,11 @@ def write(
     rank = np.empty(len(tracks), np.int64)
     rank[used] = np.arange(len(used))
     order = np.lexsort((frame, rank[crop_track]))
-    crop_rank, frame = rank[crop_track][order], np.asarray(frame)[order]
+    crop_rank = rank[crop_track][order]
+    size = np.reshape(size, (-1, 2))
+    rows = {"frame": frame, "size": size, "shard": shard, "offset": offset, "length": length}
+    columns = {name: np.asarray(column)[order] for name, column in rows.items()}
+    frame = columns["frame"]
     for double in np.flatnonzero((np.diff(crop_rank) == 0) & (np.diff(frame) == 0)):
         track = used[crop_rank[double]]
         raise UserError(
@@ -224,12 +228,7 @@ def write(
         )
     track_video = track_video[used]
     video_start = np.flatnonzero(np.diff(track_video, prepend=-1))
-    columns = {
-        "frame": frame,
-        "size": np.reshape(size, (-1, 2))[order],
-        "shard": np.asarray(shard)[order],
-        "offset": np.asarray(offset)[order],
-        "length": np.asarray(length)[order],
+    columns |= {
         "track_start": np.searchsorted(crop_rank, np.arange(len(used) + 1)),
         "video_start": np.append(video_start, len(used)),
         **_names("video_names", [videos[v] for v in track_video[video_start]]),

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 32 << 20
+_ARRAYS = ("template", "search", "template_noise", "search_noise", "label", "box")
+_STEPS = 1 << 40  # more than any training takes
 _MAX_ATTEMPTS = 100  # pairs drawn for one position before the data set counts as unreadable
 
 
@@ -49,16 +51,9 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
         sources.append(sampling.Source(name, index, source.frame_range, source.videos))
     if not sources:
         raise UserError("the config has no training set; add one to config.data.sources")
-    data = config.data
-    return sampling.Sampler(
-        sources,
-        config.seed,
-        data.pairs_per_epoch,
-        data.negative,
-        data.grey,
-        data.distractor,
-        data.flip,
-    )
+    fields = ("pairs_per_epoch", "negative", "grey", "distractor", "flip")
+    rates = {name: config.data[name] for name in fields}
+    return sampling.Sampler(sources, config.seed, **rates)
 
 
 def anchor_grid(config: ml_collections.ConfigDict) -> np.ndarray:
@@ -102,9 +97,20 @@ class Examples:
     def __init__(self, config: ml_collections.ConfigDict):
         """Args: config: an experiment."""
         self._config = ml_collections.FrozenConfigDict(config)
+        # fields of a ConfigDict are slow to look up
+        self._crops = dict(config.crops)
+        self._template = augment.Augmentation(**config.data.template)
+        self._search = augment.Augmentation(**config.data.search)
+        self._rule = targets.TargetRule(**config.targets)
+        self.grid = anchor_grid(config)
 
     def __getstate__(self):
-        return {"_config": self._config}
+        return {name: value for name, value in self.__dict__.items() if name != "sampler"}
+
+    @functools.cached_property
+    def sampler(self) -> sampling.Sampler:
+        """The sampler behind the pairs."""
+        return make_sampler(self._config)
 
     def __getitem__(self, position: int) -> Example:
         """The pair of a position.
@@ -117,115 +123,64 @@ class Examples:
             rng = self.sampler.generator(position, attempt)
             pair = self.sampler.pair(position, rng, attempt)
             try:
-                return self._make(rng, pair, bad)
-            except BadRecord:
-                continue
+                return self._make(rng, pair, tuple(bad))
+            except _Damaged as error:
+                bad.append(error.args)
         source, crop, reason = bad[-1]
         raise UserError(
             f"{self.sampler.sources[source].index.describe(crop)}: {reason};"
             f" {_MAX_ATTEMPTS} pairs in a row were unreadable; prepare the data set again"
         )
 
-    @functools.cached_property
-    def sampler(self) -> sampling.Sampler:
-        """The sampler behind the pairs."""
-        return make_sampler(self._config)
-
-    @functools.cached_property
-    def grid(self) -> np.ndarray:
-        """The anchors, as `anchor_grid`."""
-        return anchor_grid(self._config)
-
-    @functools.cached_property
-    def _parts(self):
-        c = self._config
-        return (
-            augment.Augmentation(**c.data.template),
-            augment.Augmentation(**c.data.search),
-            targets.TargetRule(**c.targets),
-        )
-
-    @functools.cached_property
-    def _context(self):
-        return self._config.crops.context
-
-    @functools.cached_property
-    def _sides(self):
-        """Stored, exemplar, search, px; fields of a ConfigDict are slow to look up."""
-        c = self._config.crops
-        return c.stored, c.exemplar, c.search
-
     def _make(self, rng, pair, bad):
-        of_template, of_search, rule = self._parts
-        stored, exemplar, side = self._sides
-        z_draw = augment.draw(rng, of_template)
-        x_draw = augment.draw(rng, of_search)
+        stored, exemplar, side = (self._crops[name] for name in ("stored", "exemplar", "search"))
+        z_draw, x_draw = augment.draw(rng, self._template), augment.draw(rng, self._search)
         if pair.flip:
-            z_draw, x_draw = _flipped(z_draw), _flipped(x_draw)
-        at = pair.source, pair.template
-        template, _ = self._patch(at, z_draw, exemplar, pair.grey, bad)
-        at = pair.search_source, pair.search
-        search, (width, height) = self._patch(at, x_draw, side, pair.grey, bad)
-        box = crops.target_in_crop(width, height, stored, exemplar, self._context)
+            z_draw = dataclasses.replace(z_draw, flip=not z_draw.flip)
+            x_draw = dataclasses.replace(x_draw, flip=not x_draw.flip)
+        template, _ = self._patch(pair.source, pair.template, z_draw, exemplar, pair.grey)
+        search, size = self._patch(pair.search_source, pair.search, x_draw, side, pair.grey)
+        box = crops.target_in_crop(*size, stored, exemplar, self._crops["context"])
         box = augment.move_box(x_draw, box, side, stored)
         return Example(
             template=template,
             search=search,
             template_noise=z_draw.noise,
             search_noise=x_draw.noise,
-            label=targets.assign(rng, rule, self.grid, box, pair.negative),
+            label=targets.assign(rng, self._rule, self.grid, box, pair.negative),
             box=box,
             pair=pair,
-            bad=tuple(bad),
+            bad=bad,
         )
 
-    def _patch(self, at, draw, size, grey, bad):
+    def _patch(self, source, crop, draw, size, grey):
         """The patch of a crop, and the target's size in the source image."""
-        source, crop = at
-        stored = self._sides[0]
+        stored = self._crops["stored"]
         try:
             record = self.sampler.sources[source].index.read(crop)
             image, first = jpeg.decode_rows(record.image, *augment.rows(draw, size, stored))
             if image.shape[1] != stored:
                 raise BadRecord(f"the image is {image.shape[1]} px wide, not {stored}")
         except BadRecord as error:
-            bad.append((source, crop, str(error)))
-            raise
+            raise _Damaged(source, crop, str(error)) from error
         return augment.patch(draw, image, size, grey, first), record.size
 
 
-def _flipped(draw):
-    return dataclasses.replace(draw, flip=not draw.flip)
+class _Damaged(Exception):
+    """A record that can't be used: source, crop, reason."""
 
 
-class _Batches:
-    """grain's source: element k is this host's part of the batch of step start_step + k."""
-
-    def __init__(self, examples, start_step, batch_size, host, hosts):
-        self._examples = examples
-        self._start, self._size, self._host, self._hosts = start_step, batch_size, host, hosts
-
-    def __len__(self):
-        return 1 << 40
-
-    def __getitem__(self, k):
-        first = ((self._start + k) * self._hosts + self._host) * self._size
-        batch: dict = {}
-        bad: list = []
-        for i in range(self._size):
-            example = self._examples[first + i]
-            bad += example.bad
-            for name in ("template", "search", "template_noise", "search_noise", "label", "box"):
-                value = getattr(example, name)
-                if name not in batch:
-                    dtype = np.float32 if name == "box" else value.dtype
-                    batch[name] = np.empty((self._size, *value.shape), dtype)
-                batch[name][i] = value
-        return batch, bad
+def _batch(examples, host, hosts, size, step):
+    """This host's part of the batch of a step, and the damaged records that came up."""
+    first = (step * hosts + host) * size
+    pairs = [examples[position] for position in range(first, first + size)]
+    batch = {name: np.stack([getattr(pair, name) for pair in pairs]) for name in _ARRAYS}
+    batch["box"] = batch["box"].astype(np.float32)
+    return batch, [record for pair in pairs for record in pair.bad]
 
 
 class Loader(Iterator):
-    """Iterates over batches; close it when done.
+    """Iterates over batches, and stops the run where too many records are damaged.
 
     Attributes:
         skipped: damaged records read so far, each counted as often as it was drawn.
@@ -265,7 +220,7 @@ class Loader(Iterator):
                     len(self._known),
                 )
         if bad:
-            self._judge(bad[-1])
+            self._check(bad[-1])
         return batch
 
     def close(self) -> None:
@@ -280,7 +235,7 @@ class Loader(Iterator):
     def __exit__(self, *error):
         self.close()
 
-    def _judge(self, last):
+    def _check(self, last):
         """Fails when too many of all records are damaged, or clearly too many of those read."""
         expected = self._fraction * self._read
         too_many_read = self.skipped > expected + 4 * math.sqrt(expected) + 4
@@ -333,7 +288,8 @@ def make_loader(
     workers = config.data.workers if workers is None else workers
     examples = Examples(config)
     sampler = examples.sampler  # bad folders are reported here, not by a worker
-    data = grain.MapDataset.source(_Batches(examples, start_step, batch_size, host, hosts))
+    data = grain.MapDataset.range(start_step, _STEPS)
+    data = data.map(functools.partial(_batch, examples, host, hosts, batch_size))
     prefetch = max(1, config.data.prefetch)
     data = data.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch))
     if workers:
