@@ -2,8 +2,10 @@
 
 import functools
 import json
+import shutil
 import signal
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -15,6 +17,8 @@ from siamjax.data import loader
 from siamjax.errors import UserError
 from siamjax.evaluation import validation
 from siamjax.training import checkpoint, loop, losses, metrics, parallel
+
+DATA = Path(__file__).parent / "data"
 
 
 def lines(workdir):
@@ -260,6 +264,28 @@ def test_fine_tuning_starts_from_a_run(whole, tiny, tmp_path):
     other = tiny(init_from=str(workdir), model__adjust_channels=(6,))
     with pytest.raises(UserError, match=r"head/.* is \(4,\) there, \(6,\) in the network"):
         loop.initial_variables(other, loop.models.build(other))
+
+
+def test_a_run_of_version_0_1_resumes(shards, tmp_path, monkeypatch):
+    """The checkpoint of step 5 of 8, with moving averages, loads and its run ends as it did then."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").symlink_to(shards)
+    shutil.unpack_archive(DATA / "run_0_1.tar.gz", tmp_path, filter="data")
+    config, variables, step = checkpoint.load_variables("run")
+    assert step == 5
+    assert config.train.ema == 0.5
+    size = sum(np.abs(x, dtype=np.float64).sum() for x in jax.tree.leaves(variables))
+    assert size == pytest.approx(148.43439879012294, rel=1e-12)
+    final = loop.train(config, "run")
+    assert final["finished"]
+    assert [line["step"] for line in lines(tmp_path / "run")] == list(range(1, 9))
+    losses = [line["loss"] for line in lines(tmp_path / "run")[-3:]]
+    np.testing.assert_allclose(losses, [2.68637252, 2.74447322, 1.72209466], rtol=1e-4)
+    averages, rest, _ = checkpoint._read(tmp_path / "run" / "checkpoints" / "8", True)
+    size = sum(np.abs(x, dtype=np.float64).sum() for x in jax.tree.leaves(averages))
+    assert size == pytest.approx(143.45749843667727, rel=1e-4)
+    momentum = rest["optimizer/inner_states/rest/inner_state/1/trace/head/level2/loc/out/bias"]
+    assert np.abs(momentum).sum() == pytest.approx(21.837000914, rel=1e-4)
 
 
 def test_best_checkpoints_are_kept_by_score(tiny, tmp_path):
