@@ -1,10 +1,12 @@
-"""The sources as TensorFlow Datasets builders, whose parts are made by Apache Beam.
+"""A source as a TensorFlow Datasets builder, whose parts are made by Apache Beam.
 
-    Coco(source="coco", data_dir="data/coco").download_and_prepare()
+    CropBuilder(Coco("coco"), data_dir="data/coco").download_and_prepare()
 
 The folder is read by `tfds.builder_from_directory`, by tf.data as TFRecord files, and by siamjax.
 """
 
+import dataclasses
+import functools
 import os
 import shutil
 import threading
@@ -18,18 +20,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tqdm import tqdm
 
-from data_prep import (
-    coco,
-    composite,
-    det,
-    folder,
-    got10k,
-    lasot,
-    parts,
-    trackingnet,
-    vid,
-    youtubebb,
-)
+from data_prep import parts
+from data_prep.source import Source
+from siamjax import bundled
 from siamjax.data import index, shards
 from siamjax.errors import UserError
 
@@ -42,12 +35,11 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    SOURCE: type
 
     def __init__(
         self,
+        source: Source,
         *,
-        source: str | Path,
         data_dir: str | Path,
         options: parts.Options | None = None,
         workers: int = 0,
@@ -56,18 +48,20 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         """Reads the source's list of videos.
 
         Args:
-            source: its folder.
+            source: the data set.
             data_dir: folder of the data set; it appears when the set is complete. Parts are made in
                 a folder beside it, `data_dir`.parts.
             options: how crops are made.
             workers: processes of the direct runner; 0: all cores.
             beam_options: of the pipeline, as on the command line; with `--runner=...` the work goes
-                to that runner, whose workers must see `source` and `data_dir` under the same names.
+                to that runner, whose workers must see the source and `data_dir` under the same
+                names.
 
         Raises:
             UserError: the source has not its layout.
         """
-        self.plan = parts.make_plan(self.SOURCE(source), options or parts.Options())
+        self.name = source.name
+        self.plan = parts.make_plan(source, options or parts.Options())
         self._out = Path(os.path.abspath(data_dir))
         self._workers, self._beam_options = workers, list(beam_options)
         super().__init__(data_dir=self._out)
@@ -148,20 +142,15 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
                 name = shards.shard_name(self.name, i, len(files))
                 _link(file["path"], out / name)
                 listed.append({"file": name, "bytes": file["bytes"]})
-            options = self.plan.options
+            plan, options = self.plan, dataclasses.asdict(self.plan.options)
             manifest = {
                 "name": self.name,
-                "crop": options.crop,
-                "exemplar": options.exemplar,
-                "context": options.context,
-                "jpeg_quality": options.jpeg_quality,
-                "seed": options.seed,
-                "limit": options.limit,
-                "source": str(self.plan.source.root),
-                "source_hash": self.plan.source_hash,
-                "code_hash": self.plan.code_hash,
-                "key": self.plan.key,
-                "videos_in_source": sum(map(len, self.plan.parts)),
+                **{name: value for name, value in options.items() if name != "shard_mb"},
+                "source": str(plan.source.root),
+                "source_hash": plan.source_hash,
+                "code_hash": plan.code_hash,
+                "key": plan.key,
+                "videos_in_source": sum(map(len, plan.parts)),
                 "skipped": skipped,
                 "shards": listed,
             }
@@ -188,13 +177,14 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         stop = threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop,), daemon=True)
         watch.start()
+        make = functools.partial(bundled.call, "data_prep.parts", "make_part", str(self.work))
         try:
             with beam.Pipeline(options=self._pipeline_options(len(missing))) as pipeline:
                 _ = (
                     pipeline
                     | "parts" >> beam.Create(missing)
                     | "spread" >> beam.Reshuffle()
-                    | "make" >> beam.Map(_make_part, str(self.work))
+                    | "make" >> beam.Map(make)
                 )
         except Exception as error:
             raise parts.user_error(error) or error from error
@@ -230,73 +220,9 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
                     return
 
 
-def _make_part(i, folder):
-    return parts.make_part(folder, i)
-
-
 def _link(old, new):
     """A second name for a file where the file system has such, so that parts stay until the end."""
     try:
         os.link(old, new)
     except OSError:
         os.replace(old, new)
-
-
-class Coco(CropBuilder, skip_registration=True):
-    """COCO 2017; see `data_prep.coco`."""
-
-    SOURCE = coco.Coco
-
-
-class Composite(CropBuilder, skip_registration=True):
-    """Objects of COCO pasted into other images; see `data_prep.composite`."""
-
-    SOURCE = composite.Composite
-
-
-class Det(CropBuilder, skip_registration=True):
-    """ImageNet DET; see `data_prep.det`."""
-
-    SOURCE = det.Det
-
-
-class Vid(CropBuilder, skip_registration=True):
-    """ImageNet VID; see `data_prep.vid`."""
-
-    SOURCE = vid.Vid
-
-
-class Youtubebb(CropBuilder, skip_registration=True):
-    """YouTube-BoundingBoxes; see `data_prep.youtubebb`."""
-
-    SOURCE = youtubebb.Youtubebb
-
-
-class Got10k(CropBuilder, skip_registration=True):
-    """GOT-10k; see `data_prep.got10k`."""
-
-    SOURCE = got10k.Got10k
-
-
-class Lasot(CropBuilder, skip_registration=True):
-    """LaSOT; see `data_prep.lasot`."""
-
-    SOURCE = lasot.Lasot
-
-
-class Trackingnet(CropBuilder, skip_registration=True):
-    """TrackingNet; see `data_prep.trackingnet`."""
-
-    SOURCE = trackingnet.Trackingnet
-
-
-class Folder(CropBuilder, skip_registration=True):
-    """A user's own videos; see `data_prep.folder`."""
-
-    SOURCE = folder.Folder
-
-
-BUILDERS: dict[type, type[CropBuilder]] = {
-    builder.SOURCE: builder
-    for builder in (Coco, Composite, Det, Vid, Youtubebb, Got10k, Lasot, Trackingnet, Folder)
-}

@@ -1,15 +1,16 @@
-"""COCO detection: `python -m data_prep.coco --source=coco --out=data/coco`.
+"""COCO detection: `python -m data_prep coco --source=coco --out=data/coco`.
 
 Each image is a video of one frame, each annotation a track. Crowd regions are left out.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from data_prep.command import main
-from data_prep.source import IMAGES, Source, Target, Video, listing, read_json
-from siamjax.errors import UserError, run_main
+from data_prep.command import run
+from data_prep.source import Source, Target, Video
+from siamjax.errors import UserError
 
 SPLIT = "train2017"
 INSTANCES = f"annotations/instances_{SPLIT}.json"
@@ -22,7 +23,8 @@ class Coco(Source):
     """
 
     name = "coco"
-    official: ClassVar = {"images": 118_287, "boxes": 860_001}
+    official: ClassVar[dict[str, int]] = {"images": 118_287, "boxes": 860_001}
+    image_folder: ClassVar = SPLIT
 
     def instances(self, read: Callable[[dict], Any]) -> Any:
         """What `read` makes of the content of the annotations' file.
@@ -32,9 +34,10 @@ class Coco(Source):
         """
         path = self.need(INSTANCES)
         self.need(SPLIT)
-        content = read_json(path)
         try:
-            return read(content)
+            return read(json.loads(path.read_bytes()))
+        except ValueError as error:
+            raise UserError(f"{path}: not a JSON file ({error}); download it again") from error
         except (KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: not COCO's instances file ({error!r} is missing); download it again"
@@ -44,9 +47,8 @@ class Coco(Source):
         """One per image, also those without annotation."""
         files, boxes = self.instances(_files_and_boxes)
         for image, file in sorted(files.items(), key=lambda item: item[1]):
-            yield Video(
-                f"{SPLIT}/{file.rsplit('.', 1)[0]}", len(boxes[image]), [file, boxes[image]]
-            )
+            name = f"{SPLIT}/{file.rsplit('.', 1)[0]}"
+            yield Video(name, len(boxes[image]), [file, boxes[image]])
 
     def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
         """The objects of an image; the track is the annotation's number."""
@@ -62,10 +64,6 @@ class Coco(Source):
                 continue
             yield Target(str(number), 0, (x, y, x + w, y + h), f"{SPLIT}/{file}")
 
-    def images(self) -> Iterator[str]:
-        """All images of the split."""
-        return (f"{SPLIT}/{file}" for file in listing(self.root / SPLIT, IMAGES))
-
 
 def _files_and_boxes(content):
     """{image: file name}, {image: [number, crowd, box] of each annotation}."""
@@ -77,4 +75,4 @@ def _files_and_boxes(content):
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(Coco))
+    run(Coco)

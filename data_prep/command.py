@@ -2,44 +2,68 @@
 
 import argparse
 import dataclasses
+import importlib
 import logging
 import os
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep import parts
 from data_prep.source import Source, box_fault
 from siamjax.data import index
-from siamjax.errors import UserError
+from siamjax.errors import UserError, run_main
+
+# flag: its range; None: no upper end; help
+_NUMBERS = {
+    "workers": (0, None, "processes; 0: all cores"),
+    "limit": (0, None, "take the first videos only; 0: all"),
+    "crop": (16, None, "side of the crops, px"),
+    "exemplar": (1, None, "side of the target with context in the crop, px"),
+    "context": (0.0, None, "context on each side, as a fraction of width + height"),
+    "jpeg_quality": (0, 100, "0..100"),
+    "shard_mb": (1, None, "most that a shard holds, MiB"),
+    "seed": (0, None, "of the order of the videos"),
+}
 
 
-def main(source_class: type[Source], argv: list[str] | None = None) -> None:
+def run(source_class: type[Source]) -> None:
+    """`main` as a process, with its exit codes."""
+    run_main(lambda: main(source_class))
+
+
+def main(
+    source_class: type[Source], argv: Sequence[str] | None = None, prog: str = "python -m data_prep"
+) -> None:
     """Prepares a source, or checks it.
 
     Args:
         source_class: which.
         argv: arguments; None: the process's.
+        prog: what stands before the source's name in help texts.
 
     Raises:
         UserError: bad arguments or input.
     """
-    arguments, beam_options = _parse(source_class, argv)
+    arguments, beam_options = _parse(source_class, argv, prog)
+    if source_class.__module__ == "__main__":  # workers need the class under its module's name
+        module = importlib.import_module(sys.modules["__main__"].__spec__.name)
+        source_class = getattr(module, source_class.__name__)
     source = source_class(arguments.source)
     if arguments.check:
-        for line in check(source, arguments.limit):
-            print(line)
+        print("\n".join(check(source, arguments.limit)))
         return
     if not arguments.out:
         raise UserError("--out: give the folder that the data set is written to")
     out = Path(arguments.out)
-    fields = [field.name for field in dataclasses.fields(parts.Options)]
-    options = parts.Options(**{name: getattr(arguments, name) for name in fields})
     if arguments.beam_runner:
         beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
-    builder = _builder(source_class)(
-        source=arguments.source,
+    fields = [field.name for field in dataclasses.fields(parts.Options)]
+    builder = _builders().CropBuilder(
+        source,
         data_dir=out,
-        options=options,
+        options=parts.Options(**{name: getattr(arguments, name) for name in fields}),
         workers=arguments.workers,
         beam_options=beam_options,
     )
@@ -53,41 +77,40 @@ def main(source_class: type[Source], argv: list[str] | None = None) -> None:
         print(f"  skipped, {reason}: {count}")
 
 
-def _parse(source_class, argv):
+def _parse(source_class, argv, prog):
     parser = argparse.ArgumentParser(
-        prog=f"python -m {source_class.__module__}",
+        prog=f"{prog} {source_class.name}",
         description=f"Prepares {source_class.name} for training: {source_class.layout()}.",
         epilog="Other arguments go to Apache Beam.",
     )
-    defaults = parts.Options()
-    parser.add_argument("--source", required=True, help="folder of the data set")
-    parser.add_argument("--out", help="folder that is written")
-    parser.add_argument("--check", action="store_true", help="look at the source, write nothing")
-    parser.add_argument("--workers", type=int, default=0, help="processes; 0: all cores")
-    parser.add_argument("--beam_runner", default="", help="Beam runner instead of the direct one")
-    texts = {
-        "limit": "take the first videos only; 0: all",
-        "crop": "side of the crops, px",
-        "exemplar": "side of the target with context in the crop, px",
-        "context": "context on each side, as a fraction of width + height",
-        "jpeg_quality": "0..100",
-        "shard_mb": "most that a shard holds, MiB",
-        "seed": "of the order of the videos",
-    }
-    for name, text in texts.items():
-        value = getattr(defaults, name)
-        help_ = f"{text} (default {value})"
-        parser.add_argument(f"--{name}", type=type(value), default=value, help=help_)
+    add = parser.add_argument
+    add("--source", required=True, help="folder of the data set")
+    add("--out", help="folder that is written")
+    add("--check", action="store_true", help="report on the source, write nothing")
+    add("--beam_runner", default="", help="Beam runner instead of the direct one")
+    defaults = {"workers": 0} | dataclasses.asdict(parts.Options())
+    for name, (_, _, text) in _NUMBERS.items():
+        value = defaults[name]
+        add(f"--{name}", type=type(value), default=value, help=f"{text} (default {value})")
     arguments, beam_options = parser.parse_known_args(argv)
-    for name, low in (("workers", 0), ("limit", 0), ("crop", 16), ("exemplar", 1), ("shard_mb", 1)):
-        if getattr(arguments, name) < low:
-            raise UserError(f"--{name}={getattr(arguments, name)}: must be at least {low}")
-    if not 0 <= arguments.jpeg_quality <= 100:
-        raise UserError(f"--jpeg_quality={arguments.jpeg_quality}: must be in 0..100")
+    for name, (low, high, _) in _NUMBERS.items():
+        check_number(name, getattr(arguments, name), low, high)
     return arguments, beam_options
 
 
-def _builder(source_class):
+def check_number(name: str, value: float, low: float, high: float | None = None) -> None:
+    """Checks the value of a flag.
+
+    Raises:
+        UserError: it lies outside of its range.
+    """
+    if value < low:
+        raise UserError(f"--{name}={value}: must be at least {low}")
+    if high is not None and value > high:
+        raise UserError(f"--{name}={value}: must be in {low}..{high}")
+
+
+def _builders():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
@@ -96,8 +119,7 @@ def _builder(source_class):
         raise UserError(
             f"{error.name} is not installed; install siamjax with: pip install 'siamjax[prep]'"
         ) from error
-    # As a script the module is __main__, and its class another object of the same name.
-    return {c.name: b for c, b in builders.BUILDERS.items()}[source_class.name]
+    return builders
 
 
 def check(source: Source, limit: int = 0) -> list[str]:
@@ -105,7 +127,7 @@ def check(source: Source, limit: int = 0) -> list[str]:
 
     Args:
         source: the data set.
-        limit: look at the first videos only; 0: all.
+        limit: only the first videos; 0: all.
 
     Returns:
         Lines of a report.
@@ -115,36 +137,29 @@ def check(source: Source, limit: int = 0) -> list[str]:
     """
     skipped: Counter = Counter()
     counts: Counter = Counter()
-    used: set[str] = set()
-    missing: list[str] = []
+    used: dict[str, bool] = {}  # whether the image is there
     tracks = set()
-    for video in source.videos():
-        if limit and counts["videos"] == limit:
-            break
+    for video in source.first_videos(limit):
         counts["videos"] += 1
         for target in source.targets(video, skipped):
             counts["boxes"] += 1
             tracks.add((video.name, target.track))
             if target.image not in used:
-                used.add(target.image)
-                if not source.exists(target):
-                    missing.append(target.image)
+                used[target.image] = source.exists(target)
             fault = box_fault(target.box, pixel=source.pixel)
             if fault:
                 skipped[fault] += 1
-    images = set(source.images()) if not limit else set()
+    images = set() if limit else set(source.images())
     counts["images"], counts["tracks"] = len(images), len(tracks)
-    surplus = sorted(images - used)
     lines = [f"{source.root}: {source.name}"]
     for name in ("videos", "images", "tracks", "boxes"):
-        if name == "images" and not images:
-            continue
         official = source.official.get(name)
         beside = "" if official is None else f" (official release: {official})"
-        lines.append(f"  {name}: {counts[name]}{beside}")
-    for reason, count in sorted(skipped.items()):
-        if count:
-            lines.append(f"  would be skipped, {reason}: {count}")
+        if name != "images" or images:
+            lines.append(f"  {name}: {counts[name]}{beside}")
+    lines += [f"  would be skipped, {reason}: {n}" for reason, n in sorted(skipped.items()) if n]
+    missing = [image for image, there in used.items() if not there]
+    surplus = sorted(images - used.keys())
     for title, files in (("missing images", missing), ("images without a box", surplus)):
         if files:
             lines.append(f"  {title}: {len(files)}, the first: {', '.join(files[:3])}")

@@ -1,4 +1,4 @@
-"""Clips from still photographs: `python -m data_prep.composite --source=coco --out=data/composite`.
+"""Clips from still photographs: `python -m data_prep composite --source=coco --out=data/composite`.
 
 Objects of COCO are cut out by their outlines and pasted, turned, stretched, lit and partly covered,
 into other images of COCO, beside other objects, half of them of their own category: pairs of frames
@@ -17,9 +17,9 @@ import numpy as np
 
 from data_prep import cutouts
 from data_prep.coco import INSTANCES, SPLIT, Coco
-from data_prep.command import main
+from data_prep.command import run
 from data_prep.source import Target, Video, read_image
-from siamjax.errors import UserError, run_main
+from siamjax.errors import UserError
 
 FRAMES = 4  # of a clip
 TARGETS = 2  # of a clip, at most
@@ -38,7 +38,7 @@ class Composite(Coco):
 
     name = "composite"
     official: ClassVar[dict[str, int]] = {}
-    code: ClassVar = ("data_prep.coco", "data_prep.cutouts", "siamjax.synthetic.drawing")
+    code: ClassVar = ("data_prep.cutouts", "siamjax.synthetic.drawing")
 
     def videos(self) -> Iterator[Video]:
         """One per round and object: all objects once, then all of them again."""
@@ -119,4 +119,4 @@ def _plan(video):
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(Composite))
+    run(Composite)

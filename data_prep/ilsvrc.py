@@ -1,43 +1,46 @@
-"""What ImageNet VID and DET share: the annotation files."""
+"""What ImageNet VID and DET share: annotation files in a tree beside that of the images."""
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar
 from xml.etree import ElementTree
 
+from data_prep.source import Source
 
-class Object(NamedTuple):
-    """One object of an annotation file.
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
 
-    Attributes:
-        track: its trackid, or its position in the file.
-        box: left, top, right, bottom, px, from the middle of its first pixel to that of its last.
+
+class Ilsvrc(Source):
+    """A part of ILSVRC.
+
+    expected are images below `image_folder` and, in the same folders below `annotations`, *.xml
     """
 
-    track: str
-    box: tuple[float, float, float, float]
+    annotations: ClassVar[str]
 
+    def objects(self, stem: str, skipped: Counter) -> Iterator[tuple[str, tuple]]:
+        """The objects of an annotation file; counts a file or an object that can't be read.
 
-def read_objects(path: Path, skipped: Counter) -> Iterator[Object]:
-    """The objects of an annotation file; counts a file or an object that can't be read."""
-    try:
-        tree = ElementTree.parse(path)
-    except FileNotFoundError:
-        skipped["missing annotation"] += 1
-        return
-    except (ElementTree.ParseError, OSError):
-        skipped["annotation is not readable"] += 1
-        return
-    for i, node in enumerate(tree.iter("object")):
+        Args:
+            stem: path below `annotations`, without suffix.
+            skipped: counts by reason.
+
+        Yields:
+            Its trackid, or its position in the file, and its box as in `Target`.
+        """
         try:
-            box = tuple(
-                float(node.findtext(f"bndbox/{side}") or "")
-                for side in ("xmin", "ymin", "xmax", "ymax")
-            )
-        except ValueError:
-            skipped["box is not a number"] += 1
-            continue
-        # the files name pixels, whose middles lie half a pixel from their edges
-        left, top, right, bottom = (side + 0.5 for side in box)
-        yield Object(node.findtext("trackid") or str(i), (left, top, right, bottom))
+            tree = ElementTree.parse(self.root / self.annotations / f"{stem}.xml")
+        except FileNotFoundError:
+            skipped["missing annotation"] += 1
+            return
+        except (ElementTree.ParseError, OSError):
+            skipped["annotation is not readable"] += 1
+            return
+        for i, node in enumerate(tree.iter("object")):
+            try:
+                # the files name pixels, whose middles lie half a pixel from their edges
+                box = tuple(float(node.findtext(f"bndbox/{side}") or "") + 0.5 for side in _SIDES)
+            except ValueError:
+                skipped["box is not a number"] += 1
+                continue
+            yield node.findtext("trackid") or str(i), box

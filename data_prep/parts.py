@@ -1,7 +1,7 @@
 """Preparation in parts: each part is some videos, made whole or not at all, by any Beam worker.
 
 A part is a folder with record files, their columns and counts. It appears by a rename, so an
-interrupted preparation goes on with the parts that are missing, and it depends on its videos
+interrupted preparation resumes with the parts that are missing, and it depends on its videos
 alone, so that the data set is the same for any number of workers.
 """
 
@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib
-import itertools
 import json
 import os
 import re
@@ -26,8 +25,15 @@ from siamjax.data import jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.data.tfrecord import Record
 from siamjax.errors import UserError
+from siamjax.files import write_whole
 
 _CROP_BYTES = 64 << 10  # about what a crop of 511 px takes
+_SHARED_CODE = (
+    "siamjax.data.crops",
+    "siamjax.data.jpeg",
+    "siamjax.media.frames",
+    "siamjax.media.tables",
+)
 _COLUMNS = "columns.npz"
 _COUNTS = "counts.json"
 
@@ -87,9 +93,7 @@ def make_plan(source: Source, options: Options) -> Plan:
     Raises:
         UserError: the folder does not have the layout, or holds no video.
     """
-    videos = list(itertools.islice(source.videos(), options.limit or None))
-    if not videos:
-        raise UserError(f"{source.root}: no video in it; {source.layout()}")
+    videos = list(source.first_videos(options.limit))
     sha = hashlib.sha256()
     for video in videos:
         sha.update(json.dumps([video.name, video.weight, video.payload]).encode())
@@ -103,15 +107,15 @@ def make_plan(source: Source, options: Options) -> Plan:
             weight = 0
         parts[-1].append(videos[i])
         weight += max(1, videos[i].weight)
-    own = ("data_prep.parts", "data_prep.source", *source.code, type(source).__module__)
+    classes = [kind for kind in type(source).__mro__ if issubclass(kind, Source)]
+    own = ("data_prep.parts", *source.code, *(kind.__module__ for kind in classes))
     return Plan(source, options, tuple(map(tuple, parts)), sha.hexdigest(), code_hash(own))
 
 
 def code_hash(modules: Iterable[str]) -> str:
     """Of the code that decides what a crop is: these modules and those that cut and encode."""
-    shared = ("siamjax.data.crops", "siamjax.data.jpeg")
     sha = hashlib.sha256()
-    for name in sorted({*shared, *modules}):
+    for name in sorted({*_SHARED_CODE, *modules}):
         module = importlib.import_module(name)
         sha.update(Path(str(module.__file__)).read_bytes())
     return sha.hexdigest()
@@ -143,8 +147,8 @@ def open_work(folder: Path, plan: Plan) -> list[int]:
                     "options": dataclasses.asdict(plan.options),
                     "videos": [dataclasses.astuple(video) for video in part],
                 }
-                _write(folder / f"spec-{i:05d}.json", json.dumps(spec))
-            _write(note, plan.key)
+                write_whole(folder / f"spec-{i:05d}.json", json.dumps(spec))
+            write_whole(note, plan.key)
         for left in folder.glob("part-*.tmp-*"):
             shutil.rmtree(left)
         return [i for i in range(len(plan.parts)) if not part_folder(folder, i).is_dir()]
@@ -185,19 +189,17 @@ def make_part(folder: str, i: int) -> int:
             for record in video_crops(source, video, options, skipped):
                 files.add(record)
         files.finish()
-        columns = files.columns.arrays()
+        numbers = zip(files.paths, files.sizes, files.lengths)
         counts = {
             "skipped": {reason: n for reason, n in sorted(skipped.items()) if n},
-            "files": [path.name for path in files.paths],
-            "bytes": files.sizes,
-            "lengths": files.lengths,
+            "files": [{"name": p.name, "bytes": n, "records": k} for p, n, k in numbers],
         }
-        with shards.explain_os_errors(Path(folder)):
-            np.savez(temporary / _COLUMNS, **{k: np.array(v) for k, v in columns.items()})
-            (temporary / _COUNTS).write_text(json.dumps(counts))
-            # Another attempt of a Beam runner may have been faster; its part is the same.
-            with contextlib.suppress(OSError):
-                os.rename(temporary, done)
+        columns = files.columns.arrays()
+        write_whole(temporary / _COLUMNS, lambda file: np.savez(file, **columns))
+        write_whole(temporary / _COUNTS, json.dumps(counts))
+        # Another attempt of a Beam runner may have been faster; its part is the same.
+        with contextlib.suppress(OSError):
+            os.rename(temporary, done)
     finally:
         files.abandon()
         shutil.rmtree(temporary, ignore_errors=True)
@@ -228,12 +230,6 @@ def video_crops(source: Source, video: Video, options: Options, skipped: Counter
         yield Record(data, video.name, target.track, target.frame, (x2 - x1, y2 - y1))
 
 
-def _write(path, text):
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
 # --- the whole
 
 
@@ -255,17 +251,15 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
         part = part_folder(folder, i)
         counts = json.loads((part / _COUNTS).read_text())
         with np.load(part / _COLUMNS) as columns:
-            columns = dict(columns)
-        columns["shard"] = columns["shard"] + len(files)
-        columns["track_video"] = columns["track_video"] + videos
-        columns["crop_track"] = columns["crop_track"] + tracks
-        videos += len(columns["videos"])
-        tracks += len(columns["tracks"])
-        for name, column in columns.items():
-            joined.setdefault(name, []).append(column)
+            first = {"shard": len(files), "track_video": videos, "crop_track": tracks}
+            for name, column in columns.items():
+                joined.setdefault(name, []).append(
+                    column + first[name] if name in first else column
+                )
+            videos += len(columns["videos"])
+            tracks += len(columns["tracks"])
         skipped.update(counts["skipped"])
-        for name, size, length in zip(counts["files"], counts["bytes"], counts["lengths"]):
-            files.append({"path": part / name, "bytes": size, "records": length})
+        files += [{**file, "path": part / file["name"]} for file in counts["files"]]
     whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
     whole["videos"], whole["tracks"] = whole["videos"].tolist(), whole["tracks"].tolist()
     return whole, files, dict(sorted(skipped.items()))

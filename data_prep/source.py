@@ -1,10 +1,8 @@
 """What a source data set gives to preparation: its videos, and the boxes in each."""
 
 import abc
-import csv
 import dataclasses
-import hashlib
-import json
+import itertools
 import math
 import os
 from collections import Counter
@@ -16,11 +14,13 @@ import cv2
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.media.frames import IMAGE_SUFFIXES
+from siamjax.media.tables import split_rows
 
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A unit of preparation; never split over shards' parts.
+    """A unit of preparation; never split over parts.
 
     Attributes:
         name: unique in the data set.
@@ -57,12 +57,14 @@ class Source(abc.ABC):
         name: of the data set, the folder of its crops and the command.
         official: what the official release holds, for --check: {thing: number}.
         root: its folder.
+        image_folder: the folder below which all images lie, relative to `root`.
         pixel: side of a pixel in the unit of `targets`; 0 where it depends on the image.
-        code: modules besides the class's own that decide what its crops are.
+        code: modules besides those of the class and its bases that decide what its crops are.
     """
 
     name: str
-    official: ClassVar[dict[str, int]]
+    official: ClassVar[dict[str, int]] = {}
+    image_folder: ClassVar[str] = ""
     pixel: ClassVar[float] = 1.0
     code: ClassVar[tuple[str, ...]] = ()
 
@@ -78,7 +80,7 @@ class Source(abc.ABC):
 
     @classmethod
     def layout(cls) -> str:
-        """Where the files are expected, for messages."""
+        """Where the files are expected, for messages: the second paragraph of the docstring."""
         return " ".join((cls.__doc__ or "").split("\n\n")[1].split())
 
     @abc.abstractmethod
@@ -89,23 +91,34 @@ class Source(abc.ABC):
             UserError: the folder does not have the layout.
         """
 
+    def first_videos(self, limit: int = 0) -> Iterator[Video]:
+        """The first videos, or all with limit 0.
+
+        Raises:
+            UserError: the folder does not have the layout, or holds no video.
+        """
+        video = None
+        for video in itertools.islice(self.videos(), limit or None):
+            yield video
+        if video is None:
+            raise UserError(f"{self.root}: no video in it; {self.layout()}")
+
     @abc.abstractmethod
     def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
         """The boxes of a video in the order of frames; counts those left out by reason."""
 
     def images(self) -> Iterator[str]:
         """Paths of all images under `root`, for --check; those without any box are surplus."""
-        return iter(())
+        return self.files_below(self.image_folder, IMAGE_SUFFIXES)
 
     def frames(
         self, video: Video, targets: Iterable[Target]
     ) -> Iterator[tuple[Target, np.ndarray | None]]:
         """Decodes the frame of each target of a video, once per image; None: it is not readable."""
-        path, image = None, None
-        for target in targets:
-            if target.image != path:
-                path, image = target.image, read_image(self.root / target.image)
-            yield target, image
+        for path, of_image in itertools.groupby(targets, lambda target: target.image):
+            image = read_image(self.root / path)
+            for target in of_image:
+                yield target, image
 
     def exists(self, target: Target) -> bool:
         """Whether the target's image is there."""
@@ -122,6 +135,12 @@ class Source(abc.ABC):
             raise UserError(f"{path}: missing; {self.layout()}")
         return path
 
+    def files_below(self, folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
+        """Paths, relative to `root`, of the files below a folder that have one of the suffixes."""
+        for place in sorted(Path(place) for place, _, _ in os.walk(self.root / folder)):
+            for file in listing(place, suffixes):
+                yield (place / file).relative_to(self.root).as_posix()
+
 
 def read_image(path: Path) -> np.ndarray | None:
     """BGR uint8, or None where there is no readable, whole image."""
@@ -130,9 +149,8 @@ def read_image(path: Path) -> np.ndarray | None:
     except OSError:
         return None
     # The decoder fills the missing part of a truncated JPEG with grey instead of failing.
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]:
-        return None
-    if not data:
+    truncated = data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]
+    if truncated or not data:
         return None
     # The boxes belong to the pixels as they are stored, not as a camera's orientation tag turns
     # them.
@@ -165,9 +183,7 @@ def box_fault(
 
 
 def read_numbers(path: Path, columns: int | None = None) -> np.ndarray:
-    """A text file of numbers separated by commas, blanks or tabs, one row per line.
-
-    Empty fields and words are NaN. A missing file gives no rows.
+    """A text file of numbers in rows; what is not a number is NaN. A missing file gives no rows.
 
     Args:
         path: the file.
@@ -176,72 +192,27 @@ def read_numbers(path: Path, columns: int | None = None) -> np.ndarray:
     Returns:
         (rows, columns) float64, or (numbers,).
     """
-    if not path.is_file():
-        return np.zeros((0, columns) if columns else 0)
-    rows = []
-    for line in path.read_text(errors="replace").splitlines():
-        fields = line.replace(",", " ").split()
-        if not fields:
-            continue
-        row = [_number(field) for field in fields]
-        if columns is None:
-            rows += row
-        else:
-            rows.append(row if len(row) == columns else [math.nan] * columns)
-    return np.array(rows, np.float64).reshape(-1, columns) if columns else np.array(rows)
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    rows = [[_number(word) for word in words] for _, words in split_rows(text)]
+    if columns is None:
+        return np.array([value for row in rows for value in row], np.float64)
+    unknown = [math.nan] * columns
+    rows = [row if len(row) == columns else unknown for row in rows]
+    return np.array(rows, np.float64).reshape(-1, columns)
 
 
-def _number(field):
+def _number(word: str) -> float:
     try:
-        return float(field)
+        return float(word)
     except ValueError:
         return math.nan
 
 
-def read_json(path: Path) -> dict:
-    """A JSON object.
-
-    Raises:
-        UserError: not JSON.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f"{path}: not a JSON file ({error}); download it again") from error
-
-
-def read_csv(path: Path) -> Iterator[list[str]]:
-    """Rows of a CSV file."""
-    with open(path, newline="", errors="replace") as file:
-        yield from csv.reader(file)
-
-
 def listing(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
-    """Names of a folder's files with one of the (lower-case) suffixes, sorted; [] without
-    folder.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.name.lower().endswith(suffixes))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    """Sorted names of a folder's visible files with one of the (lower-case) suffixes."""
+    return sorted(p.name for p in folder.glob("[!.]*") if p.name.lower().endswith(suffixes))
 
 
 def folders(folder: Path) -> list[str]:
-    """Names of a folder's folders, sorted; [] without folder."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def digest(lines: Iterable[str]) -> str:
-    """SHA-256 of lines of text."""
-    sha = hashlib.sha256()
-    for line in lines:
-        sha.update(line.encode() + b"\n")
-    return sha.hexdigest()
-
-
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp")
+    """Sorted names of a folder's visible folders; [] without folder."""
+    return sorted(p.name for p in folder.glob("[!.]*") if p.is_dir())

@@ -1,14 +1,15 @@
 """Renders the synthetic world and stores the context crops of all its tracks as a training set.
 
-    python -m data_prep.synthetic --out=data/synthetic --videos=300
+    python -m data_prep synthetic --out=data/synthetic --videos=300
 
 The shards are the same, byte for byte, for any number of workers. A folder that this version
 finished with the same arguments is left alone; an interrupted run starts anew.
 """
 
 import argparse
+import contextlib
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import parts
+from data_prep.command import check_number
 from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main
@@ -25,6 +27,7 @@ from siamjax.synthetic.world import SyntheticVideo
 NAME = "synthetic"
 VISIBLE = 0.5  # crops of targets with a smaller visible fraction are left out
 QUALITY = 95  # of the JPEGs
+LOWEST = {"videos": 1, "seed": 0, "length": 1, "every": 1, "workers": 0}
 # modules that decide what the crops are
 CODE = (
     "data_prep.synthetic",
@@ -58,17 +61,13 @@ def build(
         UserError: an argument is out of range, the folder can't be written, or it holds a data set
             that was made with other arguments or by another version.
     """
-    _check(
-        videos=(videos, 1),
-        seed=(seed, 0),
-        length=(length, 1),
-        every=(every, 1),
-        workers=(workers, 0),
-    )
+    numbers = {"videos": videos, "seed": seed, "length": length, "every": every}
+    for name, value in {**numbers, "workers": workers}.items():
+        check_number(name, value, LOWEST[name])
     out = Path(out)
     made_with = {
         "source": NAME,
-        "synthetic": {"videos": videos, "seed": seed, "length": length, "every": every},
+        "synthetic": numbers,
         "code_hash": parts.code_hash(CODE),
     }
     if (out / index.MANIFEST).exists():
@@ -90,31 +89,16 @@ def build(
         writer.close(**made_with)
 
 
-def _check(**values):
-    for name, (value, least) in values.items():
-        if value < least:
-            raise UserError(f"--{name}={value}: must be at least {least}")
-
-
-class _mapped:
+@contextlib.contextmanager
+def _mapped(jobs: list, workers: int) -> Iterator[Iterator]:
     """`_crops_of` over jobs, in order, in worker processes that end with the block."""
-
-    def __init__(self, jobs, workers):
-        self._jobs, self._workers = jobs, workers
-        self._pool = None
-
-    def __enter__(self) -> Iterator:
-        if not self._workers:
-            return map(_crops_of, self._jobs)
-        # spawned, not forked: the caller may have started JAX's threads
-        context = multiprocessing.get_context("spawn")
-        self._pool = context.Pool(self._workers, initializer=cv2.setNumThreads, initargs=(1,))
-        return self._pool.imap(_crops_of, self._jobs)
-
-    def __exit__(self, *_):
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
+    if not workers:
+        yield map(_crops_of, jobs)
+        return
+    # spawned, not forked: the caller may have started JAX's threads
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield pool.imap(_crops_of, jobs)
 
 
 def _crops_of(job):
@@ -136,24 +120,21 @@ def _crops_of(job):
     return f"train{seed:06d}", crops
 
 
-def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep.synthetic", description=__doc__.splitlines()[0]
-    )
+def main(argv: Sequence[str] | None = None, prog: str = "python -m data_prep") -> None:
+    """The command; arguments as those of the sources' `data_prep.command.main`."""
+    parser = argparse.ArgumentParser(prog=f"{prog} {NAME}", description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, help="folder of the data set")
     parser.add_argument("--videos", type=int, required=True, help="number of clips")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the first clip (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--length", type=int, default=60, help="frames per clip (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--every", type=int, default=1, help="take each n-th frame (default: %(default)s)"
-    )
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
-    args = parser.parse_args(argv)
-    build(args.out, args.videos, args.seed, args.length, args.every, args.workers)
+    for name, default, text in (
+        ("seed", 0, "seed of the first clip"),
+        ("length", 60, "frames per clip"),
+        ("every", 1, "take each n-th frame"),
+        ("workers", 2, "processes"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=int, default=default, help=f"{text} (default: {default})"
+        )
+    build(**vars(parser.parse_args(argv)))
 
 
 if __name__ == "__main__":

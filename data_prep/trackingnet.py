@@ -1,4 +1,4 @@
-"""TrackingNet: `python -m data_prep.trackingnet --source=TrackingNet --out=data/trackingnet`.
+"""TrackingNet: `python -m data_prep trackingnet --source=TrackingNet --out=data/trackingnet`.
 
 The twelve training chunks TRAIN_0 .. TRAIN_11, or those that are there.
 """
@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from data_prep.command import main
-from data_prep.source import IMAGES, Source, Target, Video, folders, listing, read_numbers
-from siamjax.errors import UserError, run_main
+from data_prep.command import run
+from data_prep.source import Source, Target, Video, folders, listing, read_numbers
+from siamjax.errors import UserError
+from siamjax.media.frames import frame_number, image_names
 
 
 class Trackingnet(Source):
@@ -40,21 +41,12 @@ class Trackingnet(Source):
         chunk, name = video.name.split("/", 1)
         folder = f"{chunk}/frames/{name}"
         boxes = read_numbers(self.root / chunk / "anno" / f"{name}.txt", 4)
-        files = {}
-        for file in listing(self.root / folder, IMAGES):
-            if Path(file).stem.isdigit():
-                files[int(Path(file).stem)] = file
+        images = image_names(self.root / folder)
+        files = {frame_number(file): file for file in images if Path(file).stem.isdigit()}
         skipped["missing annotation"] += sum(number >= len(boxes) for number in files)
         for i, (x, y, w, h) in enumerate(boxes):
             yield Target("0", i, (x, y, x + w, y + h), f"{folder}/{files.get(i, f'{i}.jpg')}")
 
-    def images(self) -> Iterator[str]:
-        """All frames."""
-        for chunk in folders(self.root):
-            for name in folders(self.root / chunk / "frames"):
-                for file in listing(self.root / chunk / "frames" / name, IMAGES):
-                    yield f"{chunk}/frames/{name}/{file}"
-
 
 if __name__ == "__main__":
-    run_main(lambda: main(Trackingnet))
+    run(Trackingnet)

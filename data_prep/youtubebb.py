@@ -1,4 +1,4 @@
-"""YouTube-BoundingBoxes: `python -m data_prep.youtubebb --source=ytbb --out=data/youtubebb`.
+"""YouTube-BoundingBoxes: `python -m data_prep youtubebb --source=ytbb --out=data/youtubebb`.
 
 The boxes of the CSV file are fractions of the frame; they become pixels here, so that the shape of
 a target is the one in the image. A track is one object of one class of a video.
@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
-from data_prep.command import main
-from data_prep.source import IMAGES, Source, Target, Video, folders, listing
-from siamjax.errors import UserError, run_main
+from data_prep.command import run
+from data_prep.source import Source, Target, Video
+from siamjax.errors import UserError
 
 SPLIT = "yt_bb_detection_train"
 FIELDS = 10
@@ -25,7 +25,7 @@ class Youtubebb(Source):
     """
 
     name = "youtubebb"
-    official: ClassVar = {}
+    image_folder: ClassVar = SPLIT
     pixel: ClassVar = 0.0
 
     def videos(self) -> Iterator[Video]:
@@ -74,12 +74,6 @@ class Youtubebb(Source):
                 target = dataclasses.replace(target, box=box)
             yield target, image
 
-    def images(self) -> Iterator[str]:
-        """All frames."""
-        for class_ in folders(self.root / SPLIT):
-            for file in listing(self.root / SPLIT / class_, IMAGES):
-                yield f"{SPLIT}/{class_}/{file}"
-
 
 if __name__ == "__main__":
-    run_main(lambda: main(Youtubebb))
+    run(Youtubebb)

@@ -26,7 +26,7 @@ INLINE = re.compile(r"(?<!`)`((?:siamjax|python|make|pip) [^`]+)`(?!`)")
 LEFT_OUT = {
     r"^make test|^make commands": "is what runs this, or runs beside it in CI",
     r"^python -m pytest|^make (docs|notebook|wheel)": "a step of CI of its own",
-    r"data_prep\.(?!synthetic)": "needs the data set",
+    r"data_prep[. ](?!synthetic)": "needs the data set",
     r"--dataset=(OTB|VOT|LaSOT|UAV)": "needs the data set",
     r"configs/(resnet50|mobilenetv2|mine).*--workdir|--workdir.*init_from": "needs the full data",
     r"^siamjax inspect (pairs|shards)": "needs shards of the training sets",

@@ -1,6 +1,7 @@
 """Output files that are there whole or not at all."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,9 +34,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:
         if error.filename is not None and not _ours(error.filename, path):
             raise  # something else that the block opened
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another place for it"
-        ) from error
+        fix = f"cannot be written ({error.strerror or error}); choose another place for it"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            fix = "no space left; free some and run again"
+        raise UserError(f"{path}: {fix}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -10,6 +10,12 @@ from siamjax.errors import UserError
 _SEPARATORS = str.maketrans(",;\t", "   ")
 
 
+def split_rows(text: str) -> list[tuple[int, list[str]]]:
+    """The words of each line that has any, with the line's number, from 1."""
+    lines = (line.split() for line in text.translate(_SEPARATORS).splitlines())
+    return [(number, words) for number, words in enumerate(lines, 1) if words]
+
+
 def read_table(path: Path, widths: tuple[int, ...] = (4,)) -> np.ndarray:
     """Reads rows of numbers.
 
@@ -33,8 +39,7 @@ def read_table(path: Path, widths: tuple[int, ...] = (4,)) -> np.ndarray:
         raise UserError(
             f"{path}: cannot be read ({_reason(error)}); restore it from the data set"
         ) from None
-    lines = [line.split() for line in text.translate(_SEPARATORS).splitlines()]
-    rows = [(number, row) for number, row in enumerate(lines, 1) if row]
+    rows = split_rows(text)
     if not rows:
         raise UserError(f"{path}: the file is empty; one row per frame is expected")
     found = {len(row) for _, row in rows}

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,18 +19,28 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_prep import builders, command, parts
+from data_prep.coco import Coco
+from data_prep.composite import Composite
+from data_prep.det import Det
+from data_prep.folder import Folder
+from data_prep.got10k import Got10k
+from data_prep.lasot import Lasot
+from data_prep.trackingnet import Trackingnet
+from data_prep.vid import Vid
+from data_prep.youtubebb import Youtubebb
 from siamjax.data import jpeg, shards, tfrecord
 from siamjax.data.index import Index, read_manifest
 from siamjax.errors import UserError
 
 from ..data.conftest import write_set
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--shard_mb=1"]
 
 
 def prepare(kind, tree, out, *flags):
     argv = [f"--source={tree}", f"--out={out}", "--crop=127", "--workers=1", *flags]
-    command.main(kind.SOURCE, argv)
+    command.main(kind, argv)
     return Index(out)
 
 
@@ -51,15 +64,15 @@ def records_of(folder):
 
 
 TREES = {
-    "coco": (builders.Coco, 3),
-    "composite": (builders.Composite, 203),
-    "det": (builders.Det, 3),
-    "vid": (builders.Vid, 7),
-    "youtubebb": (builders.Youtubebb, 5),
-    "got10k": (builders.Got10k, 5),
-    "lasot": (builders.Lasot, 3),
-    "trackingnet": (builders.Trackingnet, 13),
-    "folder": (builders.Folder, 8),
+    "coco": (Coco, 3),
+    "composite": (Composite, 203),
+    "det": (Det, 3),
+    "vid": (Vid, 7),
+    "youtubebb": (Youtubebb, 5),
+    "got10k": (Got10k, 5),
+    "lasot": (Lasot, 3),
+    "trackingnet": (Trackingnet, 13),
+    "folder": (Folder, 8),
 }
 
 
@@ -75,9 +88,28 @@ def test_each_source_becomes_a_data_set(request, tmp_path, capsys, name):
     assert sorted(p.name for p in out.parent.iterdir() if p.name.startswith("out")) == ["out"]
 
 
+def test_the_builder_reads_what_it_made(tmp_path, vid_tree):
+    out = tmp_path / "out"
+    builder = builders.CropBuilder(Vid(vid_tree), data_dir=out, workers=1)
+    builder.download_and_prepare()
+    assert builder.info.full_name == "vid/1.0.0"
+    rows = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    assert len(rows) == Index(out).crops == 7
+
+
+@pytest.mark.parametrize("program", [["data_prep", "composite"], ["data_prep.composite"]])
+def test_worker_processes_find_the_source_of_a_command(tmp_path, composite_tree, program):
+    """As a script the source's module is called __main__, which workers cannot import."""
+    argv = [f"--source={composite_tree}", f"--out={tmp_path / 'out'}", "--workers=2", "--limit=3"]
+    done = subprocess.run(
+        [sys.executable, "-m", *program, *argv, *SMALL], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ", 2 shards" in done.stdout, done.stderr
+
+
 def test_all_readers_see_the_same(tmp_path, vid_tree):
     out = tmp_path / "out"
-    index = prepare(builders.Vid, vid_tree, out)
+    index = prepare(Vid, vid_tree, out)
     ours = {}
     for crop in range(index.crops):
         video, track = index.locate(crop)
@@ -123,7 +155,7 @@ def test_shards_of_the_writer_are_read_by_tensorflow_datasets(tmp_path):
 
 
 def test_features_are_those_of_the_writer(tmp_path, det_tree):
-    prepare(builders.Det, det_tree, tmp_path / "out")
+    prepare(Det, det_tree, tmp_path / "out")
     write_set(tmp_path / "toy", "toy", videos=1, side=127)
     ours, theirs = (
         json.loads((tmp_path / name / "features.json").read_text()) for name in ("toy", "out")
@@ -137,7 +169,7 @@ def test_two_workers_make_the_same(tmp_path, trackingnet_tree, monkeypatch):
     trees = {}
     for workers in (1, 2):
         out = tmp_path / str(workers)
-        prepare(builders.Trackingnet, trackingnet_tree, out, f"--workers={workers}", *SMALL)
+        prepare(Trackingnet, trackingnet_tree, out, f"--workers={workers}", *SMALL)
         trees[workers] = contents(out)
     assert len(Index(tmp_path / "1").shards) == 2
     assert trees[1].keys() == trees[2].keys()
@@ -147,36 +179,36 @@ def test_two_workers_make_the_same(tmp_path, trackingnet_tree, monkeypatch):
 
 def test_a_second_run_changes_nothing(tmp_path, det_tree, capsys):
     out = tmp_path / "out"
-    prepare(builders.Det, det_tree, out)
+    prepare(Det, det_tree, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    prepare(builders.Det, det_tree, out)
+    prepare(Det, det_tree, out)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     assert "complete already" in capsys.readouterr().out
 
 
 def test_other_options_do_not_overwrite(tmp_path, det_tree):
     out = tmp_path / "out"
-    prepare(builders.Det, det_tree, out)
+    prepare(Det, det_tree, out)
     with pytest.raises(UserError, match="with other options"):
-        prepare(builders.Det, det_tree, out, "--jpeg_quality=80")
+        prepare(Det, det_tree, out, "--jpeg_quality=80")
     assert read_manifest(out)["jpeg_quality"] == 95
 
 
 def test_an_empty_folder_is_used_and_a_full_one_refused(tmp_path, det_tree):
     out = tmp_path / "out"
     out.mkdir()
-    assert prepare(builders.Det, det_tree, out).crops == 3
+    assert prepare(Det, det_tree, out).crops == 3
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("")
     with pytest.raises(UserError, match="holds something else"):
-        prepare(builders.Det, det_tree, tmp_path / "full")
+        prepare(Det, det_tree, tmp_path / "full")
 
 
 def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
     """The second part fails at first; the next run makes that part alone, and the same data set."""
     monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)  # with SMALL: a part per video
     whole = tmp_path / "whole"
-    prepare(builders.Trackingnet, trackingnet_tree, whole, *SMALL)
+    prepare(Trackingnet, trackingnet_tree, whole, *SMALL)
     out, original, made = tmp_path / "out", parts.make_part, []
 
     def make_part(folder, i, fail=True):
@@ -187,14 +219,14 @@ def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
 
     monkeypatch.setattr(parts, "make_part", make_part)
     with pytest.raises(Exception, match="interrupted"):
-        prepare(builders.Trackingnet, trackingnet_tree, out, *SMALL)
+        prepare(Trackingnet, trackingnet_tree, out, *SMALL)
     assert not out.exists()
     assert sorted(made) == [0, 1]
     with pytest.raises(UserError, match="no such data set"):
         Index(out)
     (tmp_path / "incomplete.ABC123_out").mkdir()  # left by a run that was killed
     made.append("again")
-    prepare(builders.Trackingnet, trackingnet_tree, out, *SMALL)
+    prepare(Trackingnet, trackingnet_tree, out, *SMALL)
     assert len(made) == 4
     assert made[3] == made[1]
     assert contents(out) == contents(whole)
@@ -205,7 +237,7 @@ def test_two_runs_into_one_folder(tmp_path, det_tree):
     lock = shards.lock_folder(tmp_path / "out.parts")
     try:
         with pytest.raises(UserError, match="another run writes to this folder"):
-            prepare(builders.Det, det_tree, tmp_path / "out")
+            prepare(Det, det_tree, tmp_path / "out")
     finally:
         os.close(lock)
     assert not (tmp_path / "out").exists()
@@ -217,39 +249,37 @@ def test_a_full_disk(tmp_path, det_tree, monkeypatch):
 
     monkeypatch.setattr(shards.os, "fsync", full)
     with pytest.raises(UserError, match="no space left; free some and run again"):
-        prepare(builders.Det, det_tree, tmp_path / "out")
+        prepare(Det, det_tree, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     monkeypatch.undo()
-    assert prepare(builders.Det, det_tree, tmp_path / "out").crops == 3
+    assert prepare(Det, det_tree, tmp_path / "out").crops == 3
 
 
 def test_a_folder_without_permission(tmp_path, det_tree):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="not a folder"):
-        prepare(builders.Det, det_tree, tmp_path / "file/out")
+        prepare(Det, det_tree, tmp_path / "file/out")
 
 
 def test_nothing_to_make(tmp_path, det_tree):
     shutil.rmtree(det_tree / "Data/DET/train")
     (det_tree / "Data/DET/train").mkdir()
     with pytest.raises(UserError, match="no crop was written"):
-        prepare(builders.Det, det_tree, tmp_path / "out")
+        prepare(Det, det_tree, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("flag", ["--crop=1", "--workers=-1", "--jpeg_quality=101", "--limit=-1"])
 def test_flags_out_of_range(tmp_path, det_tree, flag):
     with pytest.raises(UserError, match=flag):
-        prepare(builders.Det, det_tree, tmp_path / "out", flag)
+        prepare(Det, det_tree, tmp_path / "out", flag)
 
 
 def test_another_runner_is_asked(tmp_path, det_tree):
     """--beam_runner goes to Beam, which knows its runners."""
     with pytest.raises(Exception, match="NoSuchRunner"):
-        prepare(builders.Det, det_tree, tmp_path / "out", "--beam_runner=NoSuchRunner")
-    index = prepare(
-        builders.Det, det_tree, tmp_path / "out", "--beam_runner=BundleBasedDirectRunner"
-    )
+        prepare(Det, det_tree, tmp_path / "out", "--beam_runner=NoSuchRunner")
+    index = prepare(Det, det_tree, tmp_path / "out", "--beam_runner=BundleBasedDirectRunner")
     assert index.crops == 3
 
 
@@ -258,11 +288,11 @@ def test_another_runner_is_asked(tmp_path, det_tree):
 @pytest.mark.parametrize(
     "kind, path, expected, skipped",
     [
-        (builders.Coco, "coco", (126, 929, 929), {"crowd": 10}),
-        (builders.Vid, "vid/ILSVRC2015", (5, 5, 1000), {}),
-        (builders.Det, "det/ILSVRC2015", (65, 65, 65), {}),
-        (builders.Youtubebb, "ytbb", (9, 10, 653), {"absent": 1}),
-        (builders.Got10k, "got10k", (20, 20, 690), {}),
+        (Coco, "coco", (126, 929, 929), {"crowd": 10}),
+        (Vid, "vid/ILSVRC2015", (5, 5, 1000), {}),
+        (Det, "det/ILSVRC2015", (65, 65, 65), {}),
+        (Youtubebb, "ytbb", (9, 10, 653), {"absent": 1}),
+        (Got10k, "got10k", (20, 20, 690), {}),
     ],
 )
 def test_real_sets(reference, tmp_path, kind, path, expected, skipped):
