@@ -24,13 +24,14 @@ from machine import machine
 from siamjax import api
 from siamjax.datasets import registry
 from siamjax.evaluation import protocols, search
+from siamjax.evaluation.lockstep import Lockstep
 from siamjax.tracking.session import Tracker
 
 
-class Counted(search.Lockstep):
+class Counted(Lockstep):
     """Remembers what all searches asked for."""
 
-    made: ClassVar[list[search.Lockstep]] = []
+    made: ClassVar[list[Lockstep]] = []
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -75,8 +76,8 @@ def main() -> None:
 
     run()
     together = run()
-    looked = sum(one.looked for one in Counted.made)
-    answered = sum(one.answered for one in Counted.made)
+    asked = sum(one.windows_asked for one in Counted.made)
+    answered = sum(one.windows_answered for one in Counted.made)
 
     chosen = np.linspace(0, len(settings) - 1, args.singles).round().astype(int)
     seconds = []
@@ -99,7 +100,7 @@ def main() -> None:
         "search_s": round(together[0], 2),
         "single_run_s": round(float(single[0]), 3),
         "ratio": {"wall": round(float(ratios[0]), 3), "cpu": round(float(ratios[1]), 3)},
-        "windows_asked": looked,
+        "windows_asked": asked,
         "windows_answered": answered,
         "answered_share": round(
             answered / (len(settings) * (sum(map(len, clips)) - len(clips))), 3

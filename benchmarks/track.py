@@ -199,7 +199,8 @@ def overhead(tracker, frames, count=50):
     constants = tracker.constants
     tracker.init(frames[0], BOX)
     motion = tracker.motion
-    side, scale = rules.search_window(constants, motion, constants.instance)
+    settings = constants.settings()
+    window = rules.window(constants, settings, motion, False)
     size = constants.map_size(constants.instance)
     grid = decode.grid(constants.anchors, size)
     rng = np.random.default_rng(0)
@@ -208,16 +209,17 @@ def overhead(tracker, frames, count=50):
     best = jax.jit(
         lambda cls, loc, target: decode.best_candidate(grid, cls, loc, target, 0.05, 0.42)[0]
     )
-    target = np.float32(motion.size * scale)
+    target = np.float32(motion.size * window.scale)
     candidate = decode.Candidate(*(np.asarray(v, np.float64) for v in best(cls, loc, target)))
 
     def crop():
-        crops.subwindow(frames[1], motion.centre, constants.instance, side, (0, 0, 0))
+        black = np.zeros(3, np.uint8)
+        crops.subwindow(frames[1], window.centre, window.instance, window.side, black)
 
     def state():
-        rules.search_window(constants, motion, constants.instance)
+        rules.window(constants, settings, motion, False)
         limit = np.array([1280, 720])
-        rules.advance(constants, constants.settings(), motion, candidate, scale, limit)
+        rules.advance(constants, settings, motion, candidate, window.scale, limit)
 
     return {
         "crop": alone(crop, count),
@@ -244,11 +246,10 @@ def many_clips(name, clips, length=32):
 
     from siamjax import models
     from siamjax.tracking import Settings, TrackerConfig, rollout
-    from siamjax.tracking.tracker import Network
 
     config = make_config(name)
     constants = TrackerConfig.of(config)
-    network, structure = Network(models.build(config)), constants.structure()
+    model, structure = models.build(config), constants.structure()
     variables = jax.device_put(make_variables(config))
     settings = Settings(*(jnp.float32(v) for v in constants.settings()))
     frames = make_frames(length + 1, 480, 640)
@@ -256,12 +257,12 @@ def many_clips(name, clips, length=32):
     block = np.stack([frames[1:]] * clips)
     sizes = np.array([[640, 480]] * clips, np.int32)
     boxes = np.float32([[280, 200, 80, 60]] * clips)
-    state = rollout.init_clips(network, structure, variables, firsts, boxes, sizes)
+    state = rollout.init_clips(model, structure, variables, firsts, boxes, sizes)
     seconds = []
     for _ in range(4):
         started = time.perf_counter()
-        state, steps = rollout.over_clips(
-            network, structure, variables, settings, state, block, sizes
+        state, steps = rollout.follow_clips(
+            model, structure, variables, settings, state, block, sizes
         )
         jax.block_until_ready(steps)
         seconds.append(time.perf_counter() - started)
@@ -297,10 +298,10 @@ def compare(torch, tracker, frames, folder):
     from siamjax.tracking import tracker as rules
 
     constants = tracker.constants
-    average = frames[0].mean(axis=(0, 1))
+    average = crops.colour_mean(frames[0])
     tracker.init(frames[0], BOX)
-    side, _ = rules.search_window(constants, tracker.motion, constants.instance)
-    crop = crops.subwindow(frames[1], tracker.motion.centre, constants.instance, side, average)
+    window = rules.window(constants, constants.settings(), tracker.motion, False)
+    crop = crops.subwindow(frames[1], window.centre, window.instance, window.side, average)
     ours = tracker.maps(crop)
     torch.ask(maps=str(folder / "maps.npz"))
     theirs = np.load(folder / "maps.npz")

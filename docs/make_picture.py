@@ -14,7 +14,7 @@ from PIL import Image
 
 import siamjax
 from siamjax import viz
-from siamjax.synthetic import SyntheticVideo
+from siamjax.synthetic.world import SyntheticVideo
 
 SEEDS = (0, 3, 5, 6)  # of the test split, which training never sees
 COLOURS = ((80, 220, 60), (0, 200, 255), (255, 160, 40), (230, 90, 230))  # BGR
@@ -46,7 +46,7 @@ def main() -> None:
     args = parser.parse_args()
     first = siamjax.load(args.checkpoint)
     clips = [
-        list(followed(first.another(), seed, args.frames, args.every, colour))
+        list(followed(first.sibling(), seed, args.frames, args.every, colour))
         for seed, colour in zip(SEEDS, COLOURS)
     ]
     pictures = []

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from siamjax import media, viz
-    from siamjax.synthetic import SyntheticVideo
+    from siamjax.synthetic.world import SyntheticVideo
 
     try:
         width, height = (int(side) for side in args.size.lower().split("x"))

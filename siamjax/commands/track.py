@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int | None:
     frames = itertools.islice(itertools.chain([first], frames), args.frames)
     total = min(filter(None, (video.count, args.frames)), default=None)
     trackers = [api.load(args.checkpoint)]
-    trackers += [trackers[0].another() for _ in boxes[1:]]
+    trackers += [trackers[0].sibling() for _ in boxes[1:]]
     rows: list[dict] = []
     interrupted = False
     try:

@@ -6,10 +6,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from siamjax import models
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import REGION, START, Run, Store, write_times
 from siamjax.errors import UserError
+from siamjax.evaluation.protocols import published_start
 from siamjax.evaluation.runner import times_path
+from siamjax.models import folding
+from siamjax.tracking import TrackerConfig
+from siamjax.tracking.rollout import Clip, track_clips
 
 PROTOCOLS = ("ope", "longterm")
 
@@ -36,12 +41,6 @@ def run(
     Raises:
         UserError: a protocol that starts trackers again, whose sequences cannot go in lockstep.
     """
-    from siamjax import models
-    from siamjax.models import folding
-    from siamjax.tracking.config import TrackerConfig
-    from siamjax.tracking.rollout import Clip, track_clips
-    from siamjax.tracking.tracker import Network
-
     if benchmark.protocol not in PROTOCOLS:
         raise UserError(
             f"--batch: the protocol {benchmark.protocol} starts trackers again, so its sequences"
@@ -52,9 +51,8 @@ def run(
     if not missing:
         return
     model, folded = folding.fold(models.build(config), variables)
-    # half a pixel: see siamjax.evaluation.protocols
-    clips = [Clip(s.frames, s.boxes[0] + np.array([0.5, 0.5, 0.0, 0.0])) for s in missing]
-    tracks = track_clips(Network(model), TrackerConfig.of(config), folded, clips, batch=batch)
+    clips = [Clip(s.frames, published_start(s.boxes[0])) for s in missing]
+    tracks = track_clips(model, TrackerConfig.of(config), folded, clips, batch=batch)
     total = sum(map(len, missing))
     before = time.perf_counter()
     unfinished: list[tuple] = []

@@ -23,7 +23,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax.errors import UserError, run_main
-from siamjax.tracking.tracker import Network
 
 _CLOSE = 1e-4  # largest difference from JAX, relative to an array's largest value
 
@@ -55,23 +54,22 @@ def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
     from siamjax.models import folding
 
     model, variables = folding.fold(models.build(config), variables)
-    network = Network(model)
     rng = np.random.default_rng(0)
     z, x = (
-        rng.uniform(0, 255, (side, side, 3)).astype(np.float32)
+        rng.uniform(0, 255, (1, side, side, 3)).astype(np.float32)
         for side in (config.crops.exemplar, config.tracker.instance)
     )
-    kernels, tree = jax.tree.flatten(jax.jit(network.template)(variables, z))
+    encode = jax.jit(lambda z: model.apply(variables, z, method="encode"))
+    kernels, tree = jax.tree.flatten(encode(z))
 
     def template(z):
-        return tuple(jax.tree.leaves(network.template(variables, z[0])))
+        return tuple(jax.tree.leaves(model.apply(variables, z, method="encode")))
 
     def search(x, *kernels):
-        cls, loc = network.respond(variables, jax.tree.unflatten(tree, kernels), x[0])
-        return cls[None], loc[None]
+        return model.apply(variables, jax.tree.unflatten(tree, kernels), x, method="respond")
 
     folder = Path(folder)
-    halves = {"template": (template, [z[None]]), "search": (search, [x[None], *kernels])}
+    halves = {"template": (template, [z]), "search": (search, [x, *kernels])}
     differences = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ class Server:
     """The web application; `app` is run by aiohttp.
 
     Args:
-        tracker: of `siamjax.load`; each run gets `tracker.another()`.
+        tracker: of `siamjax.load`; each run gets `tracker.sibling()`.
         videos: files or folders on offer from the start.
         hosts: names under which requests may come, without port.
         max_upload: largest video that is taken, bytes.
@@ -221,7 +221,7 @@ class Server:
         box, heatmap = _order(message.data)
         height, width = entry.first.shape[:2]
         checked_box(box, width, height)
-        steps = _follow(self._tracker.another(), entry, box, heatmap)
+        steps = _follow(self._tracker.sibling(), entry, box, heatmap)
         stopped = asyncio.ensure_future(socket.receive())  # the page says nothing more but goodbye
         try:
             while not stopped.done():

@@ -129,7 +129,7 @@ def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray,
     from siamjax.data import augment
     from siamjax.data.crops import context_crop, target_in_crop
     from siamjax.geometry.boxes import xywh_to_xyxy
-    from siamjax.synthetic import SyntheticVideo
+    from siamjax.synthetic.world import SyntheticVideo
 
     sizes = config.crops.stored, config.crops.exemplar, config.crops.context
     rng = np.random.default_rng(0)

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Shaped
 
+from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors, decode
 from siamjax.geometry.crops import context_size
 
@@ -43,15 +45,20 @@ def grid(anchors: Anchors, size: int) -> Grid:
 
 
 def best_candidate(
-    grid: Grid, cls, loc, target_size, penalty_k, window_influence
+    grid: Grid,
+    cls: Float[np.ndarray | Array, "s s cls"],
+    loc: Float[np.ndarray | Array, "s s loc"],
+    target_size: Float[np.ndarray | Array, "2"],
+    penalty_k,
+    window_influence,
 ) -> tuple[Candidate, Response]:
     """Scores all anchors and picks one.
 
     Args:
         grid: of the score map's side S.
-        cls: (S, S, 2 A) logits, channel = class * A + anchor, class 1 is the target.
-        loc: (S, S, 4 A) offsets, channel = k * A + anchor.
-        target_size: (2,) the target's width and height in the last frame, in px of the search crop.
+        cls: 2 A channels of logits, channel = class * A + anchor, class 1 is the target.
+        loc: 4 A channels of offsets, channel = k * A + anchor.
+        target_size: the target's width and height in the last frame, in px of the search crop.
         penalty_k: strength of the penalty on changes of scale and ratio.
         window_influence: share of the window in the final score, 0..1.
 
@@ -76,7 +83,7 @@ def best_candidate(
     penalised = jnp.where(valid, penalised, -1.0)
     index = jnp.argmax(penalised)
     best = box[index]
-    outside = (jnp.abs(box[:, :2] - best[:2]) > best[2:] / 2).any(-1) & valid
+    outside = (jnp.abs(box[:, :2] - best[None, :2]) > best[None, 2:] / 2).any(-1) & valid
     second = jnp.max(jnp.where(outside, penalised, 0.0))
     candidate = Candidate(
         offset=best[:2],
@@ -89,8 +96,25 @@ def best_candidate(
     return candidate, Response(score, penalised)
 
 
-def response_map(values, side: int):
-    """(N,) scores of all candidates -> (S, S): the best anchor's at each cell."""
+def pack(candidate: Candidate) -> Float[Array, "8"]:
+    """A candidate as one array, so that the host waits for one transfer."""
+    return jnp.concatenate([jnp.ravel(value).astype(jnp.float32) for value in candidate])
+
+
+def unpack(values: Float[np.ndarray, "8"]) -> Candidate:
+    """The candidate of `pack`, NumPy float64.
+
+    Raises:
+        UserError: a value is not finite.
+    """
+    if not np.isfinite(values).all():
+        raise UserError("the network's output is not finite: the weights are damaged")
+    values = values.astype(np.float64)
+    return Candidate(values[:2], values[2:4], values[4], values[5], int(values[6]), values[7])
+
+
+def response_map(values: Shaped[np.ndarray, " n"], side: int) -> Shaped[np.ndarray, "s s"]:
+    """Scores of all candidates -> the best anchor's at each cell of a map with `side` cells."""
     return values.reshape(-1, side, side).max(0)
 
 

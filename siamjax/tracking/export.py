@@ -6,9 +6,9 @@ order), `settings.npy` (the numbers of `Settings`, which may be changed without 
 `config.json`. The convolutions are formulated for the backend that exports, slower on another.
 """
 
+import functools
 import io
 import os
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -17,11 +17,12 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
+from siamjax import models
 from siamjax.config import to_json
 from siamjax.errors import UserError
+from siamjax.files import write_whole
 from siamjax.tracking import exported, tracker
 from siamjax.tracking.config import Settings, TrackerConfig
-from siamjax.tracking.tracker import Motion, Network, State
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -40,14 +41,11 @@ def export(path: str | os.PathLike, config, variables) -> Path:
     Raises:
         UserError: another suffix, or a place that cannot be written to.
     """
-    from siamjax import models
-
     path = Path(path)
     if path.suffix != ".zip":
         raise UserError(f"--out={path}: name a .zip file")
-    network = Network(models.build(config))
     constants = TrackerConfig.of(config)
-    init, update = _exported(network, constants.structure(), variables)
+    init, update = _exported(models.build(config), constants.structure(), variables)
     named = jax.tree_util.tree_flatten_with_path(variables)[0]
     weights = {jax.tree_util.keystr(key, simple=True, separator="/"): leaf for key, leaf in named}
     members = {
@@ -57,46 +55,30 @@ def export(path: str | os.PathLike, config, variables) -> Path:
         "settings.npy": _numpy_file(np.save, np.array(constants.settings(), np.float32)),
         "config.json": to_json(config).encode(),
     }
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as file:
+
+    def archive(file):
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in members.items():
-                file.writestr(name, content)
-        os.replace(partial, path)
-        return Path(shutil.copyfile(exported.__file__, path.with_suffix(".py")))
-    except OSError as error:
-        raise UserError(f"--out={path}: cannot be written ({error.strerror})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+                archive.writestr(name, content)
+
+    write_whole(path, archive)
+    return write_whole(path.with_suffix(".py"), Path(exported.__file__).read_bytes())
 
 
-def _exported(network, config, variables):
+def _exported(model, config, variables):
     """Both steps on plain lists of arrays, which need no registration with `jax.export`."""
     leaves, tree = jax.tree.flatten(variables)
-    blank = jnp.zeros((64, 64, 3), jnp.uint8)
-    example = jax.eval_shape(
-        lambda variables: tracker.init(network, config, variables, blank, jnp.ones(4)), variables
-    )
-    kernel_tree = jax.tree.structure(example.kernels)
-
-    def flat(state):
-        return [*state.motion, state.average, *jax.tree.leaves(state.kernels)]
-
-    def unflat(values):
-        kernels = jax.tree.unflatten(kernel_tree, values[4:])
-        return State(Motion(*values[:3]), values[3], kernels)
+    blank, box = jnp.zeros((64, 64, 3), jnp.uint8), jnp.ones(4)
+    start = functools.partial(tracker.init, model, config)
+    example, state_tree = jax.tree.flatten(jax.eval_shape(start, variables, blank, box))
 
     def init(weights, frame, box):
-        variables = jax.tree.unflatten(tree, weights)
-        return flat(tracker.init(network, config, variables, frame, box))
+        return jax.tree.leaves(start(jax.tree.unflatten(tree, weights), frame, box))
 
     def update(weights, settings, state, frame):
-        variables = jax.tree.unflatten(tree, weights)
-        state, step = tracker.update(
-            network, config, variables, Settings(*settings), unflat(state), frame
-        )
-        return flat(state), step.box, step.score
+        variables, state = jax.tree.unflatten(tree, weights), jax.tree.unflatten(state_tree, state)
+        state, step = tracker.update(model, config, variables, Settings(*settings), state, frame)
+        return jax.tree.leaves(state), step.box, step.score
 
     height, width = jax.export.symbolic_shape("h, w", constraints=["h >= 1", "w >= 1"])
     frame = jax.ShapeDtypeStruct((height, width, 3), jnp.uint8)
@@ -106,7 +88,7 @@ def _exported(network, config, variables):
     make = jax.export.export
     return (
         make(jax.jit(init), platforms=PLATFORMS)(weights, frame, box),
-        make(jax.jit(update), platforms=PLATFORMS)(weights, settings, flat(example), frame),
+        make(jax.jit(update), platforms=PLATFORMS)(weights, settings, example, frame),
     )
 
 

@@ -1,8 +1,8 @@
-"""Whole clips on the device: one scan over the frames; clips, targets or settings side by side.
+"""Whole clips on the device: one scan over the frames, many clips in parallel.
 
-`rollout` is the scan; `over_clips`, `over_targets` and `over_settings` are it under `vmap`, jitted.
-`track_clips` feeds them from lazily read frames of different lengths and sizes. The state that they
-are given is donated: it is gone afterwards.
+`rollout` is the scan, which may be vmapped over states or settings; `init_clips` and `follow_clips`
+do that for clips, jitted. `track_clips` feeds them from lazily read frames of different lengths and
+sizes.
 
 A long-term tracker works here too, but `vmap` computes both of its search regions at every frame.
 """
@@ -11,65 +11,74 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
 
+from siamjax.models import SiamRPN
 from siamjax.tracking import tracker
 from siamjax.tracking.config import Settings, TrackerConfig
 from siamjax.tracking.frames import as_bgr, checked_box
-from siamjax.tracking.tracker import Network, State, Step
+from siamjax.tracking.tracker import State, Step
 
 _SIZE_STEP = 64  # px; padded frame sizes are multiples of it, so that few programs are compiled
 
 
 def rollout(
-    network: Network,
+    model: SiamRPN,
     config: TrackerConfig,
     variables,
     settings: Settings,
     state: State,
-    frames,
-    frame_size=None,
+    frames: UInt8[np.ndarray | Array, "t h w 3"],
+    frame_size: tracker.Size | None = None,
 ) -> tuple[State, Step]:
     """Follows a target through consecutive frames in one `lax.scan`.
 
     Args:
-        frames: (T, H, W, 3) uint8, those after the one that `state` is from.
-        network, config, variables, settings, state, frame_size: as in `tracker.update`.
+        frames: those after the one that `state` is from.
+        model, config, variables, settings, state, frame_size: as in `tracker.update`.
 
     Returns:
-        The last state, and the steps with a leading axis T.
+        The last state, and the steps with a leading axis t.
     """
 
     def follow(state, frame):
-        return tracker.update(network, config, variables, settings, state, frame, frame_size)
+        return tracker.update(model, config, variables, settings, state, frame, frame_size)
 
     return jax.lax.scan(follow, state, frames)
 
 
-def _mapped(function, axes, donated=()):
-    """jit(vmap(function)) over the arguments behind network and config, named by their axes."""
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def init_clips(
+    model: SiamRPN,
+    config: TrackerConfig,
+    variables,
+    frames: UInt8[np.ndarray | Array, "b h w 3"],
+    boxes: Float[np.ndarray | Array, "b 4"],
+    frame_sizes: Int[np.ndarray | Array, "b 2"],
+) -> State:
+    """`tracker.init` of a batch of clips; boxes are x, y, w, h, px."""
+    start = functools.partial(tracker.init, model, config, variables)
+    return jax.vmap(start)(frames, boxes, frame_sizes)
 
-    @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=donated)
-    def call(network, config, *arguments):
-        return jax.vmap(functools.partial(function, network, config), in_axes=axes)(*arguments)
 
-    return call
-
-
-# (network, config, variables, frames (B, H, W, 3), boxes (B, 4), frame_sizes (B, 2)) -> State
-init_clips = _mapped(tracker.init, (None, 0, 0, 0))
-# (network, config, variables, frame (H, W, 3), boxes (B, 4), frame_size (2,)) -> State
-init_targets = _mapped(tracker.init, (None, None, 0, None))
-# (network, config, variables, settings, state, frames (B, T, H, W, 3), frame_sizes (B, 2))
-over_clips = _mapped(rollout, (None, None, 0, 0, 0), donated=(4,))
-# (network, config, variables, settings, state, frames (T, H, W, 3), frame_size (2,))
-over_targets = _mapped(rollout, (None, None, 0, None, None), donated=(4,))
-# (network, config, variables, settings (B,), state (B,), frames, frame_size)
-over_settings = _mapped(rollout, (None, 0, 0, None, None), donated=(4,))
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=4)
+def follow_clips(
+    model: SiamRPN,
+    config: TrackerConfig,
+    variables,
+    settings: Settings,
+    state: State,
+    frames: UInt8[np.ndarray | Array, "b t h w 3"],
+    frame_sizes: Int[np.ndarray | Array, "b 2"],
+) -> tuple[State, Step]:
+    """`rollout` of a batch of clips; `state` is donated: it is gone afterwards."""
+    follow = functools.partial(rollout, model, config, variables, settings)
+    return jax.vmap(follow)(state, frames, frame_sizes)
 
 
 class Track(NamedTuple):
@@ -88,12 +97,12 @@ class Clip:
         box: x, y, w, h in the first frame, px.
     """
 
-    frames: Sequence[np.ndarray]
-    box: Sequence[float]
+    frames: Any
+    box: Any
 
 
 def track_clips(
-    network: Network,
+    model: SiamRPN,
     config: TrackerConfig,
     variables,
     clips: Sequence[Clip],
@@ -102,7 +111,7 @@ def track_clips(
     chunk: int = 16,
     threads: int = 8,
 ) -> Iterator[tuple[int, Track]]:
-    """Follows many targets, `batch` clips in lockstep.
+    """Follows many targets, `batch` clips in lockstep; targets of one video are a clip each.
 
     Clips of similar length and frame size go together; frames are padded to the largest of their
     batch, rounded up, and lengths to whole chunks. The frames of the next chunk are read by threads
@@ -120,83 +129,76 @@ def track_clips(
     Raises:
         UserError: a frame or box that `Tracker.init` would refuse.
     """
-    firsts = [as_bgr(clip.frames[0]) for clip in clips]
-    order = sorted(range(len(clips)), key=lambda i: (_padded(firsts[i]), len(clips[i].frames)))
+    shapes = [_padded(as_bgr(clip.frames[0])) for clip in clips]
     groups: dict[tuple, list[int]] = {}
-    for i in order:
-        groups.setdefault(_padded(firsts[i]), []).append(i)
+    for i in sorted(range(len(clips)), key=lambda i: (shapes[i], len(clips[i].frames))):
+        groups.setdefault(shapes[i], []).append(i)
     with ThreadPoolExecutor(threads) as pool:
         for shape, members in groups.items():
-            for start in range(0, len(members), batch):
-                chosen = members[start : start + batch]
-                tracks = _lockstep(
-                    network,
-                    config,
-                    variables,
-                    [clips[i] for i in chosen],
-                    shape,
-                    chunk,
-                    pool,
-                    batch,
-                )
+            for first in range(0, len(members), batch):
+                chosen = members[first : first + batch]
+                # an unfinished batch repeats its last clip: the same program serves it
+                repeated = chosen + chosen[-1:] * (batch - len(chosen))
+                together = [clips[i] for i in repeated]
+                blocks = _blocks(pool, together, len(chosen), chunk, shape)
+                tracks = _lockstep(model, config, variables, together, blocks, shape)
                 yield from zip(chosen, tracks)
 
 
-def _lockstep(network, config, variables, clips, shape, chunk, pool, batch):
-    lengths = [len(clip.frames) for clip in clips]
-    # an unfinished batch repeats its last clip: the same program serves it
-    padded = list(clips) + [clips[-1]] * (batch - len(clips))
-    firsts = [as_bgr(clip.frames[0]) for clip in padded]
+def _lockstep(model, config, variables, clips, blocks, shape) -> list[Track]:
+    """The tracks of clips whose frames from the second on come in `blocks`."""
+    firsts = [as_bgr(clip.frames[0]) for clip in clips]
     sizes = np.array([(frame.shape[1], frame.shape[0]) for frame in firsts], np.int32)
-    boxes = np.stack([checked_box(c.box, *size) for c, size in zip(padded, sizes)])
-    stacked = np.stack([_pad(frame, shape) for frame in firsts])
-    state = init_clips(
-        network, config.structure(), variables, stacked, boxes.astype(np.float32), sizes
-    )
-    settings = Settings(*(jnp.float32(v) for v in config.settings()))
+    boxes = np.stack([checked_box(clip.box, *size) for clip, size in zip(clips, sizes)])
+    block = np.zeros((len(clips), *shape, 3), np.uint8)
+    for frame, padded in zip(firsts, block):
+        _fill(padded, frame)
+    structure = config.structure()
+    settings = Settings(*map(jnp.float32, config.settings()))
+    state = init_clips(model, structure, variables, block, boxes.astype(np.float32), sizes)
+    steps: list[tuple] = [(boxes[:, None], np.ones((len(clips), 1)))]
+    for block in blocks:
+        state, step = follow_clips(model, structure, variables, settings, state, block, sizes)
+        steps.append((step.box, step.score))
+    boxes, scores = (np.concatenate(parts, 1) for parts in zip(*steps))
+    ends = [len(clip.frames) for clip in clips]
+    return [Track(boxes[b, :end], scores[b, :end]) for b, end in enumerate(ends)]
 
-    def read(begin):
-        """(batch, chunk, H, W, 3) frames from `begin` on; beyond a clip's end its last frame."""
-        rows = pool.map(
-            lambda job: _read(padded[job[0]], job[1], shape),
-            [(b, t) for b in range(len(clips)) for t in range(begin, begin + chunk)],
-        )
-        block = np.empty((batch, chunk, *shape, 3), np.uint8)
-        for position, frame in enumerate(rows):
-            block[divmod(position, chunk)] = frame
-        block[len(clips) :] = block[len(clips) - 1]
-        return block
 
-    steps = []
-    begins = range(1, max(lengths), chunk)
-    with ThreadPoolExecutor(1) as ahead:
-        upcoming = [ahead.submit(read, begin) for begin in begins[:1]]
-        for begin in begins:
-            block = upcoming.pop().result()
-            if begin + chunk < max(lengths):
-                upcoming.append(ahead.submit(read, begin + chunk))
-            state, step = over_clips(
-                network, config.structure(), variables, settings, state, block, sizes
-            )
-            steps.append((step.box, step.score))
-    found = [np.concatenate([np.asarray(s[k]) for s in steps], 1) for k in (0, 1)] if steps else []
-    for b, length in enumerate(lengths):
-        track = [boxes[b : b + 1], np.ones(1)]
-        if found:
-            track = [np.concatenate([t, f[b, : length - 1]]) for t, f in zip(track, found)]
-        yield Track(*(np.asarray(values, np.float64) for values in track))
+def _blocks(pool, clips, count, chunk, shape) -> Iterator[np.ndarray]:
+    """(len(clips), chunk, *shape, 3) frames from the second on; threads read the next meanwhile.
+
+    Beyond a clip's end its last frame is repeated, and behind the first `count` clips the last.
+    """
+
+    def start(begin):
+        block = np.zeros((len(clips), chunk, *shape, 3), np.uint8)
+        jobs = [
+            pool.submit(_read, clip, begin + t, block[b, t])
+            for b, clip in enumerate(clips[:count])
+            for t in range(chunk)
+        ]
+        return block, jobs
+
+    started = map(start, range(1, max(len(clip.frames) for clip in clips), chunk))
+    upcoming = next(started, None)
+    while upcoming is not None:
+        block, jobs = upcoming
+        for job in jobs:
+            job.result()
+        upcoming = next(started, None)
+        block[count:] = block[count - 1]
+        yield block
+
+
+def _read(clip, index, padded):
+    _fill(padded, as_bgr(clip.frames[min(index, len(clip.frames) - 1)]))
+
+
+def _fill(padded, frame):
+    padded[: frame.shape[0], : frame.shape[1]] = frame
 
 
 def _padded(frame) -> tuple[int, int]:
     height, width = (-(-n // _SIZE_STEP) * _SIZE_STEP for n in frame.shape[:2])
     return height, width
-
-
-def _read(clip, index, shape):
-    return _pad(as_bgr(clip.frames[min(index, len(clip.frames) - 1)]), shape)
-
-
-def _pad(frame, shape):
-    block = np.zeros((*shape, 3), np.uint8)
-    block[: frame.shape[0], : frame.shape[1]] = frame
-    return block

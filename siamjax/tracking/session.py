@@ -6,15 +6,16 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32, UInt8
 
+from siamjax import models
 from siamjax.errors import UserError
 from siamjax.geometry import crops
+from siamjax.models import folding
 from siamjax.tracking import decode, tracker
 from siamjax.tracking.config import TrackerConfig
 from siamjax.tracking.frames import as_bgr, checked_box
-from siamjax.tracking.tracker import Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Prediction:
         box: x, y, w, h in px of the frame, 0-based.
         score: probability that the box holds the target, 0..1, before penalties.
         second_peak: 0..1, strength of the best candidate elsewhere against the chosen one; near 1
-            the target was one of two that look alike.
+            the target was one of two of the same appearance.
         lost: the score lies below `confidence_low` of the tracker's config.
         anchor: index of the chosen anchor, a S S + row S + column.
     """
@@ -48,13 +49,13 @@ class Heatmap:
     """Scores over the search region.
 
     Attributes:
-        score: (S, S) float32 in 0..1, the best anchor's at each cell.
-        penalised: (S, S) float32, the same with penalty and window.
+        score: 0..1, the best anchor's at each cell.
+        penalised: the same with penalty and window.
         extent: x, y, w, h in px of the frame: the area that the cells cover.
     """
 
-    score: np.ndarray
-    penalised: np.ndarray
+    score: Float32[np.ndarray, "s s"]
+    penalised: Float32[np.ndarray, "s s"]
     extent: tuple[float, float, float, float]
 
 
@@ -82,19 +83,16 @@ class Tracker:
     def __init__(
         self, config, variables, *, rgb: bool = False, fold: bool = True, warm_up: bool = True
     ):
-        from siamjax import models
-        from siamjax.models import folding
-
         self.config = config
         self.constants = TrackerConfig.of(config)
         self.rgb = rgb
-        self._structure = self.constants.structure()
-        model = models.build(config)
+        self._settings, self._structure = self.constants.settings(), self.constants.structure()
+        self._model = models.build(config)
         if fold:
-            model, variables = folding.fold(model, variables)
-        self._network = Network(model)
+            self._model, variables = folding.fold(self._model, variables)
         self._variables = jax.device_put(variables)
-        self._motion: tracker.Motion | None = None
+        self._state: tracker.State | None = None
+        self._size = (0, 0)  # width and height of the video, px
         if warm_up:
             self._warm_up()
 
@@ -109,13 +107,10 @@ class Tracker:
             UserError: no such frame, or a box without size or outside the frame.
         """
         frame = as_bgr(frame, self.rgb)
-        height, width = frame.shape[:2]
-        motion = tracker.begin(checked_box(box, width, height))
-        average = crops.colour_mean(frame)
-        side = tracker.template_side(self.constants, motion)
-        crop = crops.subwindow(frame, motion.centre, self.constants.exemplar, side, average)
-        self._kernels = _template(self._network, self._variables, crop)
-        self._average, self._size, self._motion = average, (width, height), motion
+        size = (frame.shape[1], frame.shape[0])
+        box = checked_box(box, *size)
+        self._state = start(self._model, self.constants, self._variables, frame, box)
+        self._size = size
 
     def update(self, frame: np.ndarray) -> Prediction:
         """Finds the target in the next frame.
@@ -126,122 +121,118 @@ class Tracker:
         Raises:
             UserError: `init` was not called, a frame of another size, weights that give no numbers.
         """
-        if self._motion is None:
-            raise UserError("update before init: call tracker.init(frame, (x, y, w, h)) first")
+        state = self._started("update")
         frame = as_bgr(frame, self.rgb)
         size = (frame.shape[1], frame.shape[0])
         if size != self._size:
-            first = "{}x{}".format(*self._size)
             raise UserError(
-                f"a frame of {size[0]}x{size[1]} px in a video of {first} px: "
-                "all frames need the same size; call init to start another video"
+                "a frame of {}x{} px in a video of {}x{} px: all frames need the same size; "
+                "call init to start another video".format(*size, *self._size)
             )
-        motion, constants = self._motion, self.constants
-        lost = bool(constants.long_term and motion.lost)
-        instance = constants.lost_instance if lost else constants.instance
-        side, scale = tracker.search_window(constants, motion, instance)
-        crop = crops.subwindow(frame, motion.centre, instance, side, self._average)
-        values, response = self._respond(lost, crop, motion.size * scale)
-        candidate = _unpack(np.asarray(values))
-        if not np.isfinite(np.concatenate([candidate.offset, candidate.size])).all():
-            raise UserError("the network's output is not finite: the weights are damaged")
-        self._motion, box = tracker.advance(
-            constants, constants.settings(), motion, candidate, scale, np.array(size)
+        constants, settings, motion = self.constants, self._settings, state.motion
+        window = tracker.window(constants, settings, motion, bool(motion.lost))
+        crop = crops.subwindow(frame, window.centre, window.instance, window.side, state.average)
+        target = motion.size * window.scale
+        values, response = self._answer(state.kernels, crop, target, window.influence)
+        candidate = decode.unpack(np.asarray(values))
+        motion, box = tracker.advance(
+            constants, settings, motion, candidate, window.scale, np.array(size)
         )
-        area = _cells_area(constants, motion.centre, instance, scale)
+        self._state = state._replace(motion=motion)
         return Prediction(
             box=_four(box),
             score=float(candidate.score),
             second_peak=float(candidate.second_peak),
             lost=bool(candidate.score < constants.confidence_low),
             anchor=candidate.anchor,
-            _heatmap=functools.partial(_heatmap, response, constants.map_size(instance), area),
+            _heatmap=functools.partial(_heatmap, constants, window, response),
         )
 
     @property
     def motion(self) -> tracker.Motion | None:
-        """Where the target was found last, None before `init`; set it to go on from elsewhere.
+        """Where the target was found last, None before `init`; may be set, to continue elsewhere.
 
         Raises:
             UserError: set before `init`.
         """
-        return self._motion
+        return None if self._state is None else self._state.motion
 
     @motion.setter
     def motion(self, motion: tracker.Motion) -> None:
-        if self._motion is None:
-            raise UserError("no target: call tracker.init(frame, (x, y, w, h)) first")
-        self._motion = motion
+        self._state = self._started("motion")._replace(motion=motion)
 
-    def maps(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The raw answer to a search crop (side, side, 3): cls (S, S, 2 A) and loc (S, S, 4 A).
+    def maps(
+        self, crop: UInt8[np.ndarray, "side side 3"]
+    ) -> tuple[Float32[np.ndarray, "s s cls"], Float32[np.ndarray, "s s loc"]]:
+        """The network's own answer to a search crop: cls (S, S, 2 A) and loc (S, S, 4 A).
 
         Raises:
             UserError: no target yet.
         """
-        if self._motion is None:
-            raise UserError("no target: call tracker.init(frame, (x, y, w, h)) first")
-        cls, loc = _maps(self._network, self._variables, self._kernels, crop)
+        kernels = self._started("maps").kernels
+        cls, loc = _respond(self._model, self._variables, kernels, crop)
         return np.asarray(cls), np.asarray(loc)
 
-    def another(self) -> "Tracker":
+    def sibling(self) -> "Tracker":
         """A tracker with the same weights and no target, for another object; costs no memory."""
-        twin = copy.copy(self)
-        twin._motion = None
-        return twin
+        sibling = copy.copy(self)
+        sibling._state = None
+        return sibling
 
-    def _respond(self, lost, crop, target_size):
-        constants = self.constants
-        return _respond(
-            self._network,
+    def _started(self, method) -> tracker.State:
+        if self._state is None:
+            raise UserError(f"{method} before init: call tracker.init(frame, (x, y, w, h)) first")
+        return self._state
+
+    def _answer(self, kernels, crop, target_size, influence):
+        return _answer(
+            self._model,
             self._structure,
-            constants.lost_instance if lost else constants.instance,
             self._variables,
-            self._kernels,
+            kernels,
             crop,
-            np.asarray(target_size, np.float32),
-            constants.penalty_k,
-            constants.lost_window_influence if lost else constants.window_influence,
+            target_size.astype(np.float32),
+            self._settings.penalty_k,
+            influence,
         )
 
     def _warm_up(self):
-        exemplar = self.constants.exemplar
-        blank = np.zeros((exemplar, exemplar, 3), np.uint8)
-        self._kernels = _template(self._network, self._variables, blank)
-        for lost in (False, True) if self.constants.long_term else (False,):
-            side = self.constants.lost_instance if lost else self.constants.instance
-            crop = np.zeros((side, side, 3), np.uint8)
-            jax.block_until_ready(self._respond(lost, crop, (64.0, 64.0)))
+        constants = self.constants
+        still = tracker.Motion(np.zeros(2), np.full(2, 64.0), False)
+        kernels = _encode(self._model, self._variables, _blank(constants.exemplar))
+        for lost in {False, constants.long_term}:
+            window = tracker.window(constants, self._settings, still, lost)
+            crop = _blank(window.instance)
+            jax.block_until_ready(self._answer(kernels, crop, still.size, window.influence))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _template(network, variables, crop):
-    return network.template(variables, crop)
+def start(
+    model: models.SiamRPN, config: TrackerConfig, variables, frame: tracker.Frame, box: tracker.Box
+) -> tracker.State:
+    """`tracker.init` with the host's crop and a state in float64.
+
+    Args:
+        model, config, variables, frame, box: as there, NumPy.
+    """
+    motion = tracker.begin(box)
+    average = crops.colour_mean(frame)
+    side = tracker.template_side(config, motion)
+    crop = crops.subwindow(frame, motion.centre, config.exemplar, side, average)
+    return tracker.State(motion, average, _encode(model, variables, crop))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _maps(network, variables, kernels, crop):
-    return network.respond(variables, kernels, crop)
+_encode = jax.jit(tracker.encode, static_argnums=0)
+_respond = jax.jit(tracker.respond, static_argnums=0)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _respond(
-    network, config, instance, variables, kernels, crop, target_size, penalty_k, influence
-):
-    candidate, response = tracker.respond(
-        network, config, instance, variables, kernels, crop, target_size, penalty_k, influence
-    )
-    # one array, so that the host waits for one transfer
-    values = [*candidate.offset, *candidate.size, candidate.score, candidate.penalty]
-    values += [candidate.anchor.astype(jnp.float32), candidate.second_peak]
-    return jnp.stack(values), response
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _answer(*arguments):
+    candidate, response = tracker.answer(*arguments)
+    return decode.pack(candidate), response
 
 
-def _unpack(values) -> decode.Candidate:
-    values = values.astype(np.float64)
-    return decode.Candidate(
-        values[:2], values[2:4], values[4], values[5], int(values[6]), values[7]
-    )
+def _blank(side):
+    return np.zeros((side, side, 3), np.uint8)
 
 
 def _four(values) -> tuple[float, float, float, float]:
@@ -249,11 +240,9 @@ def _four(values) -> tuple[float, float, float, float]:
     return x, y, w, h
 
 
-def _cells_area(constants, centre, instance, scale):
-    side = constants.map_size(instance) * constants.anchors.stride / scale
-    return (centre[0] - side / 2, centre[1] - side / 2, side, side)
-
-
-def _heatmap(response, size, area) -> Heatmap:
-    score, penalised = (decode.response_map(np.asarray(values), size) for values in response)
-    return Heatmap(score, penalised, _four(area))
+def _heatmap(constants, window, response) -> Heatmap:
+    cells = constants.map_size(window.instance)
+    score, penalised = (decode.response_map(np.asarray(values), cells) for values in response)
+    side = cells * constants.anchors.stride / window.scale
+    corner = window.centre - side / 2
+    return Heatmap(score, penalised, _four([*corner, side, side]))

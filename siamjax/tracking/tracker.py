@@ -1,44 +1,32 @@
-"""The tracker as pure functions on pytrees: `init` and `update`, with the device crop inside.
+"""The tracker as pure functions on pytrees: `init` and `update`, with the crop on the device.
 
-Both may be jitted, scanned and vmapped (see `rollout`). `session.Tracker` is the same state machine
-around the host's crop: the parts that it shares take NumPy arrays as well, and then compute in
-float64 as the published tracker does.
+Both may be jitted, scanned and vmapped (see `rollout`). A frame takes three steps, which
+`session.Tracker` and `siamjax.evaluation.lockstep` share, with the crop on the host: `window`
+(where to search), `answer` (network and decoding) and `advance` (the new state). Given NumPy
+arrays, `window` and `advance` compute in float64, as the published tracker does.
 """
 
-import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 
 from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_pixel_centre
 from siamjax.geometry.crops import context_size
 from siamjax.geometry.device_crops import device_colour_mean, device_subwindow
+from siamjax.models import SiamRPN
 from siamjax.tracking import decode, longterm
 from siamjax.tracking.config import Settings, TrackerConfig
 
 _SMALLEST = 10  # px, least width and height that a box may shrink to
 
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """The two halves of the network for one target; equal networks share their compiled steps.
-
-    Attributes:
-        model: a `siamjax.models.SiamRPN`.
-    """
-
-    model: Any
-
-    def template(self, variables, crop):
-        """(127, 127, 3) uint8 template crop -> correlation kernels."""
-        return self.model.apply(variables, crop[None], method=_template)
-
-    def respond(self, variables, kernels, crop):
-        """Search crop (side, side, 3) uint8 -> cls (S, S, 2 A), loc (S, S, 4 A)."""
-        cls, loc = self.model.apply(variables, kernels, crop[None], method=_respond)
-        return cls[0], loc[0]
+Frame = UInt8[np.ndarray | Array, "h w 3"]
+Crop = UInt8[np.ndarray | Array, "side side 3"]
+Box = Float[np.ndarray | Array, "4"]
+Size = Int[np.ndarray | Array, "2"]
 
 
 class Motion(NamedTuple):
@@ -53,8 +41,18 @@ class State(NamedTuple):
     """Everything that `update` needs besides weights and constants."""
 
     motion: Motion
-    average: jax.Array  # (3,) uint8 mean colour of the first frame
+    average: Any  # (3,) uint8 mean colour of the first frame
     kernels: Any  # the template's correlation kernels
+
+
+class Window(NamedTuple):
+    """Where and how a frame is searched."""
+
+    centre: Any  # (2,) px of the frame
+    side: Any  # () whole px of the frame
+    scale: Any  # () factor from px of the frame to px of the search crop
+    instance: int  # px, side of the search crop
+    influence: Any  # () share of the cosine window in the final score, 0..1
 
 
 class Step(NamedTuple):
@@ -66,85 +64,74 @@ class Step(NamedTuple):
     anchor: jax.Array  # () int32, index of the chosen anchor
 
 
-def init(network: Network, config: TrackerConfig, variables, frame, box, frame_size=None) -> State:
+def init(
+    model: SiamRPN,
+    config: TrackerConfig,
+    variables,
+    frame: Frame,
+    box: Box,
+    frame_size: Size | None = None,
+) -> State:
     """Starts a target.
 
     Args:
-        network, config: static under `jax.jit`.
-        variables: of the network's model.
-        frame: (H, W, 3) uint8, BGR.
-        box: (4,) x, y, w, h, px, 0-based.
-        frame_size: (2,) int32 width and height of the valid upper left part of a frame that is
-            padded with zeros; None: all of it.
+        model, config: static under `jax.jit`.
+        variables: of the model.
+        frame: BGR.
+        box: x, y, w, h, px, 0-based.
+        frame_size: width and height of the valid upper left part of a frame that is padded with
+            zeros; None: all of it.
     """
     motion = begin(jnp.asarray(box, jnp.float32))
     average = device_colour_mean(frame, frame_size)
     side = template_side(config, motion)
     crop = device_subwindow(frame, motion.centre, config.exemplar, side, average, frame_size)
-    return State(motion, average, network.template(variables, crop))
+    return State(motion, average, encode(model, variables, crop))
 
 
 def update(
-    network: Network,
+    model: SiamRPN,
     config: TrackerConfig,
     variables,
     settings: Settings,
     state: State,
-    frame,
-    frame_size=None,
+    frame: Frame,
+    frame_size: Size | None = None,
 ) -> tuple[State, Step]:
     """Follows the target into the next frame.
 
     Args:
         settings: the constants that are numbers, `config.settings()` or arrays in its form.
         state: of `init` or the last `update`.
-        network, config, variables, frame, frame_size: as in `init`.
+        model, config, variables, frame, frame_size: as in `init`.
     """
+    motion, average, kernels = state
     if frame_size is None:
         frame_size = jnp.array([frame.shape[1], frame.shape[0]], jnp.int32)
 
-    def look(instance, influence):
-        side, scale = search_window(config, state.motion, instance)
+    def search(lost):
+        place = window(config, settings, motion, lost)
         crop = device_subwindow(
-            frame, state.motion.centre, instance, side, state.average, frame_size
+            frame, place.centre, place.instance, place.side, average, frame_size
         )
-        candidate, _ = respond(
-            network,
-            config,
-            instance,
-            variables,
-            state.kernels,
-            crop,
-            state.motion.size * scale,
-            settings.penalty_k,
-            influence,
+        target, penalty_k = motion.size * place.scale, settings.penalty_k
+        found, _ = answer(
+            model, config, variables, kernels, crop, target, penalty_k, place.influence
         )
-        return candidate, scale
+        return found, place.scale
 
     if config.long_term:
-        candidate, scale = jax.lax.cond(
-            state.motion.lost,
-            lambda: look(config.lost_instance, settings.lost_window_influence),
-            lambda: look(config.instance, settings.window_influence),
-        )
+        branches = functools.partial(search, True), functools.partial(search, False)
+        candidate, scale = jax.lax.cond(motion.lost, *branches)
     else:
-        candidate, scale = look(config.instance, settings.window_influence)
-    motion, box = advance(config, settings, state.motion, candidate, scale, frame_size)
+        candidate, scale = search(False)
+    motion, box = advance(config, settings, motion, candidate, scale, frame_size)
     step = Step(box, candidate.score, candidate.second_peak, candidate.anchor)
     return state._replace(motion=motion), step
 
 
-def respond(
-    network, config, instance, variables, kernels, crop, target_size, penalty_k, influence
-) -> tuple[decode.Candidate, decode.Response]:
-    """Network and decoding of one search crop; the last arguments are `decode.best_candidate`'s."""
-    cls, loc = network.respond(variables, kernels, crop)
-    grid = decode.grid(config.anchors, config.map_size(instance))
-    return decode.best_candidate(grid, cls, loc, target_size, penalty_k, influence)
-
-
-def begin(box) -> Motion:
-    """The state of a target whose box (x, y, w, h) is given; NumPy in, NumPy out."""
+def begin(box: Box) -> Motion:
+    """The motion of a target whose box (x, y, w, h, px) is given; NumPy in, NumPy out."""
     box = xywh_to_pixel_centre(box)
     return Motion(box[:2], box[2:], np.bool_(False) if _is_host(box) else jnp.bool_(False))
 
@@ -154,26 +141,73 @@ def template_side(config: TrackerConfig, motion: Motion):
     return _whole(context_size(motion.size[0], motion.size[1], config.context))
 
 
-def search_window(config: TrackerConfig, motion: Motion, instance: int):
-    """Side of the search window in whole px, and the factor from frame px to search crop px."""
+def window(config: TrackerConfig, settings: Settings, motion: Motion, lost: bool) -> Window:
+    """Where the next frame is searched.
+
+    Args:
+        lost: `motion.lost`, a Python bool (static); a short-term tracker ignores it.
+    """
+    lost = lost and config.long_term
+    instance = config.lost_instance if lost else config.instance
+    influence = settings.lost_window_influence if lost else settings.window_influence
     side = context_size(motion.size[0], motion.size[1], config.context)
-    return _whole(side * (instance / config.exemplar)), config.exemplar / side
+    whole = _whole(side * (instance / config.exemplar))
+    return Window(motion.centre, whole, config.exemplar / side, instance, influence)
+
+
+def encode(model: SiamRPN, variables, crop: Crop):
+    """Template crop of the config's `exemplar` px -> correlation kernels of one target."""
+    return model.apply(variables, crop[None], method="encode")
+
+
+def respond(
+    model: SiamRPN, variables, kernels, crop: Crop
+) -> tuple[Float32[Array, "s s cls"], Float32[Array, "s s loc"]]:
+    """One target's kernels and search crop -> the network's maps cls and loc."""
+    cls, loc = model.apply(variables, kernels, crop[None], method="respond")
+    return cls[0], loc[0]
+
+
+def answer(
+    model: SiamRPN,
+    config: TrackerConfig,
+    variables,
+    kernels,
+    crop: Crop,
+    target_size: Float[np.ndarray | Array, "2"],
+    penalty_k,
+    influence,
+) -> tuple[decode.Candidate, decode.Response]:
+    """Network and decoding of one search crop.
+
+    Args:
+        target_size, penalty_k, influence: as `decode.best_candidate` takes them.
+    """
+    cls, loc = respond(model, variables, kernels, crop)
+    grid = decode.grid(config.anchors, config.map_size(crop.shape[0]))
+    return decode.best_candidate(grid, cls, loc, target_size, penalty_k, influence)
 
 
 def advance(
-    config: TrackerConfig, settings: Settings, motion: Motion, candidate, scale, frame_size
-):
+    config: TrackerConfig,
+    settings: Settings,
+    motion: Motion,
+    candidate: decode.Candidate,
+    scale,
+    frame_size: Shaped[np.ndarray | Array, "2"],
+) -> tuple[Motion, Box]:
     """Moves the target to the chosen candidate: the centre at once, the size smoothly.
 
     Args:
         candidate: of `decode.best_candidate`, NumPy or JAX as `motion` is.
-        scale: factor from frame px to search crop px.
-        frame_size: (2,) width and height of the frame, px.
+        scale: of the `Window` that the candidate was found in.
+        frame_size: width and height of the frame, px.
 
     Returns:
-        The new `Motion`, and the box (4,) x, y, w, h to report.
+        The new motion, and the box x, y, w, h to report.
     """
     xp = np if _is_host(motion.centre) else jnp
+    limit = frame_size.astype(motion.centre.dtype)
     rate = candidate.penalty * candidate.score * settings.lr
     centre = motion.centre + candidate.offset / scale
     size = motion.size * (1 - rate) + candidate.size / scale * rate
@@ -185,20 +219,12 @@ def advance(
         lost = longterm.next_lost(
             xp, lost, candidate.score, settings.confidence_low, settings.confidence_high
         )
-    inside = xp.clip(centre, 0, frame_size)
-    allowed = xp.maximum(_SMALLEST, xp.minimum(size, frame_size))
+    inside = xp.clip(centre, 0, limit)
+    allowed = xp.maximum(_SMALLEST, xp.minimum(size, limit))
     box = cxcywh_to_xywh(xp.concatenate([inside, allowed]))
     if not config.long_term:
         centre, size = inside, allowed
     return Motion(centre, size, lost), box
-
-
-def _template(model, crop):
-    return model.kernels(model.template(crop))
-
-
-def _respond(model, kernels, crop):
-    return model.correlate(kernels, model.search(crop))
 
 
 def _whole(value):

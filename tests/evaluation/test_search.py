@@ -8,13 +8,14 @@ from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import runner, search, trackers
+from siamjax.evaluation.lockstep import Lockstep, _rounded_up
+from siamjax.tracking import Tracker
+from siamjax.tracking.tracker import Motion
 
 GRID = search.Grid(penalty_k=(0.05, 0.3), window_influence=(0.3, 0.5), lr=(0.2, 0.5))
 
 
 def session(config, variables, **constants):
-    from siamjax.tracking.session import Tracker
-
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.tracker.update(constants)
@@ -23,7 +24,7 @@ def session(config, variables, **constants):
 
 @pytest.fixture(scope="module")
 def tracks(tiny, clips):
-    lockstep = search.Lockstep(*tiny)
+    lockstep = Lockstep(*tiny)
     return lockstep, [lockstep.track(s, GRID.settings()) for s in clips.sequences]
 
 
@@ -37,22 +38,40 @@ def test_every_setting_follows_its_own_single_run(tiny, clips, tracks):
             np.testing.assert_allclose(boxes[k], run.regions, atol=1e-2)
 
 
-def test_settings_that_look_at_the_same_window_share_the_network(tracks):
+def test_long_term_settings_follow_their_own_single_runs(tiny, clips):
+    """A setting that gets lost in a frame is not searched in the large region of the same frame."""
+    config = tiny.config.copy_and_resolve_references().unlock()
+    limits = {"confidence_low": 0.6, "confidence_high": 0.62, "lost_instance": 415}
+    config.tracker.update(long_term=True, **limits)
+    sequence = clips.sequences[0]
+    boxes = Lockstep(config, tiny.variables).track(sequence, GRID.settings()[[0, 6]])
+    lost = set()
+    for setting, found in zip(GRID.settings()[[0, 6]].tolist(), boxes, strict=True):
+        tracker = session(config, tiny.variables, **dict(zip(search.NAMES, setting)))
+        tracker.init(sequence.frames[0], found[0])
+        for i in range(1, len(sequence)):
+            prediction = tracker.update(sequence.frames[i])
+            np.testing.assert_allclose(found[i], prediction.box, atol=1e-2)
+            lost.add(prediction.lost)
+    assert lost == {False, True}
+
+
+def test_settings_with_the_same_window_share_the_network(tracks):
     lockstep, _ = tracks
     frames = 9 + 7
-    assert lockstep.looked == frames * 8
-    assert lockstep.answered < lockstep.looked
+    assert lockstep.windows_asked == frames * 8
+    assert lockstep.windows_answered < lockstep.windows_asked
 
 
 def test_snapped_windows_are_shared_by_more_settings_and_stay_close(tiny, clips, tracks):
     exact, found = tracks
-    snapped = search.Lockstep(*tiny, snap=True)
+    snapped = Lockstep(*tiny, snap=True)
     coarse = [snapped.track(s, GRID.settings()) for s in clips.sequences]
-    assert snapped.looked == exact.looked
-    assert snapped.answered < exact.answered
-    for window in (
-        snapped._window(motion_at(centre), 255) for centre in ((40.2, 31.7), (41.0, 31.0))
-    ):
+    assert snapped.windows_asked == exact.windows_asked
+    assert snapped.windows_answered < exact.windows_answered
+    settings = snapped.constants.settings()
+    for centre in ((40.2, 31.7), (41.0, 31.0)):
+        window = snapped._window(settings, motion_at(centre))
         assert window.scale == 255 / window.side
         np.testing.assert_array_equal(window.centre % max(1, round(window.side / 32)), 0)
     for a, b in zip(coarse, found, strict=True):
@@ -61,12 +80,10 @@ def test_snapped_windows_are_shared_by_more_settings_and_stay_close(tiny, clips,
 
 
 def motion_at(centre):
-    from siamjax.tracking.tracker import Motion
-
     return Motion(np.array(centre), np.array([20.0, 14.0]), np.bool_(False))
 
 
-def test_search_writes_and_goes_on(tiny, clips, tmp_path):
+def test_search_writes_and_resumes(tiny, clips, tmp_path):
     found = search.search(clips, *tiny, tmp_path, GRID, "weights", progress=False)
     scores = np.array(found["scores"])
     assert scores.shape == GRID.shape
@@ -122,7 +139,7 @@ def test_wrong_constants(text, message):
 
 
 def test_batches_size():
-    assert [search._rounded_up(n) for n in (1, 2, 3, 5, 7, 9, 13, 60)] == [
+    assert [_rounded_up(n) for n in (1, 2, 3, 5, 7, 9, 13, 60)] == [
         1,
         2,
         3,

@@ -11,30 +11,29 @@ from siamjax import models
 from siamjax.datasets import registry
 from siamjax.geometry import crops, device_crops
 from siamjax.tracking import Settings, TrackerConfig, tracker
-from siamjax.tracking.tracker import Network
 
 pytestmark = [pytest.mark.reference, pytest.mark.slow]
 
 
 def test_crops_are_equal_at_every_frame(reference, tiny):
     benchmark = registry.load("OTB100", str(reference / "data/eval/OTB100"))
-    network, config = Network(models.build(tiny.config)), TrackerConfig.of(tiny.config)
+    model, config = models.build(tiny.config), TrackerConfig.of(tiny.config)
     settings = Settings(*(jnp.float32(v) for v in config.settings()))
     start = jax.jit(tracker.init, static_argnums=(0, 1))
 
     @functools.partial(jax.jit, static_argnums=0)
     def step(config, variables, state, frame):
-        side, _ = tracker.search_window(config, state.motion, config.instance)
+        side = tracker.window(config, settings, state.motion, False).side
         crop = device_crops.device_subwindow(
             frame, state.motion.centre, config.instance, side, state.average
         )
-        new, found = tracker.update(network, config, variables, settings, state, frame)
+        new, found = tracker.update(model, config, variables, settings, state, frame)
         return new, found, crop, side
 
     compared = outside = 0
     for sequence in benchmark.sequences:
         frame = sequence.frames[0]
-        state = start(network, config, tiny.variables, frame, np.float32(sequence.groundtruth[0]))
+        state = start(model, config, tiny.variables, frame, np.float32(sequence.groundtruth[0]))
         np.testing.assert_array_equal(state.average, crops.colour_mean(frame))
         for i in range(1, len(sequence)):
             frame = sequence.frames[i]

@@ -10,7 +10,6 @@ from siamjax import cli, models
 from siamjax.errors import UserError
 from siamjax.models import weights
 from siamjax.tracking import Settings, TrackerConfig, tracker
-from siamjax.tracking.tracker import Network
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +21,13 @@ def artefact(tiny, tmp_path_factory):
 
 
 def live(tiny, frames, box):
-    network, config = Network(models.build(tiny.config)), TrackerConfig.of(tiny.config)
+    model, config = models.build(tiny.config), TrackerConfig.of(tiny.config)
     settings = Settings(*(jnp.float32(v) for v in config.settings()))
     start = jax.jit(tracker.init, static_argnums=(0, 1))
     step = jax.jit(tracker.update, static_argnums=(0, 1))
-    state = start(network, config, tiny.variables, frames[0], np.float32(box))
+    state = start(model, config, tiny.variables, frames[0], np.float32(box))
     for frame in frames[1:]:
-        state, found = step(network, config, tiny.variables, settings, state, frame)
+        state, found = step(model, config, tiny.variables, settings, state, frame)
         yield np.asarray(found.box), float(found.score)
 
 

@@ -1,12 +1,11 @@
 """The long-term switch, step by step and on a made video."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from siamjax import models
 from siamjax.tracking import Settings, Tracker, TrackerConfig, decode, session, tracker
 
 LOW, HIGH = 0.8, 0.998
@@ -59,12 +58,12 @@ def test_session_follows_the_rules_step_by_step(tiny, monkeypatch):
     script = Script((100, 80, 40, 60), 320, 240, tracked.constants.settings())
     seen = []
 
-    def respond(lost, crop, target_size):
-        seen.append((lost, crop.shape[0]))
+    def answer(kernels, crop, target_size, influence):
+        seen.append((influence == 0.001, crop.shape[0]))
         *numbers, score, penalty = candidate
         return np.array([*numbers, score, penalty, 0, 0.5]), None
 
-    monkeypatch.setattr(tracked, "_respond", respond)
+    monkeypatch.setattr(tracked, "_answer", answer)
     visited = set()
     for candidate in says(np.random.default_rng(3), 300):
         prediction = tracked.update(frame)
@@ -92,7 +91,7 @@ def test_device_state_equals_the_host_state(long_term):
         candidate = decode.Candidate(
             np.array(numbers[:2]), np.array(numbers[2:]), score, penalty, 0, 0.5
         )
-        _, scale = tracker.search_window(config, host, 255)
+        scale = tracker.window(config, config.settings(), host, False).scale
         host, box = tracker.advance(config, config.settings(), host, candidate, scale, size)
         device, device_box = step(config, config.settings(), device, candidate, scale, size)
         np.testing.assert_allclose(device_box, box, rtol=1e-4, atol=1e-2)
@@ -101,24 +100,28 @@ def test_device_state_equals_the_host_state(long_term):
         device = tracker.Motion(*(jnp.asarray(v, jnp.float32) for v in host[:2]), device.lost)
 
 
-@dataclasses.dataclass(frozen=True)
-class ColourNetwork:
+class ColourNetwork(models.SiamRPN):
     """Finds the template's colour: score high in the cells that show it, offsets zero."""
 
-    def template(self, variables, crop):
-        middle = crop.shape[0] // 2
-        return crop[middle - 24 : middle + 25, middle - 24 : middle + 25].mean((0, 1))
+    def setup(self):
+        pass
 
-    def respond(self, variables, kernels, crop):
+    def encode(self, z):
+        middle = z.shape[1] // 2
+        return z[0, middle - 24 : middle + 25, middle - 24 : middle + 25].mean((0, 1))
+
+    def respond(self, kernels, x):
+        crop = x[0]
         side = (crop.shape[0] - 127) // 8 + 9
         middle = crop.shape[0] // 2
         places = middle + (jnp.arange(side) - side // 2) * 8
-        neighbours = (places[:, None] + jnp.arange(-24, 25, 12)).reshape(-1)
+        neighbours = (places[:, None] + jnp.arange(-24, 25, 12)[None]).reshape(-1)
         pixels = crop[neighbours][:, neighbours].reshape(side, 5, side, 5, 3)
-        distance = jnp.abs(pixels.astype(jnp.float32).mean((1, 3)) - kernels).mean(-1)
+        colours = pixels.astype(jnp.float32).mean((1, 3))
+        distance = jnp.abs(colours - kernels[None, None]).mean(-1)
         logit = 12 - distance
         cls = jnp.concatenate([jnp.zeros((side, side, 5)), jnp.stack([logit] * 5, -1)], -1)
-        return cls.at[..., [5, 6, 8, 9]].add(-20.0), jnp.zeros((side, side, 20))
+        return cls.at[..., [5, 6, 8, 9]].add(-20.0)[None], jnp.zeros((1, side, side, 20))
 
 
 def made_video(gone=range(6, 12), back=(300, 220)):
@@ -149,7 +152,7 @@ def colour_session(tiny, monkeypatch):
         config = tiny.config.copy_and_resolve_references().unlock()
         config.tracker.long_term = long_term
         made = Tracker(config, tiny.variables, warm_up=False)
-        made._network = ColourNetwork()
+        made._model = ColourNetwork()
         return made
 
     return make
@@ -200,13 +203,13 @@ def test_device_long_term_equals_the_session(colour_session, tiny):
     config = tracked.constants
     start = jax.jit(tracker.init, static_argnums=(0, 1))
     step = jax.jit(tracker.update, static_argnums=(0, 1))
-    network = ColourNetwork()
+    model = ColourNetwork()
     settings = Settings(*(jnp.float32(v) for v in config.settings()))
     tracked.init(frames[0], boxes[0])
-    state = start(network, config, None, frames[0], np.float32(boxes[0]))
+    state = start(model, config, {}, frames[0], np.float32(boxes[0]))
     for frame in frames[1:]:
         prediction = tracked.update(frame)
-        state, found = step(network, config, None, settings, state, frame)
+        state, found = step(model, config, {}, settings, state, frame)
         np.testing.assert_allclose(found.box, prediction.box, rtol=1e-4, atol=2e-2)
         assert bool(state.motion.lost) == bool(tracked.motion.lost)
 
@@ -216,10 +219,10 @@ def test_both_sizes_are_compiled_at_construction(tiny):
     config.tracker.long_term = True
     config.tracker.lost_instance = 415  # as 831, on a smaller map
     tracked = Tracker(config, tiny.variables)
-    compiled = session._respond._cache_size()
+    compiled = session._answer._cache_size()
     frame = np.zeros((100, 120, 3), np.uint8)
     tracked.init(frame, (20, 20, 30, 30))
     tracked.update(frame)
     tracked.motion = tracked.motion._replace(lost=True)
     tracked.update(frame)
-    assert session._respond._cache_size() == compiled
+    assert session._answer._cache_size() == compiled

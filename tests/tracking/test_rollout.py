@@ -5,31 +5,30 @@ import pytest
 
 from siamjax import models
 from siamjax.tracking import Settings, Tracker, TrackerConfig, rollout, tracker
-from siamjax.tracking.tracker import Network
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-2}  # px; float32 on both sides
 
 
 @pytest.fixture(scope="module")
 def parts(tiny):
-    network = Network(models.build(tiny.config))
+    model = models.build(tiny.config)
     config = TrackerConfig.of(tiny.config)
     settings = Settings(*(jnp.float32(v) for v in config.settings()))
-    return network, config.structure(), tiny.variables, settings
+    return model, config.structure(), tiny.variables, settings
 
 
 @pytest.fixture(scope="module")
 def loop(parts, clip):
     """One target, frame by frame, by a jitted step: boxes (11, 4), scores, states."""
-    network, config, variables, settings = parts
+    model, config, variables, settings = parts
     start = jax.jit(tracker.init, static_argnums=(0, 1))
     step = jax.jit(tracker.update, static_argnums=(0, 1))
 
     def run(frames, box, settings=settings):
-        state = start(network, config, variables, frames[0], np.float32(box))
+        state = start(model, config, variables, frames[0], np.float32(box))
         steps = []
         for frame in frames[1:]:
-            state, found = step(network, config, variables, settings, state, frame)
+            state, found = step(model, config, variables, settings, state, frame)
             steps.append(found)
         return np.stack([s.box for s in steps]), np.stack([s.score for s in steps])
 
@@ -37,17 +36,17 @@ def loop(parts, clip):
 
 
 def start_state(parts, clip, box=None):
-    network, config, variables, _ = parts
+    model, config, variables, _ = parts
     box = clip.boxes[0] if box is None else box
     start = jax.jit(tracker.init, static_argnums=(0, 1))
-    return start(network, config, variables, clip.frames[0], np.float32(box))
+    return start(model, config, variables, clip.frames[0], np.float32(box))
 
 
 @pytest.mark.slow
 def test_jit_equals_no_jit(parts, clip, loop):
-    network, config, variables, settings = parts
+    model, config, variables, settings = parts
     state = start_state(parts, clip)
-    state, step = tracker.update(network, config, variables, settings, state, clip.frames[1])
+    state, step = tracker.update(model, config, variables, settings, state, clip.frames[1])
     boxes, scores = loop(clip.frames[:2], clip.boxes[0])
     np.testing.assert_allclose(step.box, boxes[0], **CLOSE)
     np.testing.assert_allclose(step.score, scores[0], atol=1e-5)
@@ -63,42 +62,39 @@ def test_device_tracker_equals_the_session(tiny, clip, loop):
 
 
 def test_scan_equals_loop(parts, clip, loop):
-    network, config, variables, settings = parts
+    model, config, variables, settings = parts
     scan = jax.jit(rollout.rollout, static_argnums=(0, 1))
     state = start_state(parts, clip)
-    _, steps = scan(network, config, variables, settings, state, clip.frames[1:])
+    _, steps = scan(model, config, variables, settings, state, clip.frames[1:])
     boxes, scores = loop(clip.frames, clip.boxes[0])
     np.testing.assert_allclose(steps.box, boxes, **CLOSE)
     np.testing.assert_allclose(steps.score, scores, atol=1e-4)
 
 
-def test_many_targets_equal_each_alone(parts, clip, loop):
-    network, config, variables, settings = parts
+def test_many_targets_equal_each_alone(parts, tiny, clip, loop):
+    model, _, variables, _ = parts
     targets = np.float32([clip.boxes[0], (100, 20, 40, 40), (10, 10, 20, 60)])
-    size = np.int32([160, 120])
-    state = rollout.init_targets(network, config, variables, clip.frames[0], targets, size)
-    _, steps = rollout.over_targets(
-        network, config, variables, settings, state, clip.frames[1:], size
-    )
-    for target, boxes, scores in zip(targets, steps.box, steps.score):
-        alone = loop(clip.frames, target)
-        np.testing.assert_allclose(boxes, alone[0], **CLOSE)
-        np.testing.assert_allclose(scores, alone[1], atol=1e-4)
+    clips = [rollout.Clip(clip.frames, box) for box in targets]
+    tracks = dict(rollout.track_clips(model, TrackerConfig.of(tiny.config), variables, clips))
+    for i, target in enumerate(targets):
+        boxes, scores = loop(clip.frames, target)
+        np.testing.assert_allclose(tracks[i].boxes[1:], boxes, **CLOSE)
+        np.testing.assert_allclose(tracks[i].scores[1:], scores, atol=1e-4)
 
 
 def test_many_settings_equal_each_alone(parts, clip, loop):
-    network, config, variables, settings = parts
+    model, config, variables, settings = parts
     grid = [(0.05, 0.42, 0.38), (0.3, 0.1, 0.9), (0.0, 0.7, 0.1)]
     batch = Settings(
         *(jnp.float32([row[i] for row in grid]) for i in range(3)),
         *(jnp.full(3, value) for value in settings[3:]),
     )
     state = start_state(parts, clip)
-    states = jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * 3), state)
-    size = np.int32([160, 120])
-    _, steps = rollout.over_settings(
-        network, config, variables, batch, states, clip.frames[1:], size
-    )
+
+    def follow(settings):
+        return rollout.rollout(model, config, variables, settings, state, clip.frames[1:])
+
+    _, steps = jax.jit(jax.vmap(follow))(batch)
     for i in range(3):
         one = Settings(*(leaf[i] for leaf in batch))
         boxes, _ = loop(clip.frames, clip.boxes[0], one)
@@ -107,7 +103,7 @@ def test_many_settings_equal_each_alone(parts, clip, loop):
 
 
 def test_clips_of_all_lengths_and_sizes_equal_each_alone(parts, tiny, clip):
-    network, _, variables, _ = parts
+    model, _, variables, _ = parts
     config = TrackerConfig.of(tiny.config)
     cropped = clip.frames[:, :101, :131]
     clips = [
@@ -117,9 +113,7 @@ def test_clips_of_all_lengths_and_sizes_equal_each_alone(parts, tiny, clip):
         rollout.Clip(np.concatenate([clip.frames, clip.frames], 1)[:4], (20, 150, 30, 30)),
         rollout.Clip(clip.frames[:1], (1, 2, 3, 4)),
     ]
-    tracks = dict(
-        rollout.track_clips(network, config, variables, clips, batch=2, chunk=3, threads=2)
-    )
+    tracks = dict(rollout.track_clips(model, config, variables, clips, batch=2, chunk=3, threads=2))
     assert sorted(tracks) == list(range(5))
     session = Tracker(tiny.config, tiny.variables)
     for i, one in enumerate(clips):
@@ -133,12 +127,12 @@ def test_clips_of_all_lengths_and_sizes_equal_each_alone(parts, tiny, clip):
 
 
 def test_settings_do_not_compile_again(parts, clip):
-    network, config, variables, settings = parts
+    model, config, variables, settings = parts
     step = jax.jit(tracker.update, static_argnums=(0, 1))
     state = start_state(parts, clip)
     compiled = []
     for lr in (0.1, 0.2):
         new = settings._replace(lr=jnp.float32(lr))
-        step(network, config, variables, new, state, clip.frames[1])
+        step(model, config, variables, new, state, clip.frames[1])
         compiled.append(step._cache_size())
     assert compiled[0] == compiled[1]

@@ -93,7 +93,7 @@ async def follow(client, key, order, stop_after=None):
 
 
 def expected(session, video, box):
-    tracker = session.another()
+    tracker = session.sibling()
     frames = list(read_video(video))
     tracker.init(frames[0], box)
     return [box] + [tracker.update(frame).box for frame in frames[1:]]

@@ -105,9 +105,9 @@ def test_second_init_forgets_the_first(session, clip):
     assert follow(session, clip.frames[:4], clip.boxes[0]) == once
 
 
-def test_another_shares_weights_but_not_state(session, clip):
+def test_a_sibling_shares_weights_but_not_state(session, clip):
     alone = follow(session, clip.frames[:3], clip.boxes[0])
-    other = session.another()
+    other = session.sibling()
     with pytest.raises(UserError, match="update before init"):
         other.update(clip.frames[0])
     session.init(clip.frames[0], clip.boxes[0])
@@ -139,7 +139,7 @@ def test_8k_frame(session):
 
 
 def test_misuse(tiny, session, clip):
-    fresh = session.another()
+    fresh = session.sibling()
     with pytest.raises(UserError, match="update before init"):
         fresh.update(clip.frames[0])
     with pytest.raises(UserError, match="outside the frame"):
@@ -165,9 +165,9 @@ def test_warm_up_compiles_everything(session, clip, tiny):
     from siamjax.tracking import session as module
 
     Tracker(tiny.config, tiny.variables)
-    compiled = module._template._cache_size(), module._respond._cache_size()
+    compiled = module._encode._cache_size(), module._answer._cache_size()
     follow(session, clip.frames[:2], clip.boxes[0])
-    assert (module._template._cache_size(), module._respond._cache_size()) == compiled
+    assert (module._encode._cache_size(), module._answer._cache_size()) == compiled
 
 
 def test_motion_may_be_set(session, clip):
