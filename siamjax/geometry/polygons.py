@@ -6,9 +6,12 @@ height; pixels, 0-based.
 """
 
 import numpy as np
+from jaxtyping import Float
+
+from siamjax.geometry.arrays import Values
 
 
-def corners(region):
+def corners(region: Values) -> Float[np.ndarray, "*n 8"]:
     """(..., 4) left, top, width, height -> (..., 8) corners clockwise from the top left; (..., 8)
     stays."""
     region = np.asarray(region, np.float64)
@@ -18,16 +21,14 @@ def corners(region):
     return np.stack([x, y, x + w, y, x + w, y + h, x, y + h], -1)
 
 
-def pixel_corners(region):
+def pixel_corners(region: Values) -> Float[np.ndarray, "*n 8"]:
     """Like `corners`, but a box reaches from the first to the last pixel it covers: x .. x + w -
     1."""
     region = np.asarray(region, np.float64)
-    if region.shape[-1] == 8:
-        return region
-    return corners(region - np.array([0.0, 0.0, 1.0, 1.0]))
+    return corners(region if region.shape[-1] == 8 else region - [0, 0, 1, 1])
 
 
-def box_of_region(region):
+def box_of_region(region: Values) -> Float[np.ndarray, "*n 4"]:
     """The upright box that SiamRPN++ starts from on a polygon: same centre and proportions, area of
     the polygon.
 
@@ -38,18 +39,16 @@ def box_of_region(region):
         region: (..., 8) corners; (..., 4) boxes count as the polygon of their outermost pixels.
 
     Returns:
-        (..., 4) left, top, width, height with left = centre - width / 2.
+        left, top, width, height with left = centre - width / 2.
     """
     points = pixel_corners(region)
-    xs, ys = points[..., 0::2], points[..., 1::2]
-    extent_w = xs.max(-1) - xs.min(-1)
-    extent_h = ys.max(-1) - ys.min(-1)
-    edge1 = np.hypot(xs[..., 0] - xs[..., 1], ys[..., 0] - ys[..., 1])
-    edge2 = np.hypot(xs[..., 1] - xs[..., 2], ys[..., 1] - ys[..., 2])
-    extent = extent_w * extent_h
-    scale = np.sqrt(edge1 * edge2 / np.where(extent > 0, extent, 1))
-    w, h = scale * extent_w + 1, scale * extent_h + 1
-    return np.stack([xs.mean(-1) - w / 2, ys.mean(-1) - h / 2, w, h], -1)
+    points = points.reshape(*points.shape[:-1], 4, 2)
+    extent = np.ptp(points, -2)
+    area = extent.prod(-1, keepdims=True)
+    edges = np.hypot(*np.moveaxis(points[..., :2, :] - points[..., 1:3, :], -1, 0))
+    scale = np.sqrt(edges.prod(-1, keepdims=True) / np.where(area > 0, area, 1))
+    size = scale * extent + 1
+    return np.concatenate([points.mean(-2) - size / 2, size], -1)
 
 
 # --- overlap in pixels: the rules of the VOT challenges of 2013 to 2019
@@ -58,7 +57,7 @@ _ROWS_AT_ONCE = 1 << 17  # rows of pixels rasterised together: bounds the memory
 _MAX_AREA_DIFFERENCE = 1e10  # px^2; regions that differ by more count as not overlapping
 
 
-def raster_overlap(a, b, bounds=None):
+def raster_overlap(a: Values, b: Values, bounds: Values | None = None) -> Float[np.ndarray, " n"]:
     """Overlap of regions counted in pixels, as the VOT challenges compute it.
 
     Both regions are moved to the corner of a common window, their corners rounded to pixels, and
@@ -74,57 +73,37 @@ def raster_overlap(a, b, bounds=None):
             bounds.
 
     Returns:
-        (N,) float32 overlap 0..1; NaN where a region is not finite.
+        float32 overlap 0..1; NaN where a region is not finite.
     """
     a, b = (np.asarray(region, np.float32) for region in (a, b))
     result = np.full(len(a), np.nan, np.float32)
     known = np.flatnonzero(np.isfinite(a).all(1) & np.isfinite(b).all(1))
-    if not known.size:
-        return result
-    if bounds is not None:
-        bounds = np.broadcast_to(np.asarray(bounds, np.float64), (len(a), 2))[known]
-    ax, ay = _xs_ys(a[known])
-    bx, by = _xs_ys(b[known])
-    window, touching = _windows(ax, ay, bx, by, bounds)
-    touching &= np.abs(_area(ax, ay) - _area(bx, by)) <= _MAX_AREA_DIFFERENCE
-    overlap = np.zeros(len(known), np.float32)
-    chosen = np.flatnonzero(touching)
-    left, top, width, height = (side[chosen] for side in window)
-    shifted = [
-        _round_half_away(points[chosen] - corner.astype(np.float32)[:, None])
-        for points, corner in ((ax, left), (ay, top), (bx, left), (by, top))
-    ]
-    first = np.clip(shifted[1].min(1), 0, None)
-    last = np.minimum(shifted[1].max(1), height - 1)
-    rows = np.maximum(last - first + 1, 0).astype(np.int64)
-    for part in _chunks(rows):
-        xa, ya, xb, yb = (points[part] for points in shifted)
-        overlap[chosen[part]] = _count(
-            xa,
-            ya,
-            xb,
-            yb,
-            first[part],
-            rows[part],
-            width[part],
-            height[part],
-            b.shape[1] == 4,
-        )
-    result[known] = overlap
+    result[known] = 0
+    if bounds is None:
+        bounds = np.full(2, np.nan)
+    bounds = np.broadcast_to(np.asarray(bounds, np.float64), (len(a), 2))[known]
+    b_is_box = b.shape[1] == 4
+    a, b = _points(a[known]), _points(b[known])
+    low, size, touching = _windows(a, b, bounds)
+    touching &= np.abs(_area(a) - _area(b)) <= _MAX_AREA_DIFFERENCE
+    known, low, size = known[touching], low[touching, None].astype(np.float32), size[touching]
+    a, b = (_round_half_away(points[touching] - low) for points in (a, b))
+    for part in _chunks(_rows(a, size)[1]):
+        result[known[part]] = _overlap(a[part], b[part], size[part], b_is_box)
     return result
 
 
-def _xs_ys(region):
-    """(N, 4) x and (N, 4) y of the corners in float32."""
-    if region.shape[1] == 8:
-        return region[:, 0::2], region[:, 1::2]
-    x, y, w, h = region.T
-    return np.stack([x, x + w, x + w, x], 1), np.stack([y, y, y + h, y + h], 1)
+def _points(region):
+    """(N, 4, 2) corners in float32."""
+    if region.shape[1] == 4:
+        x, y, w, h = region.T
+        region = np.stack([x, y, x + w, y, x + w, y + h, x, y + h], 1)
+    return region.reshape(-1, 4, 2)
 
 
-def _area(xs, ys):
+def _area(points):
     """Unsigned area of polygons by the shoelace formula."""
-    xs, ys = xs.astype(np.float64), ys.astype(np.float64)
+    xs, ys = np.moveaxis(points.astype(np.float64), -1, 0)
     return np.abs((xs * np.roll(ys, -1, 1) - np.roll(xs, -1, 1) * ys).sum(1)) / 2
 
 
@@ -133,27 +112,19 @@ def _round_half_away(values):
     return np.trunc(values + np.copysign(0.5, values))
 
 
-def _windows(ax, ay, bx, by, bounds):
-    """The window of each pair as left, top, width, height, and whether the clipped boxes
-    overlap.
+def _windows(a, b, bounds):
+    """Left and top, width and height of each pair's window, and whether the clipped boxes overlap.
+
+    Bounds are (N, 2); NaN does not clip.
     """
-    boxes = []
-    for xs, ys in ((ax, ay), (bx, by)):
-        left, top = np.floor(xs.min(1)).astype(float), np.floor(ys.min(1)).astype(float)
-        right, bottom = np.ceil(xs.max(1)).astype(float), np.ceil(ys.max(1)).astype(float)
-        if bounds is not None:
-            # fmax and fmin: a bound that is NaN does not clip
-            open_ended = np.isnan(bounds[:, 0])
-            left = np.where(open_ended, left, np.maximum(left, 0))
-            top = np.where(open_ended, top, np.maximum(top, 0))
-            right, bottom = np.fmin(right, bounds[:, 0]), np.fmin(bottom, bounds[:, 1])
-        boxes.append((left, top, right, bottom))
-    (l1, t1, r1, b1), (l2, t2, r2, b2) = boxes
-    touching = (np.maximum(l1, l2) < np.minimum(r1, r2)) & (np.maximum(t1, t2) < np.minimum(b1, b2))
-    left, top = np.minimum(l1, l2), np.minimum(t1, t2)
-    width = np.maximum(r1, r2) - left + 1
-    height = np.maximum(b1, b2) - top + 1
-    return (left, top, width, height), touching
+    lows, highs = [], []
+    for points in (a, b):
+        low, high = np.floor(points.min(1)).astype(float), np.ceil(points.max(1)).astype(float)
+        lows.append(np.where(np.isnan(bounds), low, np.maximum(low, 0)))
+        highs.append(np.fmin(high, bounds))
+    touching = (np.maximum(*lows) < np.minimum(*highs)).all(1)
+    low = np.minimum(*lows)
+    return low, np.maximum(*highs) - low + 1, touching
 
 
 def _chunks(rows):
@@ -167,66 +138,67 @@ def _chunks(rows):
         start = stop
 
 
-def _count(ax, ay, bx, by, first, rows, width, height, b_is_box):
-    """Overlap of pairs with rounded corners (n, 4): rows of `a` are walked, `b` is looked up in
-    them.
-    """
-    pair = np.repeat(np.arange(len(ax)), rows)
-    starts = np.cumsum(rows) - rows
-    y = np.arange(len(pair)) - np.repeat(starts - first, rows)
-    a_spans = _spans(ax, ay, pair, y, width)
+def _overlap(a, b, size, b_is_box):
+    """Overlap of pairs with rounded corners: rows of `a` are walked, `b` is looked up in them."""
+    pair, y = _scanlines(a, size)
+    a_spans = _spans(a, pair, y, size)
     if b_is_box:
-        b_spans, b_area = _box_spans(bx, by, pair, y, width, height)
+        b_spans, b_area = _box_spans(b, pair, y, size)
     else:
-        b_spans = _spans(bx, by, pair, y, width)
-        b_area = _polygon_area(bx, by, width, height)
-    a_area = np.bincount(pair, _length(a_spans), len(ax))
-    common = np.zeros(len(pair))
-    for a_from, a_to in a_spans:
-        for b_from, b_to in b_spans:
-            common += np.maximum(np.minimum(a_to, b_to) - np.maximum(a_from, b_from) + 1, 0)
-    both = np.bincount(pair, common, len(ax))
-    union = a_area + b_area - both
+        b_spans = _spans(b, pair, y, size)
+        own, own_y = _scanlines(b, size)
+        b_area = np.bincount(own, _length(_spans(b, own, own_y, size)), len(b))
+    common = [
+        (np.maximum(a_from, b_from), np.minimum(a_to, b_to))
+        for a_from, a_to in a_spans
+        for b_from, b_to in b_spans
+    ]
+    both = np.bincount(pair, _length(common), len(a))
+    union = np.bincount(pair, _length(a_spans), len(a)) + b_area - both
     return np.where(union > 0, both / np.where(union > 0, union, 1), 0)
 
 
+def _rows(points, size):
+    """First row of each polygon in its window, and the number of rows."""
+    first = np.maximum(points[..., 1].min(1), 0)
+    last = np.minimum(points[..., 1].max(1), size[:, 1] - 1)
+    return first, np.maximum(last - first + 1, 0).astype(np.int64)
+
+
+def _scanlines(points, size):
+    """All rows of all polygons: (rows,) which polygon, (rows,) which row."""
+    first, rows = _rows(points, size)
+    pair = np.repeat(np.arange(len(rows)), rows)
+    return pair, np.arange(len(pair)) - np.repeat(np.cumsum(rows) - rows - first, rows)
+
+
 def _length(spans):
-    return sum(np.maximum(to - start + 1, 0) for start, to in spans)
+    return sum(np.maximum(stop - start + 1, 0) for start, stop in spans)
 
 
-def _polygon_area(xs, ys, width, height):
-    """Pixels that each polygon fills inside its window."""
-    first = np.clip(ys.min(1), 0, None)
-    rows = np.maximum(np.minimum(ys.max(1), height - 1) - first + 1, 0).astype(np.int64)
-    pair = np.repeat(np.arange(len(xs)), rows)
-    y = np.arange(len(pair)) - np.repeat(np.cumsum(rows) - rows - first, rows)
-    return np.bincount(pair, _length(_spans(xs, ys, pair, y, width)), len(xs))
-
-
-def _box_spans(xs, ys, pair, y, width, height):
+def _box_spans(points, pair, y, size):
     """Spans of upright boxes in the given rows, and the pixels each box fills in its window."""
-    left, right = np.maximum(xs.min(1), 0), np.minimum(xs.max(1), width - 1)
-    top, bottom = ys.min(1), ys.max(1)
+    low, high = points.min(1), points.max(1)
+    left, right = np.maximum(low[:, 0], 0), np.minimum(high[:, 0], size[:, 0] - 1)
     # a box that rounding made one pixel wide or high is not filled
-    empty = (xs.min(1) == xs.max(1)) | (top == bottom)
-    right = np.where(empty, -1, right)
-    rows = np.minimum(bottom, height - 1) - np.maximum(top, 0) + 1
-    area = np.maximum(right - left + 1, 0) * np.maximum(rows, 0)
-    inside = (y >= top[pair]) & (y <= bottom[pair])
+    right = np.where((low == high).any(1), -1, right)
+    area = np.maximum(right - left + 1, 0) * _rows(points, size)[1]
+    inside = (y >= low[pair, 1]) & (y <= high[pair, 1])
     return [(left[pair], np.where(inside, right[pair], -1))], area
 
 
-def _spans(xs, ys, pair, y, width):
+def _spans(points, pair, y, size):
     """Filled pixels of polygons in rows: two spans (from, to), both ends included, per row.
 
     Every edge that is not level and touches the row crosses it; of the sorted crossings an equal
     neighbour is skipped, else the pixels between the two are filled and both are used up.
 
     Args:
-        xs, ys: (n, 4) whole-numbered corners.
+        points: (n, 4, 2) whole-numbered corners.
         pair, y: (rows,) which polygon, which row.
-        width: (n,) pixels beyond 0..width - 1 are cut off.
+        size: (n, 2) pixels beyond 0..width - 1 are cut off.
     """
+    xs, ys = np.moveaxis(points, -1, 0)
     crossings = []
     for i in range(4):
         j = i - 1
@@ -237,7 +209,7 @@ def _spans(xs, ys, pair, y, width):
         at = np.trunc(xs[:, i][pair] + (y - ys[:, i][pair]) / dy[pair] * dx[pair])
         crossings.append(np.where((y >= low[pair]) & (y <= high[pair]), at, np.inf))
     c0, c1, c2, c3 = _sort4(*crossings)
-    edge = (width - 1)[pair]
+    edge = (size[:, 0] - 1)[pair]
     fill01 = (c0 != c1) & np.isfinite(c1)
     fill12 = ~fill01 & (c1 != c2) & np.isfinite(c2)
     after = fill01 | (~fill01 & ~fill12)  # the third crossing is still to be used
