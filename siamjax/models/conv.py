@@ -117,7 +117,7 @@ def depthwise_by_shifts(x, kernel, stride=1, padding=0, dilation=1):
     """`depthwise_conv2d` as a sum over the kernel's taps, which XLA fuses into one loop; x
     (B, H, W, C), kernel (kh, kw, 1, C), lengths in px."""
     patches = shifts(x, kernel.shape, stride, padding, dilation)
-    taps = kernel.reshape(-1, x.shape[-1])
+    taps = kernel.reshape(-1, 1, 1, 1, x.shape[-1])
     return sum(patch * tap for patch, tap in zip(patches, taps))
 
 
@@ -248,7 +248,7 @@ class Conv(nn.Module):
         )
         if self.bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-            y = y + bias.astype(self.dtype)
+            y = y + bias.astype(self.dtype)[None, None, None]
         return y
 
 

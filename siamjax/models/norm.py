@@ -36,7 +36,8 @@ class BatchNorm(nn.Module):
         var = self.variable("batch_stats", "var", jnp.ones, shape)
         if not train:
             factor = scale * jax.lax.rsqrt(var.value + EPSILON)
-            y = x.astype(jnp.float32) * factor + (bias - mean.value * factor)
+            offset = bias - mean.value * factor
+            y = x.astype(jnp.float32) * _along(factor, x) + _along(offset, x)
             return y.astype(self.dtype)
 
         axis = None if self.is_initializing() else self.axis_name
@@ -59,14 +60,15 @@ def _normalise(x, scale, bias, axis):
     """
     mean, var = (_moments if backend.name() == "cpu" else moments_in_one_pass)(x, axis)
     factor = scale * jax.lax.rsqrt(var + EPSILON)
-    return (x.astype(jnp.float32) - mean) * factor + bias, mean, var
+    y = (x.astype(jnp.float32) - _along(mean, x)) * _along(factor, x) + _along(bias, x)
+    return y, mean, var
 
 
 def _moments(x, axis):
     """Mean and biased variance of each channel, over all devices."""
     x, axes = x.astype(jnp.float32), tuple(range(x.ndim - 1))
     mean = _mean_over_devices(x.mean(axes), axis)
-    return mean, _mean_over_devices(jnp.square(x - mean).mean(axes), axis)
+    return mean, _mean_over_devices(jnp.square(x - _along(mean, x)).mean(axes), axis)
 
 
 def moments_in_one_pass(x, axis=None):
@@ -82,7 +84,7 @@ def moments_in_one_pass(x, axis=None):
     """
     axes = tuple(range(x.ndim - 1))
     first = x[(0,) * len(axes)].astype(jnp.float32)
-    away = x.astype(jnp.float32) - first
+    away = x.astype(jnp.float32) - _along(first, x)
     offset, square = away.mean(axes), jnp.square(away).mean(axes)
     var = jnp.maximum(square - jnp.square(offset), 0)
     mean = _mean_over_devices(first + offset, axis)
@@ -98,16 +100,21 @@ def _normalise_backward(axis, residuals, gradients):
     x, scale, mean, inverse = residuals
     axes = tuple(range(x.ndim - 1))
     gradient = gradients[0]
-    normal = (x.astype(jnp.float32) - mean) * inverse
+    normal = (x.astype(jnp.float32) - _along(mean, x)) * _along(inverse, x)
     sums = jnp.stack([gradient.sum(axes), (gradient * normal).sum(axes)])
-    everywhere = sums if axis is None else jax.lax.psum(sums, axis)
-    by_mean, by_var = everywhere / _count(x, axis)
+    total = sums if axis is None else jax.lax.psum(sums, axis)
+    of_mean, of_var = (_along(share, x) for share in total / _count(x, axis))
+    x_gradient = _along(scale * inverse, x) * (gradient - of_mean - normal * of_var)
     # those of scale and bias are this device's share, as every parameter's
-    by_x = scale * inverse * (gradient - by_mean - normal * by_var)
-    return by_x.astype(x.dtype), sums[1], sums[0]
+    return x_gradient.astype(x.dtype), sums[1], sums[0]
 
 
 _normalise.defvjp(_normalise_forward, _normalise_backward)
+
+
+def _along(channels, x):
+    """(C,) with as many axes as x (..., C)."""
+    return jnp.expand_dims(channels, range(x.ndim - 1))
 
 
 def _mean_over_devices(value, axis):

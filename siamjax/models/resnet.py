@@ -64,7 +64,7 @@ class Block(nn.Module):
             if self.projection == 3:
                 layer |= spatial
             x = self._conv_bn(layer, x, train, ("shortcut_conv", "shortcut_bn"), True)
-        return nn.relu(x + y).astype(self.numerics.dtype)
+        return nn.relu(x.astype(jnp.float32) + y).astype(self.numerics.dtype)
 
     def _spatial(self, halved):
         dilation = self.dilation if halved is None else halved

@@ -61,3 +61,10 @@ def random_variables():
 @pytest.fixture
 def crops():
     return _crops
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """Nothing is promoted, neither types nor ranks."""
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield

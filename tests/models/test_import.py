@@ -126,8 +126,10 @@ def test_torchvisions_normalisation_is_folded_exactly(small):
             "VALID",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
-        y = (y - tensors["bn1.running_mean"]) / np.sqrt(tensors["bn1.running_var"] + 1e-5)
-        wanted = np.maximum(np.asarray(y), 0)
+        y = (np.asarray(y) - tensors["bn1.running_mean"]) / np.sqrt(
+            tensors["bn1.running_var"] + 1e-5
+        )
+        wanted = np.maximum(y, 0)
     np.testing.assert_allclose(ours, wanted, atol=1e-5 * wanted.max())
 
 
@@ -195,7 +197,7 @@ def same_padded_mobilenetv2(arrays, rgb, layers):
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=groups,
         )
-        y = y + arrays[f"{name}.b"]
+        y = y + arrays[f"{name}.b"][None, None, None]
         return jnp.clip(y, 0, 6) if relu else y
 
     x = conv((rgb - 128) / 128, "conv0", 2)

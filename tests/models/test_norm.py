@@ -75,9 +75,9 @@ def test_float32_inside_bfloat16():
 
 def automatic(x, scale, bias):
     """The definition, for JAX to differentiate."""
-    mean = x.mean((0, 1, 2))
-    var = jnp.square(x - mean).mean((0, 1, 2))
-    return (x - mean) / jnp.sqrt(var + 1e-5) * scale + bias
+    mean = x.mean((0, 1, 2), keepdims=True)
+    var = jnp.square(x - mean).mean((0, 1, 2), keepdims=True)
+    return (x - mean) / jnp.sqrt(var + 1e-5) * scale[None, None, None] + bias[None, None, None]
 
 
 WEIGHTS = np.random.default_rng(1).normal(size=(4, 3, 2, 5)).astype(np.float32)
