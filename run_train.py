@@ -1,7 +1,7 @@
 """Trains a network: python run_train.py --config=configs/demo.py --workdir=runs/x
 [--config.section.field=value]
 
-The same command goes on with a run that was stopped. The same as `siamjax train`.
+The same command resumes a run that was stopped. The same as `siamjax train`.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from siamjax.errors import run_main
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Trains a network, or goes on training it.")
+    parser = argparse.ArgumentParser(description="Trains a network, or resumes its training.")
     command.add_arguments(parser)
     args, args.overrides = parser.parse_known_args()
     return command.run(args)

@@ -1,38 +1,65 @@
-"""The `siamjax` command: one subcommand per module of `siamjax.commands`."""
+"""The `siamjax` command: a table of subcommands, each a module with `DESCRIPTION`,
+`add_arguments(parser)` and `run(args)`."""
 
 import argparse
 import importlib
-import pkgutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Sequence
 
-import siamjax.commands
 from siamjax.errors import UserError, run_main
 from siamjax.version import __version__
 
+# name -> module, one-line help
+COMMANDS = {
+    "convert": (
+        "siamjax.commands.convert",
+        "weights of PySOT, torchvision and others in, and back out",
+    ),
+    "curve": ("siamjax.commands.curve", "track with every kept checkpoint of a run"),
+    "demo": ("siamjax.commands.demo", "render, train, track, evaluate: the whole path in minutes"),
+    "eval": ("siamjax.commands.eval", "score trackers, or result files, on a benchmark"),
+    "export": ("siamjax.commands.export", "one file that tracks without siamjax"),
+    "inspect": ("siamjax.commands.inspect", "look at a network, at training pairs, at shards"),
+    "render": ("siamjax.commands.render", "a clip of the synthetic world, as a video or as frames"),
+    "search": ("siamjax.commands.search", "find the tracker's constants on a validation set"),
+    "serve": ("siamjax.commands.serve", "track in the browser"),
+    "study": ("siamjax.commands.study", "the paper's shift study at small scale"),
+    "track": ("siamjax.commands.track", "follow boxes through a video"),
+    "train": ("siamjax.commands.train", "train a network, or resume its training"),
+}
 _EPILOG = """\
 first steps:
   siamjax demo                                   everything once, on rendered videos
   siamjax track video.mp4 --box=150,80,60,45     follow something (x,y,width,height in px)
-  siamjax eval --dataset=synthetic               score the checkpoint that comes along
+  siamjax eval --dataset=synthetic               score the bundled checkpoint
   siamjax COMMAND --help                         what a command takes
 
 Bad input ends with one line and exit code 2.
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with every subcommand; importing a command's module must stay cheap."""
+def build_parser(commands: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser with the name of every subcommand.
+
+    Args:
+        commands: those that get their flags, too; their modules are imported.
+    """
+    form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="siamjax",
         description="SiamRPN++ visual tracking in JAX and Flax.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=form,
     )
     parser.add_argument("--version", action="version", version=f"siamjax {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in sorted(pkgutil.iter_modules(siamjax.commands.__path__), key=lambda m: m.name):
-        command = importlib.import_module(f"siamjax.commands.{module.name}")
-        command.add_parser(subparsers).set_defaults(run=command.run, overrides=())
+    for name, (module, text) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, formatter_class=form)
+        if name in commands:
+            command = importlib.import_module(module)
+            subparser.description = command.DESCRIPTION
+            subparser.set_defaults(run=command.run, overrides=())
+            command.add_arguments(subparser)
     return parser
 
 
@@ -45,7 +72,9 @@ def dispatch(argv: Sequence[str] | None = None) -> int | None:
     Raises:
         UserError: what the command found wrong, or an argument that no command knows.
     """
-    args, rest = build_parser().parse_known_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    chosen = next((word for word in argv if not word.startswith("-")), "")
+    args, rest = build_parser({chosen}).parse_known_args(argv)
     overrides = [argument for argument in rest if argument.startswith("--config.")]
     unknown = [argument for argument in rest if not argument.startswith("--config.")]
     if unknown or (overrides and not hasattr(args, "config")):

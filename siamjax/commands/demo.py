@@ -1,75 +1,68 @@
 """`siamjax demo`: the whole path on the embedded synthetic world, from shards to report."""
 
 import argparse
-import importlib.util
 import time
 from pathlib import Path
 
-_DESCRIPTION = (
-    "Renders training videos, trains a small tracker, evaluates it on held-out clips beside two "
-    "baselines, and writes scores, plots, an HTML page and an annotated video."
-)
+from data_prep import synthetic
+from siamjax import media, viz
+from siamjax.config import load_config
+from siamjax.datasets import registry
+from siamjax.datasets.results import Store
+from siamjax.evaluation import report, trackers
+
+DESCRIPTION = """\
+Renders training videos, trains a small tracker, evaluates it on held-out clips
+beside two baselines, and writes scores, plots, an HTML page and an annotated
+video. The same command resumes a demo that was stopped.
+"""
 BASELINES = ("static", "template_matching")
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="render, train, track, evaluate: the whole path in minutes",
-        description=_DESCRIPTION,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
     add = parser.add_argument
     add("--out", default="runs/demo", help="folder (default: %(default)s)")
-    add("--config", help="experiment file (default: configs/demo.py)")
+    add("--config", default="demo", help="experiment, a file or a name (default: %(default)s)")
     add("--videos", type=int, default=300, help="training videos (default: %(default)s)")
     add("--workers", type=int, default=2, help="rendering processes (default: %(default)s)")
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs or goes on with the demo; finished parts are not done again.
+    """Runs or resumes the demo; finished parts are not done again.
 
     Raises:
         UserError: what the user has to change.
     """
-    from data_prep import synthetic
-    from siamjax.config import load_config
-    from siamjax.datasets import registry
-    from siamjax.evaluation import report, trackers
-    from siamjax.training.loop import train
+    from siamjax.training.loop import train  # JAX
 
     started = time.monotonic()
     out = Path(args.out)
-    experiment = args.config or importlib.util.find_spec("configs.demo").origin
-    config = load_config(experiment, args.overrides)
+    config = load_config(args.config, args.overrides)
     config.data.sources.synthetic.path = str(out / "shards")
 
-    _say(started, f"1/4 training videos -> {out / 'shards'}")
-    # as long as the held-out clips: the template must fit the target's looks at the clip's end too
+    _report(started, f"1/4 training videos -> {out / 'shards'}")
+    # as long as the held-out clips: the template must fit the target's views at the clip's end too
     synthetic.build(out / "shards", args.videos, length=120, every=8, workers=args.workers)
-    _say(started, f"2/4 training -> {out / 'train'}")
+    _report(started, f"2/4 training -> {out / 'train'}")
     train(config, out / "train")
-    _say(started, f"3/4 tracking held-out clips -> {out / 'results'}")
+    _report(started, f"3/4 tracking held-out clips -> {out / 'results'}")
     benchmark = registry.load("synthetic")
     scores, results = trackers.run_trackers(benchmark, out, out / "train", BASELINES)
-    _say(started, f"4/4 video and report -> {out}")
+    _report(started, f"4/4 video and report -> {out}")
     clip = _annotate(benchmark, results, out / "clip.webm")
     page = report.write(out, scores, benchmark, results, clip)
     print(report.terminal(scores))
-    _say(started, f"done: {page}, {clip}, {out / 'scores.json'}")
+    _report(started, f"done: {page}, {clip}, {out / 'scores.json'}")
 
 
-def _say(started: float, text: str) -> None:
+def _report(started: float, text: str) -> None:
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"[{minutes:d}:{seconds:02d}] {text}", flush=True)
 
 
 def _annotate(benchmark, results: dict[str, Path], path: Path, clips: int = 3) -> Path:
     """The first clips with the truth and every tracker's box."""
-    from siamjax import media, viz
-    from siamjax.datasets.results import Store
-
     names = ["truth", *results]
     with media.VideoWriter(path, fps=25) as writer:
         for sequence in benchmark.sequences[:clips]:

@@ -3,36 +3,29 @@
 import argparse
 from pathlib import Path
 
+from siamjax import api
+from siamjax.commands.flags import add_benchmark, add_checkpoint, check_least, load_benchmark, words
+from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.results import Store
 from siamjax.errors import UserError
+from siamjax.evaluation import report, runner, scoring, submission, trackers
 
-_DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
-
-
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "eval", help="score trackers, or result files, on a benchmark", description=_DESCRIPTION
-    )
-    add_arguments(parser)
-    return parser
+DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags, which run_eval.py shares."""
     add = parser.add_argument
-    add("--dataset", required=True, help="benchmark, for example OTB100, VOT2018 or synthetic")
-    add("--data_root", help="folder of the benchmark; default $SIAMJAX_DATA, then ./data")
-    add(
-        "--checkpoint",
-        help="training folder, checkpoint or .npz of the tracker to evaluate; default: without "
-        "--baselines and --results the one that comes along",
-    )
+    add_benchmark(parser, "OTB100, VOT2018 or synthetic")
+    add_checkpoint(parser, "the bundled one if there is neither --baselines nor --results")
     add("--name", default="siamjax", help="name of that tracker in tables and folders")
-    add("--baselines", default="", help="other trackers, by comma: static,template_matching,mil")
+    add(
+        "--baselines",
+        default="",
+        help="other trackers, comma-separated: static,template_matching,mil",
+    )
     add("--results", help="score the result files in this folder instead of running trackers")
     add("--out", help="folder for results and report; default runs/eval/<dataset>")
-    add("--sequences", help="only these, by comma")
-    add("--limit", type=int, help="only the first so many sequences")
     add("--protocol", help="another protocol: ope, supervised, longterm, multistart")
     add("--measures", choices=["vot-toolkit"], help="VOT figures by vot-toolkit 0.7's rules")
     add("--repetitions", type=int, default=1, help="runs per sequence (VOT: 15 if random)")
@@ -44,31 +37,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--clip", help="a .webm video to embed in the report")
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: argparse.Namespace) -> None:
     """Evaluates as the flags say and prints the table.
 
     Raises:
         UserError: what the user has to change.
     """
-    from siamjax import api
-    from siamjax.datasets import registry
-    from siamjax.evaluation import trackers
-
-    _check_numbers(args)
-    wanted = None if args.sequences is None else args.sequences.split(",")
-    benchmark = registry.load(
-        args.dataset, args.data_root, wanted, args.limit, images=args.results is None
-    )
+    check_least(args, repetitions=1, workers=0, batch=0)
+    if args.realtime is not None and args.realtime <= 0:
+        raise UserError(f"--realtime={args.realtime:g}: give frames per second above 0")
+    benchmark = load_benchmark(args, images=args.results is None)
     if not (args.checkpoint or args.baselines or args.results):
         args.checkpoint = api.default_checkpoint()
     if args.protocol is not None:
-        from siamjax.evaluation.runner import with_protocol
-
-        benchmark = with_protocol(benchmark, args.protocol)
+        benchmark = runner.with_protocol(benchmark, args.protocol)
     if args.measures is not None:
-        from siamjax.evaluation.runner import with_toolkit_measures
-
-        benchmark = with_toolkit_measures(benchmark)
+        benchmark = runner.with_toolkit_measures(benchmark)
     out = Path(args.out or f"runs/eval/{benchmark.name}")
     if args.results is not None:
         scores, results = _score_existing(args, benchmark)
@@ -77,7 +61,7 @@ def run(args: argparse.Namespace) -> int | None:
             benchmark,
             out,
             args.checkpoint,
-            [name for name in args.baselines.split(",") if name],
+            words(args.baselines),
             args.name,
             repetitions=args.repetitions,
             realtime=args.realtime,
@@ -85,42 +69,21 @@ def run(args: argparse.Namespace) -> int | None:
             batch=args.batch,
             constants=trackers.parse_constants(args.tracker),
         )
-    _report(benchmark, scores, results, out, args.clip)
+    written = report.write(out, scores, benchmark, results, args.clip)
+    print(report.terminal(scores))
+    if benchmark.left_out and scores.left_out:
+        name, reason = next(iter(scores.left_out.items()))
+        print(f"not scored: {len(scores.left_out)} sequences; the first, {name}: {reason}")
+    print(f"report: {written}")
     if args.submission:
-        from siamjax.evaluation import submission
-
         for tracker, folder in results.items():
             print(f"submission: {submission.write(benchmark, tracker, folder, out)}")
-    return None
 
 
-def _check_numbers(args) -> None:
-    for flag, least in (("limit", 1), ("repetitions", 1), ("workers", 0), ("batch", 0)):
-        value = getattr(args, flag)
-        if value is not None and value < least:
-            raise UserError(f"--{flag}={value}: give at least {least}")
-    if args.realtime is not None and args.realtime <= 0:
-        raise UserError(f"--realtime={args.realtime:g}: give frames per second above 0")
-
-
-def _score_existing(args, benchmark):
-    from siamjax.datasets.results import Store
-    from siamjax.evaluation import scoring
-
+def _score_existing(args: argparse.Namespace, benchmark: Benchmark) -> tuple:
     if args.checkpoint or args.baselines:
         raise UserError("--results scores existing files: leave out --checkpoint and --baselines")
     folder = Path(args.results).resolve()
     names = Store(folder, benchmark.dataset).trackers(benchmark.sequences)
     results = {folder.name: folder} if names == ["."] else {name: folder / name for name in names}
     return scoring.score(benchmark, results), results
-
-
-def _report(benchmark, scores, results, out, clip) -> None:
-    from siamjax.evaluation import report
-
-    written = report.write(out, scores, benchmark, results, clip)
-    print(report.terminal(scores))
-    if benchmark.left_out and scores.left_out:
-        name, reason = next(iter(scores.left_out.items()))
-        print(f"not scored: {len(scores.left_out)} sequences; the first, {name}: {reason}")
-    print(f"report: {written}")

@@ -2,25 +2,20 @@
 
 import argparse
 
+from siamjax import api
+from siamjax.commands.flags import add_checkpoint
 from siamjax.files import check_writable
 
-_DESCRIPTION = (
-    "Writes a trained tracker as one archive (jax.export, for CPU, CUDA and TPU, any frame size) "
-    "and a small runner beside it that needs no siamjax."
-)
+DESCRIPTION = """\
+Writes a trained tracker as one archive (jax.export, for CPU, CUDA and TPU, any
+frame size) and a small runner beside it that needs no siamjax.
+"""
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "export", help="one file that tracks without siamjax", description=_DESCRIPTION
-    )
-    parser.add_argument(
-        "--checkpoint",
-        help="training folder, checkpoint or .npz weights file; default: the one that comes along",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    add_checkpoint(parser)
     parser.add_argument("--out", default="tracker.zip", help="archive; default %(default)s")
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:
@@ -29,8 +24,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: no such checkpoint, or an output that cannot be written.
     """
-    from siamjax import api
-    from siamjax.tracking.export import export
+    from siamjax.tracking.export import export  # JAX
 
     check_writable(args.out)
     config, variables = api.load_variables(args.checkpoint)

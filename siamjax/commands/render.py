@@ -2,23 +2,25 @@
 
 import argparse
 import os
-import shutil
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from siamjax.errors import UserError
+import cv2
+import numpy as np
+from tqdm import tqdm
 
-_DESCRIPTION = (
+from siamjax import media, viz
+from siamjax.errors import UserError
+from siamjax.synthetic.world import SyntheticVideo
+
+DESCRIPTION = (
     "Renders a clip of the synthetic world; with a folder as --out, frames and true boxes."
 )
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "render",
-        help="a clip of the synthetic world, as a video or as frames",
-        description=_DESCRIPTION,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
     add = parser.add_argument
     add("--seed", type=int, default=0, help="which clip (default: %(default)s)")
     add("--split", choices=("train", "test"), default="test", help="default: %(default)s")
@@ -32,7 +34,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "and groundtruth_rect.txt (x,y,w,h from 1) as in OTB",
     )
     add("--boxes", action="store_true", help="draw the target's box, and thinner its distractors'")
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:
@@ -41,11 +42,6 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: what the user has to change.
     """
-    from tqdm import tqdm
-
-    from siamjax import media, viz
-    from siamjax.synthetic.world import SyntheticVideo
-
     try:
         width, height = (int(side) for side in args.size.lower().split("x"))
     except ValueError:
@@ -56,43 +52,37 @@ def run(args: argparse.Namespace) -> None:
         video = SyntheticVideo(args.seed, args.length, height, width, args.split)
     except ValueError as error:
         raise UserError(f"--seed, --length, --size: {error}") from error
-
-    def frame(i):
-        image = video.frames[i]
-        if not args.boxes:
-            return image
-        labels = [
-            f"{visible:.0%}" if n == 0 else "" for n, visible in enumerate(video.visible[:, i])
-        ]
-        colours = [viz.PALETTE[3]] + [(128, 128, 128)] * (len(labels) - 1)
-        return viz.draw_boxes(image, video.boxes[:, i], labels, colours)
-
-    frames = (frame(i) for i in tqdm(range(len(video.frames)), unit=" frames"))
-    if Path(args.out).suffix:
-        with media.VideoWriter(args.out, args.fps) as writer:
+    out = Path(args.out)
+    numbers = tqdm(range(len(video.frames)), unit=" frames")
+    frames = (_with_boxes(video, i) if args.boxes else video.frames[i] for i in numbers)
+    if out.suffix:
+        with media.VideoWriter(out, args.fps) as writer:
             for image in frames:
                 writer.write(image)
     else:
-        _write_folder(Path(args.out), frames, video.boxes[0])
+        _write_folder(out, frames, video.boxes[0])
     print(f"{len(video.frames)} frames -> {args.out}")
 
 
-def _write_folder(out: Path, frames, boxes) -> None:
-    """Frames as PNG and boxes in OTB's layout; made beside its place, then moved there."""
-    import cv2
+def _with_boxes(video: SyntheticVideo, i: int) -> np.ndarray:
+    target, *others = video.visible[:, i]
+    labels = [f"{target:.0%}"] + [""] * len(others)
+    colours = [viz.PALETTE[3]] + [(128, 128, 128)] * len(others)
+    return viz.draw_boxes(video.frames[i], video.boxes[:, i], labels, colours)
 
+
+def _write_folder(out: Path, frames: Iterable[np.ndarray], boxes: np.ndarray) -> None:
+    """Frames as PNG and boxes in OTB's layout; made beside their place, then moved there."""
     if out.exists():
         raise UserError(f"{out}: exists already; remove it or choose another --out")
-    partial = out.with_name(f".{out.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / "img").mkdir(parents=True)
-        for number, image in enumerate(frames, 1):
-            (partial / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
-        lines = [",".join(f"{v:.4f}" for v in (x + 1, y + 1, w, h)) for x, y, w, h in boxes]
-        (partial / "groundtruth_rect.txt").write_text("\n".join(lines) + "\n")
-        os.replace(partial, out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+            clip = Path(temporary) / "clip"
+            (clip / "img").mkdir(parents=True)
+            for number, image in enumerate(frames, 1):
+                (clip / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
+            np.savetxt(clip / "groundtruth_rect.txt", boxes + [1, 1, 0, 0], "%.4f", ",")
+            os.replace(clip, out)
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -4,35 +4,24 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from siamjax import api
+from siamjax.commands.flags import add_benchmark, add_checkpoint, load_benchmark
+from siamjax.datasets import registry
 from siamjax.errors import UserError, run_main
+from siamjax.evaluation.trackers import checkpoint_identity
 
-_DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
-
-
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "search", help="find the tracker's constants on a validation set", description=_DESCRIPTION
-    )
-    add_arguments(parser)
-    return parser
+DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags, which `python -m siamjax.evaluation.search` shares."""
     add = parser.add_argument
-    add("--dataset", required=True, help="validation set: GOT-10k-val, synthetic or folder")
-    add("--data_root", help="folder of the data set; default $SIAMJAX_DATA, then ./data")
-    add(
-        "--checkpoint",
-        help="training folder, checkpoint or .npz; default: the one that comes along",
-    )
-    add("--penalty_k", help="values to try, by comma")
-    add("--window_influence", help="values to try, by comma")
-    add("--lr", help="values to try, by comma")
+    add_benchmark(parser, "GOT-10k-val, synthetic or folder")
+    add_checkpoint(parser)
+    add("--penalty_k", help="values to try, comma-separated")
+    add("--window_influence", help="values to try, comma-separated")
+    add("--lr", help="values to try, comma-separated")
     add("--out", help="folder for scores, best setting and heat map; default runs/search/<dataset>")
-    add("--sequences", help="only these, by comma")
-    add("--limit", type=int, help="only the first so many sequences")
     add("--exact", action="store_true", help="score all settings exactly, not the best few alone")
     add("--allow_test", action="store_true", help="search on a test benchmark all the same")
 
@@ -43,10 +32,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: what the user has to change.
     """
-    from siamjax import api
-    from siamjax.datasets import registry
-    from siamjax.evaluation import search
-    from siamjax.evaluation.trackers import checkpoint_identity
+    from siamjax.evaluation import search  # JAX
 
     if registry.get(args.dataset).test and not args.allow_test:
         raise UserError(
@@ -57,8 +43,7 @@ def run(args: argparse.Namespace) -> None:
     grid = search.Grid(
         **{name: search.parse_values(name, text) for name, text in given.items() if text}
     )
-    wanted = None if args.sequences is None else args.sequences.split(",")
-    benchmark = registry.load(args.dataset, args.data_root, wanted, args.limit)
+    benchmark = load_benchmark(args)
     checkpoint = args.checkpoint or api.default_checkpoint()
     identity = checkpoint_identity(checkpoint)
     config, variables = api.load_variables(checkpoint)
@@ -78,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry of `python -m siamjax.evaluation.search`."""
 
     def body() -> None:
-        parser = argparse.ArgumentParser(prog="siamjax.evaluation.search", description=_DESCRIPTION)
+        parser = argparse.ArgumentParser(prog="siamjax.evaluation.search", description=DESCRIPTION)
         add_arguments(parser)
         run(parser.parse_args(arguments))
 

@@ -2,29 +2,24 @@
 
 import argparse
 
+from siamjax import api
+from siamjax.commands.flags import add_checkpoint, check_least
 from siamjax.errors import UserError
 
-_DESCRIPTION = "Opens a page to choose a video, draw a box, watch the tracker and save the result."
+DESCRIPTION = """\
+Opens a page to choose a video, draw a box, watch the tracker and save the result.
+"""
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser("serve", help="track in the browser", description=_DESCRIPTION)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
     add = parser.add_argument
     add("videos", nargs="*", help="videos or image folders on offer from the start")
-    add(
-        "--checkpoint",
-        help="training folder, checkpoint or .npz weights file; default: the one that comes along",
-    )
-    add(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on; default %(default)s, this machine",
-    )
+    add_checkpoint(parser)
+    add("--host", default="127.0.0.1", help="address to listen on; default %(default)s")
     add("--port", type=int, default=8765, help="default %(default)s")
     add("--max_upload", type=int, default=512, help="largest video, MiB; default %(default)s")
     add("--jobs", type=int, default=2, help="runs at a time; default %(default)s")
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:
@@ -33,16 +28,11 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: no such checkpoint or video, a port that is taken, aiohttp not installed.
     """
+    check_least(args, jobs=1, max_upload=1)
     try:
-        from aiohttp import web
-
-        from siamjax.integrations.serve import Server
+        from siamjax.integrations.serve import Server, web
     except ImportError as error:
         raise UserError("siamjax serve needs aiohttp: pip install 'siamjax[serve]'") from error
-    from siamjax import api
-
-    if args.jobs < 1 or args.max_upload < 1:
-        raise UserError("--jobs and --max_upload: give at least 1")
     hosts = {"localhost", "127.0.0.1", "[::1]", args.host}
     server = Server(
         api.load(args.checkpoint),

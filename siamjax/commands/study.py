@@ -1,37 +1,40 @@
 """`siamjax study`: findings of the paper, repeated at small scale."""
 
 import argparse
-import importlib.util
+import importlib
 from pathlib import Path
 
+from data_prep import synthetic
+from siamjax.commands.flags import check_least
+from siamjax.config import load_config
+from siamjax.datasets import registry
 from siamjax.errors import UserError
+from siamjax.studies import STUDIES
 
-_DESCRIPTION = (
-    "siamjax study shift: trains the same padded network with several shifts of the search crop on "
-    "rendered videos, and shows how far each one expects its target in the middle. The same "
-    "command goes on with a study that was stopped."
-)
+DESCRIPTION = """\
+Trains small networks on rendered videos and shows in what they differ.
+The same command resumes a study that was stopped.
+"""
 LENGTH, EVERY = 120, 8  # frames of a training video, and each n-th of them taken
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "study", help="the paper's shift study at small scale", description=_DESCRIPTION
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags, and those of the studies."""
     add = parser.add_argument
-    add("what", choices=("shift",), help="the study")
+    names = "; ".join(f"{name}: {study.text}" for name, study in STUDIES.items())
+    add("what", choices=STUDIES, help=names)
     add("--workdir", required=True, help="folder of shards, runs, table and pictures")
-    add("--config", help="experiment with a source 'synthetic' (default: configs/shift_study.py)")
-    add("--shifts", default="0,16,32,64", help="px, by comma (default: %(default)s)")
+    add("--config", help="experiment with a source 'synthetic' (default: the study's own)")
     add("--videos", type=int, default=200, help="training videos (default: %(default)s)")
     add("--workers", type=int, default=2, help="rendering processes (default: %(default)s)")
     add("--clips", type=int, default=16, help="held-out clips, 1..16 (default: %(default)s)")
-    return parser
+    for name, study in STUDIES.items():
+        for flag, (default, text) in study.flags.items():
+            add(flag, default=default, help=f"{name}: {text} (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int | None:
-    """Runs or goes on with the study and prints its table.
+    """Runs or resumes the study and prints its table.
 
     Returns:
         143 when SIGTERM ended a training, which has saved its checkpoint.
@@ -39,15 +42,8 @@ def run(args: argparse.Namespace) -> int | None:
     Raises:
         UserError: what the user has to change.
     """
-    from siamjax.config import load_config
-
-    if args.clips < 1:
-        raise UserError(f"--clips={args.clips}: must be at least 1")
-    try:
-        shifts = [int(word) for word in args.shifts.split(",")]
-    except ValueError:
-        raise UserError(f"--shifts={args.shifts}: give whole px by comma, as 0,32,64") from None
-    experiment = args.config or importlib.util.find_spec("configs.shift_study").origin
+    check_least(args, clips=1)
+    experiment = args.config or STUDIES[args.what].config
     config = load_config(experiment, args.overrides)
     if "synthetic" not in config.data.sources:
         raise UserError(
@@ -55,20 +51,13 @@ def run(args: argparse.Namespace) -> int | None:
             "add it as configs/demo.py does"
         )
     workdir = Path(args.workdir)
-    config.data.sources.synthetic.path = str(workdir / "shards")
-
-    from data_prep import synthetic
-    from siamjax.datasets import registry
-    from siamjax.studies import shift
-
-    shift.check(config, shifts)
+    shards = workdir / "shards"
+    config.data.sources.synthetic.path = str(shards)
+    study = importlib.import_module(STUDIES[args.what].module)
+    plan = study.plan(config, args)
     benchmark = registry.load("synthetic", limit=args.clips)
-    placements = shift.Placements(clips=len(benchmark.sequences))
-    synthetic.build(
-        workdir / "shards", args.videos, length=LENGTH, every=EVERY, workers=args.workers
-    )
-    found = shift.run(config, workdir, shifts, benchmark, placements)
-    if not found["finished"]:
+    synthetic.build(shards, args.videos, length=LENGTH, every=EVERY, workers=args.workers)
+    if not study.run(config, workdir, plan, benchmark)["finished"]:
         return 143
     print((workdir / "table.md").read_text(), end="")
     print(f"heat maps: {workdir / 'heatmaps.png'}")

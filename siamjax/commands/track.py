@@ -1,25 +1,27 @@
 """`siamjax track`: follows boxes through a video file, an image folder or a camera's frames."""
 
 import argparse
-import csv
-import io
+import contextlib
 import itertools
-import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from siamjax import api, files, media, viz
+from siamjax.commands.flags import add_checkpoint, check_least
 from siamjax.errors import UserError
+from siamjax.media.tables import read_table
+from siamjax.media.tracks import FORMATS, Row, Tracks
 
-_DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
-_FIELDS = ("frame", "target", "x", "y", "w", "h", "score", "second_peak", "lost")
+DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
+Box = tuple[float, ...]
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "track", help="follow boxes through a video", description=_DESCRIPTION
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
     add = parser.add_argument
     add("video", help="video file, folder of images, or the number of a camera")
     add(
@@ -30,19 +32,13 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         help="box in the first frame, px from 0; give it again for another target",
     )
     add("--box_file", help="text file with one such box per line")
-    add(
-        "--checkpoint",
-        help="training folder, checkpoint or .npz weights file; default: the one that comes along",
-    )
+    add_checkpoint(parser)
     add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
-    add("--csv", help=f"table with the columns {','.join(_FIELDS)}")
-    add("--json", help="the same with video, rate and checkpoint")
-    add("--txt", help="OTB text, x,y,w,h per line; one target only")
-    add("--mot", help="MOT text, frame,id,x,y,w,h,score,-1,-1,-1 from 1")
+    for name, (_, text) in FORMATS.items():
+        add(f"--{name}", help=text)
     add("--frames", type=int, help="stop after so many frames")
     add("--heatmap", action="store_true", help="lay the first target's score map over the video")
     add("--show", action="store_true", help="show the frames in a window; q ends")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int | None:
@@ -51,110 +47,82 @@ def run(args: argparse.Namespace) -> int | None:
     Raises:
         UserError: what the user has to change; then no output is written.
     """
-    from siamjax import api, files, media
-
-    if args.frames is not None and args.frames < 1:
-        raise UserError(f"--frames={args.frames}: give at least 1")
+    check_least(args, frames=1)
     video = media.read_video(args.video)
     frames = iter(video)
     first = next(frames)
-    boxes = [_parse_box(text, "--box") for text in args.box] + _read_boxes(args.box_file)
     window = _Window(video.name) if args.show else None
-    if not boxes:
-        boxes = [_draw_box(window, first)]
-    texts = {name: getattr(args, name) for name in ("csv", "json", "txt", "mot")}
-    if not args.out and not args.show and not any(texts.values()):
+    boxes = _boxes(args, window, first)
+    tables = {name: path for name in FORMATS if (path := getattr(args, name))}
+    if not args.out and not args.show and not tables:
         args.out = f"{video.name}_tracked.webm"
     if args.txt and len(boxes) > 1:
         raise UserError("--txt holds one target; use --mot or --csv for several boxes")
-    for path in filter(None, texts.values()):
+    for path in tables.values():
         files.check_writable(path)
-    _check_boxes(boxes, first)
-
     writer = media.VideoWriter(args.out, video.fps) if args.out else None
-    frames = itertools.islice(itertools.chain([first], frames), args.frames)
-    total = min(filter(None, (video.count, args.frames)), default=None)
     trackers = [api.load(args.checkpoint)]
     trackers += [trackers[0].sibling() for _ in boxes[1:]]
-    rows: list[dict] = []
+
+    frames = itertools.islice(itertools.chain([first], frames), args.frames)
+    total = min(filter(None, (video.count, args.frames)), default=None)
+    rows: list[Row] = []
     interrupted = False
-    try:
+    with writer or contextlib.nullcontext():
         try:
-            _follow(frames, total, boxes, trackers, rows, args.heatmap, writer, window)
+            found = _follow(tqdm(frames, total=total, unit=" frames"), trackers, boxes)
+            for frame, new, prediction in found:
+                rows += new
+                if writer or window:
+                    canvas = _annotate(frame, new, prediction if args.heatmap else None)
+                if writer:
+                    writer.write(canvas)
+                if window and not window.show(canvas):
+                    break
         except KeyboardInterrupt:
             interrupted = True
-        if writer:
-            writer.close()
-    except BaseException:
-        if writer:
-            writer.discard()
-        raise
-    if args.csv:
-        _write(args.csv, _csv(rows))
-    if args.json:
-        _write(
-            args.json, _json(rows, boxes, video, args.checkpoint or api.default_checkpoint().name)
-        )
-    if args.txt:
-        _write(args.txt, _otb(rows))
-    if args.mot:
-        _write(args.mot, _mot(rows))
-    count = len({row["frame"] for row in rows})
-    outputs = [path for path in (args.out, *texts.values()) if path]
-    if outputs:
+    checkpoint = str(args.checkpoint or api.default_checkpoint().name)
+    tracks = Tracks(rows, boxes, video.name, video.fps, checkpoint)
+    for name, path in tables.items():
+        files.write_whole(path, FORMATS[name][0](tracks))
+    count = len({row.frame for row in rows})
+    if outputs := [path for path in (args.out, *tables.values()) if path]:
         print(f"{count} frames -> {', '.join(outputs)}")
     if interrupted:
         print(f"interrupted after {count} frames; they are kept")
-        return 130
-    return None
+    return 130 if interrupted else None
 
 
-def _follow(frames, total, boxes, trackers, rows, heatmap, writer, window):
-    """Appends a row per frame and target, draws, and writes; ends early when the window says so."""
-    from tqdm import tqdm
-
-    for number, frame in enumerate(tqdm(frames, total=total, unit=" frames")):
+def _follow(
+    frames: Iterable[np.ndarray], trackers: Sequence, boxes: Sequence[Box]
+) -> Iterator[tuple[np.ndarray, list[Row], object]]:
+    """Yields every frame with a row per target and the first target's prediction (None in the
+    first frame)."""
+    for number, frame in enumerate(frames):
         if number == 0:
             for tracker, box in zip(trackers, boxes):
                 tracker.init(frame, box)
-            predictions = None
-            found = [(box, 1.0, 0.0, False) for box in boxes]
-        else:
-            predictions = [tracker.update(frame) for tracker in trackers]
-            found = [(p.box, p.score, p.second_peak, p.lost) for p in predictions]
-        rows += [
-            dict(zip(_FIELDS, (number, target, *box, score, second, lost)))
-            for target, (box, score, second, lost) in enumerate(found)
-        ]
-        if not writer and not window:
+            yield frame, [Row(0, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)], None
             continue
-        canvas = _annotate(frame, found, predictions if heatmap else None)
-        if writer:
-            writer.write(canvas)
-        if window and not window.show(canvas):
-            return
+        found = [tracker.update(frame) for tracker in trackers]
+        rows = [Row(number, k, *p.box, p.score, p.second_peak, p.lost) for k, p in enumerate(found)]
+        yield frame, rows, found[0]
 
 
-def _annotate(frame, found, predictions):
-    from siamjax import viz
-    from siamjax.tracking.frames import as_bgr
-
-    canvas = as_bgr(frame)
-    if predictions:
-        heatmap = predictions[0].heatmap
-        canvas = viz.draw_heatmap(canvas, heatmap.score, heatmap.extent)
-    labels = [f"{score:.2f}{' lost' if lost else ''}" for _, score, _, lost in found]
-    if len(found) > 1:
-        labels = [f"{i} {label}" for i, label in enumerate(labels)]
-    return viz.draw_boxes(canvas, [box for box, *_ in found], labels)
+def _annotate(frame: np.ndarray, rows: Sequence[Row], prediction) -> np.ndarray:
+    """The frame with the boxes, over the score map of a prediction if there is one."""
+    if prediction:
+        frame = viz.draw_heatmap(frame, prediction.heatmap.score, prediction.heatmap.extent)
+    labels = [f"{row.score:.2f}{' lost' if row.lost else ''}" for row in rows]
+    if len(rows) > 1:
+        labels = [f"{row.target} {label}" for row, label in zip(rows, labels)]
+    return viz.draw_boxes(frame, [row.box for row in rows], labels)
 
 
 class _Window:
     """A window on the screen; OpenCV's headless wheel has none."""
 
     def __init__(self, name: str):
-        import cv2
-
         self._name = name
         try:
             cv2.namedWindow(name)
@@ -164,101 +132,35 @@ class _Window:
                 "write a video by --out, or pip install opencv-python on a desktop"
             ) from error
 
-    def show(self, image) -> bool:
+    def show(self, image: np.ndarray) -> bool:
         """Shows an image; False when q was pressed."""
-        import cv2
-
         cv2.imshow(self._name, image)
         return cv2.waitKey(1) & 0xFF != ord("q")
 
-    def draw_box(self, image) -> tuple[float, ...]:
+    def draw_box(self, image: np.ndarray) -> Box:
         """A box drawn with the mouse."""
-        import cv2
-
         return tuple(float(v) for v in cv2.selectROI(self._name, image))
 
 
-def _draw_box(window, first):
+def _boxes(args: argparse.Namespace, window: _Window | None, first: np.ndarray) -> list[Box]:
+    """The boxes of --box and --box_file, else one drawn in the window."""
+    boxes = [_parse_box(text) for text in args.box]
+    if args.box_file is not None:
+        if not Path(args.box_file).is_file():
+            raise UserError(f"--box_file={args.box_file}: not a readable text file")
+        boxes += [tuple(row) for row in read_table(args.box_file).tolist()]
+    if boxes:
+        return boxes
     if window is None:
         raise UserError("--box=x,y,w,h: name the target in the first frame, or draw it with --show")
-    return window.draw_box(first)
+    return [window.draw_box(first)]
 
 
-def _parse_box(text: str, where: str) -> tuple[float, ...]:
+def _parse_box(text: str) -> Box:
     try:
         values = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
         values = ()
     if len(values) != 4:
-        raise UserError(f"{where}={text}: give four numbers x,y,w,h")
+        raise UserError(f"--box={text}: give four numbers x,y,w,h")
     return values
-
-
-def _read_boxes(path: str | None) -> list[tuple[float, ...]]:
-    if path is None:
-        return []
-    try:
-        lines = Path(path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--box_file={path}: not a readable text file") from error
-    boxes = [_parse_box(line, path) for line in lines if line.strip()]
-    if not boxes:
-        raise UserError(f"--box_file={path}: no box in it; write x,y,w,h per line")
-    return boxes
-
-
-def _check_boxes(boxes, frame):
-    from siamjax.tracking.frames import checked_box
-
-    for box in boxes:
-        checked_box(box, frame.shape[1], frame.shape[0])
-
-
-def _csv(rows: Iterable[dict]) -> str:
-    text = io.StringIO()
-    table = csv.DictWriter(text, _FIELDS, lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow(row | {"lost": int(row["lost"])})
-    return text.getvalue()
-
-
-def _json(rows, boxes, video, checkpoint) -> str:
-    targets = [
-        {
-            "box": box,
-            "frames": [
-                {"frame": row["frame"], "box": _box(row)}
-                | {key: row[key] for key in ("score", "second_peak", "lost")}
-                for row in rows
-                if row["target"] == target
-            ],
-        }
-        for target, box in enumerate(boxes)
-    ]
-    head = {"video": video.name, "fps": video.fps, "checkpoint": str(checkpoint)}
-    return json.dumps(head | {"targets": targets}, indent=1) + "\n"
-
-
-def _otb(rows) -> str:
-    return "".join(",".join(f"{v:.4f}" for v in _box(row)) + "\n" for row in rows)
-
-
-def _mot(rows) -> str:
-    return "".join(
-        f"{row['frame'] + 1},{row['target'] + 1},"
-        + ",".join(f"{v:.4f}" for v in (row["x"] + 1, row["y"] + 1, row["w"], row["h"]))
-        + f",{row['score']:.6f},-1,-1,-1\n"
-        for row in rows
-    )
-
-
-def _box(row) -> list[float]:
-    return [row[key] for key in "xywh"]
-
-
-def _write(path: str, text: str) -> None:
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, target)

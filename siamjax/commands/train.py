@@ -1,9 +1,12 @@
-"""`siamjax train`: trains a network, or goes on training it; run_train.py is the same."""
+"""`siamjax train`: trains a network, or resumes its training; run_train.py is the same."""
 
 import argparse
 
-_DESCRIPTION = """\
-Trains a network, or goes on with a run that was stopped: the same command again.
+from siamjax.config import load_config
+from siamjax.evaluation import validation
+
+DESCRIPTION = """\
+Trains a network, or resumes a run that was stopped: the same command again.
 Fields of the experiment are changed by --config.section.field=value.
 On several hosts give each process --distributed.
 
@@ -12,22 +15,10 @@ exit codes: 0 finished, 2 bad input (one line says what to change), 130 Ctrl-C,
 """
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a network, or go on training it",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(parser)
-    return parser
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags, which run_train.py shares."""
     add = parser.add_argument
-    add("--config", required=True, help="experiment file, configs/*.py")
+    add("--config", required=True, help="experiment: a file or a bundled one's name (demo)")
     add("--workdir", required=True, help="folder of checkpoints and metrics")
     add("--distributed", default="", help="auto, or HOST:PORT,PROCESSES,INDEX; empty: one process")
 
@@ -41,19 +32,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: what the user has to change.
     """
-    from siamjax.config import load_config
-
     config = load_config(args.config, args.overrides)
 
     # starts JAX: after the arguments are known to be good
     from siamjax.training import loop, parallel
 
     parallel.initialise(args.distributed)
-    validate = None
-    if config.train.evaluate:
-        from siamjax.evaluation import validation
-
-        validate = validation.make(config, args.workdir)
+    validate = validation.make(config, args.workdir) if config.train.evaluate else None
     final = loop.train(config, args.workdir, validate)
     if not final["finished"]:
         return 143

@@ -1,25 +1,61 @@
 """Learning curve of a training run: every kept checkpoint, and the untrained network, on a
 benchmark."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
+from siamjax import api, models
+from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
+from siamjax.evaluation import scoring
+from siamjax.evaluation.plots import save_png
 from siamjax.evaluation.scoring import Scores
+from siamjax.evaluation.trackers import run_trackers
 from siamjax.evaluation.validation import MEASURES
+from siamjax.files import write_whole
+from siamjax.models import weights
+from siamjax.training.checkpoint import saved_steps
+from siamjax.training.loop import initial_variables
 
 
-def untrained(config) -> tuple:
-    """Config and the variables a run of it starts from.
+def evaluate(
+    steps: Mapping[int, Path],
+    benchmark: Benchmark,
+    out: Path,
+    baselines: Sequence[str] = (),
+    constants: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Tracks with every checkpoint, with the variables that their run started from, and with
+    baselines; what is done is skipped.
+
+    Args:
+        steps: as `checkpoints` gives them.
+        out: folder; gets results/, times/ and untrained.npz.
+        constants: fields of the config's section `tracker` to replace.
+
+    Returns:
+        The curve, see `table`.
 
     Raises:
-        UserError: its `train.init_from` is not there or does not fit.
+        UserError: as `siamjax.evaluation.trackers.run_trackers`; the config's `train.init_from` is
+            not there or does not fit.
     """
-    from siamjax import models
-    from siamjax.training.loop import initial_variables
-
-    return config, initial_variables(config, models.build(config))
+    config, _ = api.load_variables(next(iter(steps.values())))
+    start = out / "untrained.npz"
+    if not start.is_file():
+        weights.save(start, config, initial_variables(config, models.build(config)))
+    names: dict[int, str] = {}
+    results: dict[str, Path] = {}
+    for step, path in {0: start, **steps}.items():
+        names[step] = f"step{step:07d}"
+        results |= run_trackers(benchmark, out, path, name=names[step], constants=constants)[1]
+    if baselines:
+        results |= run_trackers(benchmark, out, baselines=baselines)[1]
+    return table(scoring.score(benchmark, results), names, config.train.batch_size)
 
 
 def checkpoints(workdir) -> dict[int, Path]:
@@ -28,8 +64,6 @@ def checkpoints(workdir) -> dict[int, Path]:
     Raises:
         UserError: there is none.
     """
-    from siamjax.training.checkpoint import saved_steps
-
     folder = Path(workdir) / "checkpoints"
     steps = saved_steps(folder)
     if not steps:
@@ -71,13 +105,16 @@ def table(scores: Scores, names: dict[int, str], batch_size: int) -> dict[str, A
     }
 
 
-def plot(path: Path, curve: dict[str, Any], lines: dict[str, float]) -> None:
+def write(out: Path, curve: dict[str, Any], lines: Mapping[str, float]) -> None:
+    """Writes curve.json, curve.md and curve.png; `lines` as in `plot`."""
+    write_whole(out / "curve.json", json.dumps(curve, indent=1) + "\n")
+    write_whole(out / "curve.md", markdown(curve))
+    plot(out / "curve.png", curve, lines)
+
+
+def plot(path: Path, curve: dict[str, Any], lines: Mapping[str, float]) -> None:
     """The curve as PNG: the mean, each sequence in thin lines, and `lines` (name -> value) and the
     baselines as levels."""
-    from matplotlib.figure import Figure
-
-    from siamjax.evaluation.plots import save_png
-
     points = curve["points"]
     pairs = [point["pairs"] for point in points]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -86,7 +123,7 @@ def plot(path: Path, curve: dict[str, Any], lines: dict[str, float]) -> None:
         values = [point["per_sequence"].get(sequence, float("nan")) for point in points]
         axes.plot(pairs, values, lw=0.8, alpha=0.6, label=sequence)
     axes.plot(pairs, [point["mean"] for point in points], "k-o", lw=2, label="mean")
-    for i, (name, value) in enumerate((curve["baselines"] | lines).items()):
+    for i, (name, value) in enumerate((curve["baselines"] | dict(lines)).items()):
         style = ("--", ":", "-.")[i % 3]
         axes.axhline(value, color="0.35", ls=style, lw=1.2, label=f"{name} {value:.3f}")
     count = "{} of {} sequences".format(*curve["sequences"])
@@ -107,14 +144,11 @@ def parse_lines(text: str) -> dict[str, float]:
     Raises:
         UserError: not of that form.
     """
-    lines = {}
-    for part in filter(None, text.split(",")):
-        name, _, value = part.partition("=")
-        try:
-            lines[name] = float(value)
-        except ValueError:
-            raise UserError(f"--lines={text}: give NAME=VALUE by comma") from None
-    return lines
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    try:
+        return {name: float(value) for name, _, value in pairs}
+    except ValueError:
+        raise UserError(f"--lines={text}: give NAME=VALUE, comma-separated") from None
 
 
 def markdown(curve: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Validation while training: the weights of the moment on benchmarks, every so many epochs."""
+"""Validation while training: the current weights on benchmarks, every so many epochs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from siamjax.datasets import registry
 from siamjax.errors import UserError
 from siamjax.evaluation import runner, trackers
 
-MEASURES = ("success_auc", "eao", "f_score", "ao")  # what a benchmark is led by, the first it has
+MEASURES = ("success_auc", "eao", "f_score", "ao")  # a benchmark's main measure is the first it has
 
 
 def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:

@@ -6,20 +6,33 @@ held-out targets are placed uniformly over the search crop. A network without bi
 often everywhere; one that never saw a shifted target answers in the middle, wherever the target is.
 """
 
+import argparse
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
 
+from siamjax import models
+from siamjax.data import augment
+from siamjax.data.crops import context_crop, target_in_crop
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
+from siamjax.evaluation import runner
+from siamjax.evaluation.plots import save_png
 from siamjax.files import write_whole
+from siamjax.geometry.boxes import xywh_to_xyxy
+from siamjax.synthetic.world import SyntheticVideo
+from siamjax.tracking.session import Tracker
+from siamjax.training import checkpoint, loop
 
 MIDDLE, BORDER = 32.0, 64.0  # px from the middle of the search crop, the larger of x and y
 
@@ -32,8 +45,8 @@ class Placements:
         clips: videos of the synthetic test world, seeds 0, 1, ...
         frames: of each clip, evenly spaced; those that hide the target are left out.
         repeats: places for each frame.
-        reach: px, offsets from the middle are uniform in +-reach, x and y apart; the score map's
-            cells reach as far.
+        reach: px, offsets from the middle are uniform in +-reach, separately in x and y; the score
+            map's cells reach as far.
     """
 
     clips: int = 16
@@ -42,51 +55,70 @@ class Placements:
     reach: float = 96.0
 
 
+def plan(config: ml_collections.ConfigDict, args: argparse.Namespace) -> list[int]:
+    """The shifts of `--shifts`, px.
+
+    Raises:
+        UserError: not whole px, given twice, or without room in the stored crops.
+    """
+    try:
+        shifts = [int(word) for word in args.shifts.split(",")]
+    except ValueError:
+        raise UserError(
+            f"--shifts={args.shifts}: give whole px, comma-separated, as 0,32,64"
+        ) from None
+    if len(set(shifts)) < len(shifts):
+        raise UserError(f"--shifts={args.shifts}: give each shift once")
+    room = (config.crops.stored - config.crops.search) // 2
+    for shift in shifts:
+        if not 0 <= shift <= room:
+            raise UserError(
+                f"--shifts: {shift} is not within 0..{room} px, the room that crops of "
+                f"{config.crops.stored} px leave around {config.crops.search} px"
+            )
+    return shifts
+
+
 def run(
     config: ml_collections.ConfigDict,
     workdir: str | Path,
     shifts: Sequence[int],
     benchmark: Benchmark,
-    placements: Placements = Placements(),
 ) -> dict[str, Any]:
     """Trains with every shift, answers the placed targets, tracks the held-out clips.
 
-    What is done is skipped, so a second call goes on where the first one stopped. Writes to
+    What is done is skipped, so a second call resumes where the first one stopped. Writes to
     `workdir`: `shift<N>/` (the training run, its answers and result files), `shift_study.json`,
     `table.md`, `heatmaps.png`.
 
     Args:
         config: the experiment; `data.search.shift` is replaced.
-        shifts: px, each >= 0 and once.
-        benchmark: clips for the success AUC.
+        shifts: px, as `plan` gives them.
+        benchmark: clips for the success AUC; as many clips give the placed targets.
 
     Returns:
-        What shift_study.json holds.
+        What shift_study.json holds; {"finished": False} when SIGTERM ended a training.
 
     Raises:
-        UserError: a shift that the stored crops have no room for, a folder with another study, and
-            whatever training raises.
+        UserError: a folder with another study, and whatever training raises.
     """
-    from siamjax.training import checkpoint, loop
-
     workdir = Path(workdir)
-    check(config, shifts)
+    placements = Placements(clips=len(benchmark.sequences))
     rows, answers = [], []
     for shift in shifts:
         folder = workdir / f"shift{shift}"
-        one = config.copy_and_resolve_references()
-        with one.unlocked():
-            one.data.search.shift = float(shift)
-            one.name = f"{config.name}_shift{shift}"
-        final = loop.train(one, folder)
-        if not final["finished"]:
+        shifted = config.copy_and_resolve_references()
+        with shifted.unlocked():
+            shifted.data.search.shift = float(shift)
+            shifted.name = f"{config.name}_shift{shift}"
+        if not loop.train(shifted, folder)["finished"]:
             return {"finished": False}
         trained, variables, _ = checkpoint.load_variables(folder)
         answer = _answers(trained, variables, placements, folder / "answers.npz")
         auc = _success_auc(trained, variables, benchmark, folder / "tracking")
         rows.append({"shift": shift, "success_auc": auc, **summary(answer, config.anchors.stride)})
         answers.append(answer)
-    found = {
+    result = {
         "finished": True,
         "config": config.name,
         "pairs": config.train.epochs * config.data.pairs_per_epoch,
@@ -94,27 +126,10 @@ def run(
         "placements": dataclasses.asdict(placements) | {"used": len(answers[0]["offset"])},
         "shifts": rows,
     }
-    write_whole(workdir / "shift_study.json", json.dumps(found, indent=1) + "\n")
+    write_whole(workdir / "shift_study.json", json.dumps(result, indent=1) + "\n")
     write_whole(workdir / "table.md", table(rows))
     _draw(workdir / "heatmaps.png", shifts, answers, config.anchors.stride, placements.reach)
-    return found
-
-
-def check(config, shifts: Sequence[int]) -> None:
-    """Refuses shifts that are given twice or that the stored crops have no room for.
-
-    Raises:
-        UserError: as said.
-    """
-    room = (config.crops.stored - config.crops.search) // 2
-    if not shifts or len(set(shifts)) < len(shifts):
-        raise UserError(f"--shifts={','.join(map(str, shifts))}: give each shift once, by comma")
-    for shift in shifts:
-        if not 0 <= shift <= room:
-            raise UserError(
-                f"--shifts: {shift} is not within 0..{room} px, the room that crops of "
-                f"{config.crops.stored} px leave around {config.crops.search} px"
-            )
+    return result
 
 
 def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray, ...]]:
@@ -126,11 +141,6 @@ def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray,
         offset: (repeats, 2) px from the middle of the search crop to the target's centre.
         size: (2,) width and height of the target in the search crop, px.
     """
-    from siamjax.data import augment
-    from siamjax.data.crops import context_crop, target_in_crop
-    from siamjax.geometry.boxes import xywh_to_xyxy
-    from siamjax.synthetic.world import SyntheticVideo
-
     sizes = config.crops.stored, config.crops.exemplar, config.crops.context
     rng = np.random.default_rng(0)
 
@@ -146,7 +156,7 @@ def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray,
         video = SyntheticVideo(seed, split="test")
         template = cut(crop(video, 0), config.crops.exemplar, (0.0, 0.0))
         for i in np.linspace(1, len(video.frames) - 1, placements.frames).astype(int):
-            # Drawn for hidden targets too: the places do not depend on who is seen.
+            # Drawn for hidden targets too: the places do not depend on visibility.
             shifts = rng.uniform(-placements.reach, placements.reach, (placements.repeats, 2))
             if video.visible[0, i] < 0.5:
                 continue
@@ -170,11 +180,6 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
         with np.load(path) as saved:
             if str(saved["key"]) == key:
                 return {name: saved[name] for name in saved.files if name != "key"}
-    import jax
-    import jax.numpy as jnp
-    from tqdm import tqdm
-
-    from siamjax import models
 
     def probabilities(model, template, search):
         features = model.template(template[None])
@@ -197,23 +202,17 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
             sizes.append(np.broadcast_to(size, offset.shape))
             bar.update()
     offset = np.concatenate(offsets)
-    found: dict[str, np.ndarray] = {
+    answers = {
         "response": np.asarray(total / len(offset), np.float32),
         "offset": offset,
         "size": np.concatenate(sizes),
         "best": np.concatenate(best),
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, key=np.array(key), **found)
-    os.replace(temporary, path)
-    return found
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, key=np.array(key), **answers))
+    return answers
 
 
 def _success_auc(config, variables, benchmark, out: Path) -> float:
-    from siamjax.evaluation import runner
-    from siamjax.tracking.session import Tracker
-
     trackers = {"siamjax": lambda: Tracker(config, variables)}
     return float(runner.evaluate(benchmark, trackers, out).trackers["siamjax"]["success_auc"])
 
@@ -266,10 +265,6 @@ def table(rows) -> str:
 
 def _draw(path: Path, shifts, answers, stride, reach) -> None:
     """Above the mean response, below the share of targets found, over the search crop."""
-    from matplotlib.figure import Figure
-
-    from siamjax.evaluation.plots import save_png
-
     figure = Figure(figsize=(1.2 + 2.3 * len(shifts), 5.0), layout="constrained")
     panels = figure.subplots(2, len(shifts), squeeze=False, sharex=True, sharey=True)
     highest = max(float(answer["response"].max()) for answer in answers)
