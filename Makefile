@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Versions that were tested together; on other Python versions pip resolves from pyproject.toml alone.
-CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info[:2] == (3, 11) else '')")
+# versions that were tested together
+CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.version_info < (3, 12) else 'constraints-3.12.txt')")
 
 .PHONY: help env demo test test-prep notebook docs wheel wheel-test commands lint format types clean
 
@@ -12,9 +12,9 @@ help:  ## this list
 
 env: $(VENV)/.installed  ## create .venv with everything for development
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
 
 demo: env  ## shards -> training -> tracking -> scores, report and video under runs/demo
@@ -24,7 +24,7 @@ test: env  ## the tests
 	$(BIN)/python -m pytest -n 2
 
 $(VENV)/.prep: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev,prep]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,prep]'
 	touch $@
 
 test-prep: $(VENV)/.prep  ## the tests of data preparation with TensorFlow Datasets installed
@@ -34,7 +34,7 @@ notebook: env  ## execute notebooks/siamjax_colab.ipynb from end to end
 	$(BIN)/python -m pytest -m slow tests/test_notebook.py
 
 $(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,docs]'
 	touch $@
 
 docs: $(VENV)/.docs  ## the pages under docs/_build/html; a warning or a broken link is an error
@@ -44,8 +44,8 @@ wheel: env  ## dist/siamjax-*.whl
 	rm -rf build dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
-wheel-test: wheel  ## install the wheel in an empty environment elsewhere, track and evaluate with it
-	.ci/wheel-test $(PYTHON) $(CONSTRAINTS)
+wheel-test: wheel  ## install the wheel in an empty environment elsewhere and use it
+	.ci/wheel-test $(PYTHON) -c $(CONSTRAINTS)
 
 commands: env  ## run every command of README and docs; says what it leaves out and why
 	docs/check_commands.sh

@@ -26,7 +26,7 @@ INLINE = re.compile(r"(?<!`)`((?:siamjax|python|make|pip) [^`]+)`(?!`)")
 LEFT_OUT = {
     r"^make test|^make commands": "is what runs this, or runs beside it in CI",
     r"^python -m pytest|^make (docs|notebook|wheel)": "a step of CI of its own",
-    r"data_prep[. ](?!synthetic)": "needs the data set",
+    r"(data_prep[. ]|siamjax prepare )(?!synthetic)": "needs the data set",
     r"--dataset=(OTB|VOT|LaSOT|UAV)": "needs the data set",
     r"configs/(resnet50|mobilenetv2|mine).*--workdir|--workdir.*init_from": "needs the full data",
     r"^siamjax inspect (pairs|shards)": "needs shards of the training sets",
@@ -105,8 +105,8 @@ def run_all(scratch: Path) -> int:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
     environment = Path(os.path.abspath(sys.executable)).parent.parent
     (copy / ".venv").symlink_to(environment)
-    for name in ("pyproject.toml", "constraints.txt"):
-        os.utime(copy / name, (0, 0))  # older than the environment: make has nothing to install
+    for path in (copy / "pyproject.toml", *copy.glob("constraints*.txt")):
+        os.utime(path, (0, 0))  # older than the environment: make has nothing to install
     path = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PYTHONPATH": str(copy)}
     finished = os.environ.get("SIAMJAX_DEMO")

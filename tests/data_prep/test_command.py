@@ -9,6 +9,7 @@ import pytest
 
 from data_prep import __main__ as command
 from data_prep.source import Source
+from siamjax import cli
 from siamjax.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,18 @@ def test_both_spellings_check_the_source(det_tree, program):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{det_tree}: det\n  videos: 3\n")
+
+
+def test_prepare_is_the_same(det_tree, capsys):
+    cli.dispatch(["prepare"])
+    listed = capsys.readouterr().out
+    assert listed.startswith("usage: siamjax prepare NAME")
+    assert all(f"\n  {name} " in listed for name in command.SOURCES)
+    cli.dispatch(["prepare", "det", f"--source={det_tree}", "--check"])
+    assert capsys.readouterr().out.startswith(f"{det_tree}: det\n  videos: 3\n")
+    with pytest.raises(SystemExit):
+        cli.dispatch(["prepare", "det", "--help"])
+    assert capsys.readouterr().out.startswith("usage: siamjax prepare det [-h] --source SOURCE")
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path):

@@ -67,6 +67,8 @@ def subparsers():
 
 def fault(text: str) -> str:
     """What is wrong with a command; empty where nothing is."""
+    if re.search(r" (COMMAND|NAME)\b", text):
+        return ""  # a pattern
     words = [word for word in shlex.split(text) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
     program, rest = words[0].removeprefix(".venv/bin/"), words[1:]
     if program == "make":
@@ -78,6 +80,8 @@ def fault(text: str) -> str:
         if not rest or rest[0].startswith("-"):
             return ""
         parser = subparsers().get(rest[0])
+        if rest[0] == "prepare" and rest[1:]:
+            parser = parser_of(f"data_prep.{rest[1]}")
         if parser is None:
             return f"no command {rest[0]}"
     elif program.startswith("python") and rest[:1] == ["-m"]:
@@ -148,6 +152,8 @@ def test_there_are_commands_on_the_pages():
         ("python run_eval.py --dataset=OTB100 --datta=x", "no flag --datta"),
         ("python run_train.py --config=configs/demo.py --config.train.epoch=1", "epochs"),
         ("python -m data_prep.synthetic --out=x --clips=3", "no flag --clips"),
+        ("python -m data_prep synthetic --out=x --clips=3", "no flag --clips"),
+        ("siamjax prepare coco --source=x --clips=3", "no flag --clips"),
         ("python nothing.py", "no file nothing.py"),
         ("pip install 'siamjax[nothing]'", "no extra nothing"),
     ],
