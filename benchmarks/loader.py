@@ -31,7 +31,7 @@ from data_prep.folder import Folder
 from siamjax.data import index as index_lib
 from siamjax.data import loader, shards
 from siamjax.data.crops import context_crop, mean_colour
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 BIG = 10_000_000  # crops of the large index
 PAIRS = 200  # per repetition

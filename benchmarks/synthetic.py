@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from data_prep.synthetic import _crops_of
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 VIDEOS = 20
 LENGTH = 60

@@ -22,7 +22,7 @@ from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main
 from siamjax.geometry.boxes import xywh_to_xyxy
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 NAME = "synthetic"
 VISIBLE = 0.5  # crops of targets with a smaller visible fraction are left out
@@ -31,9 +31,14 @@ LOWEST = {"videos": 1, "seed": 0, "length": 1, "every": 1, "workers": 0}
 # modules that decide what the crops are
 CODE = (
     "data_prep.synthetic",
+    "siamjax.geometry.boxes",
+    "siamjax.synthetic.bodies",
     "siamjax.synthetic.drawing",
-    "siamjax.synthetic.world",
+    "siamjax.synthetic.motion",
+    "siamjax.synthetic.plan",
+    "siamjax.synthetic.render",
     "siamjax.synthetic.textures",
+    "siamjax.synthetic.video",
 )
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import siamjax
 from siamjax import viz
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 SEEDS = (0, 3, 5, 6)  # of the test split, which training never sees
 COLOURS = ((80, 220, 60), (0, 200, 255), (255, 160, 40), (230, 90, 230))  # BGR

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from siamjax import media, viz
 from siamjax.errors import UserError
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 DESCRIPTION = (
     "Renders a clip of the synthetic world; with a folder as --out, frames and true boxes."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import Sequence
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 CLIPS = 16
 LENGTH = 120  # frames per clip

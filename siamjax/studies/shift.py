@@ -30,7 +30,7 @@ from siamjax.evaluation import runner
 from siamjax.evaluation.plots import save_png
 from siamjax.files import write_whole
 from siamjax.geometry.boxes import xywh_to_xyxy
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 from siamjax.tracking.session import Tracker
 from siamjax.training import checkpoint, loop
 

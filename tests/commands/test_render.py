@@ -7,7 +7,7 @@ import pytest
 from siamjax import media
 from siamjax.cli import dispatch
 from siamjax.errors import UserError
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 
 def test_video(tmp_path):

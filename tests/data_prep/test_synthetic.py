@@ -1,15 +1,18 @@
 """Shards of the synthetic world: what is in them, and what a second run does."""
 
+import pkgutil
+
 import cv2
 import numpy as np
 import pytest
 
 import data_prep.synthetic as prep
+import siamjax.synthetic
 from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop
 from siamjax.errors import UserError
 from siamjax.geometry.boxes import xywh_to_xyxy
-from siamjax.synthetic.world import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo
 
 
 def build(folder, videos=2, **arguments):
@@ -29,6 +32,11 @@ def contents(folder):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return build(tmp_path_factory.mktemp("shards") / "synthetic")
+
+
+def test_the_code_hash_covers_the_whole_world():
+    modules = pkgutil.iter_modules(siamjax.synthetic.__path__, "siamjax.synthetic.")
+    assert {module.name for module in modules} <= set(prep.CODE)
 
 
 def test_every_well_visible_target_is_there(folder):
