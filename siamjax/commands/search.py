@@ -1,20 +1,19 @@
 """`siamjax search`: the best penalty_k, window influence and lr on a validation set."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from siamjax import api
 from siamjax.commands.flags import add_benchmark, add_checkpoint, load_benchmark
 from siamjax.datasets import registry
-from siamjax.errors import UserError, run_main
+from siamjax.errors import UserError
 from siamjax.evaluation.trackers import checkpoint_identity
 
 DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags, which `python -m siamjax.evaluation.search` shares."""
+    """The command's flags."""
     add = parser.add_argument
     add_benchmark(parser, "GOT-10k-val, synthetic or folder")
     add_checkpoint(parser)
@@ -57,14 +56,3 @@ def run(args: argparse.Namespace) -> None:
     print(f"best success AUC {best['score']:.3f}: {setting}")
     print((out / "best.txt").read_text(), end="")
     print(f"heat map: {out / 'heatmap.png'}")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry of `python -m siamjax.evaluation.search`."""
-
-    def body() -> None:
-        parser = argparse.ArgumentParser(prog="siamjax.evaluation.search", description=DESCRIPTION)
-        add_arguments(parser)
-        run(parser.parse_args(arguments))
-
-    run_main(body)

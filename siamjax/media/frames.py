@@ -13,27 +13,26 @@ from siamjax.errors import UserError
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def frame_number(name: str | os.PathLike) -> int:
+def frame_number(name: str | os.PathLike[str]) -> int:
     """The last number in a file's name, -1 where there is none."""
     numbers = re.findall(r"\d+", Path(name).stem)
     return int(numbers[-1]) if numbers else -1
 
 
-def image_names(folder: str | os.PathLike) -> list[str]:
+def image_names(folder: str | os.PathLike[str]) -> list[str]:
     """Names of a folder's images, in the order of the numbers in them; [] without such a folder.
 
     Hidden files are no images. Names of one number, or of none, follow each other as text.
     """
     try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.name.lower().endswith(IMAGE_SUFFIXES)]
+        names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    visible = (name for name in names if not name.startswith("."))
-    return sorted(visible, key=lambda name: (frame_number(name), name))
+    images = (n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and not n.startswith("."))
+    return sorted(images, key=lambda name: (frame_number(name), name))
 
 
-def list_images(folder: str | os.PathLike) -> list[Path]:
+def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     """As `image_names`, as paths."""
     return [Path(folder) / name for name in image_names(folder)]
 
@@ -41,7 +40,7 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
 class ImageFiles(Sequence):
     """Image files as frames: `frames[i]` reads one, (H, W, 3) BGR uint8.
 
-    A slice gives another `ImageFiles` without reading anything.
+    A slice is an `ImageFiles`, too, without reading anything.
     """
 
     def __init__(self, paths: Sequence[Path]):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.geometry.polygons import pixel_corners
 
 _SEPARATORS = str.maketrans(",;\t", "   ")
 
@@ -34,49 +35,27 @@ def read_table(path: Path, widths: tuple[int, ...] = (4,)) -> np.ndarray:
     """
     path = Path(path)
     try:
-        text = path.read_text()
+        rows = split_rows(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise UserError(
-            f"{path}: cannot be read ({_reason(error)}); restore it from the data set"
+            f"{path}: cannot be read ({reason}); restore it from the data set"
         ) from None
-    rows = split_rows(text)
     if not rows:
         raise UserError(f"{path}: the file is empty; one row per frame is expected")
-    found = {len(row) for _, row in rows}
-    if not found <= set(widths):
-        number, row = next((n, r) for n, r in rows if len(r) not in widths)
-        allowed = " or ".join(map(str, widths))
-        raise UserError(f"{path}:{number}: {len(row)} numbers where {allowed} are expected")
-    try:
-        if len(found) == 1:
-            width = found.pop()
-            return np.array([row for _, row in rows], np.float64).reshape(len(rows), width)
-        return _mixed(rows)
-    except ValueError:
-        for number, row in rows:
-            for word in row:
-                if not _is_number(word):
-                    raise UserError(f"{path}:{number}: '{word}' is not a number") from None
-        raise
-
-
-def _mixed(rows) -> np.ndarray:
-    from siamjax.geometry.polygons import pixel_corners
-
-    values = [np.array(row, np.float64) for _, row in rows]
-    return np.stack([pixel_corners(value) for value in values])
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+    values = []
+    for number, words in rows:
+        if len(words) not in widths:
+            allowed = " or ".join(map(str, widths))
+            raise UserError(f"{path}:{number}: {len(words)} numbers where {allowed} are expected")
+        try:
+            values.append(np.array(words, np.float64))
+        except ValueError as error:  # its text ends with the word
+            word = str(error).rpartition(": ")[2]
+            raise UserError(f"{path}:{number}: {word} is not a number") from None
+    if len({len(row) for row in values}) > 1:
+        values = [pixel_corners(row) for row in values]
+    return np.stack(values)
 
 
 def read_flags(path: Path, count: int) -> np.ndarray:

@@ -21,6 +21,10 @@ class Row(NamedTuple):
     second_peak: float
     lost: bool
 
+    def answer(self) -> dict[str, float]:
+        """How sure the tracker was."""
+        return {"score": self.score, "second_peak": self.second_peak, "lost": self.lost}
+
     @property
     def box(self) -> list[float]:
         """x, y, w, h in px, 0-based."""
@@ -57,23 +61,11 @@ def csv_text(tracks: Tracks) -> str:
 
 def json_text(tracks: Tracks) -> str:
     """Video, rate, checkpoint, and the frames of each target."""
-    targets = [
-        {
-            "box": box,
-            "frames": [
-                {
-                    "frame": row.frame,
-                    "box": row.box,
-                    "score": row.score,
-                    "second_peak": row.second_peak,
-                    "lost": row.lost,
-                }
-                for row in tracks.rows
-                if row.target == target
-            ],
-        }
-        for target, box in enumerate(tracks.boxes)
-    ]
+    targets = []
+    for target, box in enumerate(tracks.boxes):
+        rows = [row for row in tracks.rows if row.target == target]
+        frames = [{"frame": row.frame, "box": row.box} | row.answer() for row in rows]
+        targets.append({"box": box, "frames": frames})
     head = {"video": tracks.video, "fps": tracks.fps, "checkpoint": tracks.checkpoint}
     return json.dumps(head | {"targets": targets}, indent=1) + "\n"
 

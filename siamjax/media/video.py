@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.files import check_writable
+from siamjax.files import check_writable, replacing
 from siamjax.media.frames import IMAGE_SUFFIXES, ImageFiles, list_images
 
 # .webm plays in browsers; H.264 is not in OpenCV's wheel
@@ -45,56 +46,48 @@ class Video:
         count: number of frames as far as known before decoding; None for a camera.
     """
 
-    name: str
-    fps: float = _DEFAULT_FPS
-    count: int | None = None
+    def __init__(self, name: str, fps: float = _DEFAULT_FPS, count: int | None = None):
+        self.name, self.fps, self.count = name, fps, count
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        raise AttributeError("open a video by read_video")
+        raise NotImplementedError("open a video by read_video")
 
 
-class ImageFolder(Video, ImageFiles):
+class ImageFolder(Video):
     """Images of one folder, by number; random access, by `len` and index, too."""
 
     def __init__(self, path: Path):
-        ImageFiles.__init__(self, list_images(path))
-        if not self.paths:
+        self._frames = ImageFiles(list_images(path))
+        if not self._frames:
             raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
-        self.name, self.count = path.resolve().name, len(self.paths)
+        super().__init__(path.resolve().name, count=len(self._frames))
 
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index):
+        return self._frames[index]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self._frames)
 
 
 class VideoFile(Video):
     """A video file, decoded by the FFmpeg inside OpenCV."""
 
     def __init__(self, path: Path):
-        import cv2
-
-        self.path, self.name = path, path.stem
+        self.path = path
         capture = self._open()
         claimed = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        readable, _ = capture.read()
-        capture.release()
-        if not readable:
+        super().__init__(path.stem, _rate(capture), claimed if claimed > 0 else None)
+        if next(_frames(capture), None) is None:
             raise UserError(f"{path}: a video without a readable frame; encode it again")
-        self.count = claimed if claimed > 0 else None
-        self.fps = fps if 0 < fps < 1000 else _DEFAULT_FPS
 
-    def __iter__(self):
-        capture = self._open()
+    def __iter__(self) -> Iterator[np.ndarray]:
         decoded = 0
-        try:
-            while True:
-                good, frame = capture.read()
-                if not good:
-                    break
-                decoded += 1
-                yield frame
-        finally:
-            capture.release()
+        for frame in _frames(self._open()):
+            decoded += 1
+            yield frame
         # Some containers have no count of frames, it is computed from the duration: allow for that.
         if self.count is not None and decoded < self.count - max(2, self.count // 50):
             raise UserError(
@@ -102,47 +95,52 @@ class VideoFile(Video):
                 f"decoded; encode it again, or take what is there by --frames={decoded}"
             )
 
-    def _open(self):
-        import cv2
-
-        with _quiet_stderr():
-            capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
-            raise UserError(f"{self.path}: not a video that OpenCV can read; encode it again")
-        return capture
+    def _open(self) -> cv2.VideoCapture:
+        fault = f"{self.path}: not a video that OpenCV can read; encode it again"
+        return _capture(fault, str(self.path), cv2.CAP_FFMPEG)
 
 
 class Camera(Video):
     """A camera of this machine, by number; endless."""
 
     def __init__(self, number: int):
-        import cv2
-
-        self.number, self.name = number, f"camera{number}"
+        self.number = number
         capture = self._open()
-        fps = capture.get(cv2.CAP_PROP_FPS)
+        super().__init__(f"camera{number}", _rate(capture))
         capture.release()
-        self.fps = fps if 0 < fps < 1000 else _DEFAULT_FPS
 
-    def __iter__(self):
-        capture = self._open()
-        try:
-            while True:
-                good, frame = capture.read()
-                if not good:
-                    raise UserError(f"camera {self.number} stopped giving frames")
-                yield frame
-        finally:
-            capture.release()
+    def __iter__(self) -> Iterator[np.ndarray]:
+        yield from _frames(self._open())
+        raise UserError(f"camera {self.number} stopped giving frames")
 
-    def _open(self):
-        import cv2
+    def _open(self) -> cv2.VideoCapture:
+        fault = f"camera {self.number} cannot be opened; is it there and free?"
+        return _capture(fault, self.number)
 
-        with _quiet_stderr():
-            capture = cv2.VideoCapture(self.number)
-        if not capture.isOpened():
-            raise UserError(f"camera {self.number} cannot be opened; is it there and free?")
-        return capture
+
+def _capture(fault: str, *source) -> cv2.VideoCapture:
+    with _quiet_stderr():
+        capture = cv2.VideoCapture(*source)
+    if not capture.isOpened():
+        raise UserError(fault)
+    return capture
+
+
+def _rate(capture: cv2.VideoCapture) -> float:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if 0 < fps < 1000 else _DEFAULT_FPS
+
+
+def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    """All frames that can be read; then releases the capture."""
+    try:
+        while True:
+            good, frame = capture.read()
+            if not good:
+                return
+            yield frame
+    finally:
+        capture.release()
 
 
 class VideoWriter:
@@ -170,19 +168,18 @@ class VideoWriter:
                 f"{path}: write to one of {', '.join(_CODECS)} (.webm plays in browsers)"
             )
         check_writable(self.path)
-        self.fps = fps
-        self._partial = self.path.with_name(f".{self.path.stem}.partial{self.path.suffix}")
-        self._writer = None
-        self._size = (0, 0)
+        self._fps, self._size = fps, (0, 0)
+        self._output = replacing(self.path)
+        self._writer: cv2.VideoWriter | None = None
 
     def __enter__(self) -> "VideoWriter":
         return self
 
-    def __exit__(self, kind, value, traceback) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+    def __exit__(self, *error) -> None:
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+            self._output.__exit__(*error)
 
     def write(self, frame: np.ndarray) -> None:
         """Appends a frame, (H, W, 3) uint8, BGR.
@@ -190,42 +187,28 @@ class VideoWriter:
         Raises:
             UserError: this kind of video cannot be written here.
         """
-        import cv2
-
         if self._writer is None:
             self._size = (frame.shape[1], frame.shape[0])
             codec = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
+            name = str(self._output.__enter__())
             with _quiet_stderr():
-                writer = cv2.VideoWriter(
-                    str(self._partial), cv2.CAP_FFMPEG, codec, self.fps, self._size
-                )
-            if not writer.isOpened():
+                self._writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self._fps, self._size)
+            if not self._writer.isOpened():
                 raise UserError(f"{self.path}: this video cannot be written; try a .webm name")
-            self._writer = writer
         if (frame.shape[1], frame.shape[0]) != self._size:
             frame = cv2.resize(frame, self._size)
         self._writer.write(np.ascontiguousarray(frame))
 
     def close(self) -> None:
         """Finishes the video and gives it its name; without frames there is none."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-            os.replace(self._partial, self.path)
-
-    def discard(self) -> None:
-        """Removes what was written."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-        self._partial.unlink(missing_ok=True)
+        self.__exit__(None, None, None)
 
 
 @contextlib.contextmanager
 def _quiet_stderr():
     """Hides what OpenCV and FFmpeg print on opening a video.
 
-    It is either said better by an error of ours, or no fault: VP8 needs no tag in .webm.
+    Errors of siamjax describe the same faults; that VP8 has no tag in .webm is none.
     """
     sys.stderr.flush()
     saved = os.dup(2)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
-# Colours that stay apart for colour-blind eyes (Okabe and Ito), BGR.
+# Colours that colour-blind eyes tell from each other (Okabe and Ito), BGR.
 PALETTE = (
     (0, 94, 213),
     (178, 114, 0),
@@ -28,13 +29,11 @@ def draw_boxes(
         image: (H, W, 3) uint8, BGR.
         boxes: x, y, w, h each, px; one that is not finite is left out.
         labels: a caption for each box; empty: none.
-        colours: BGR of each box; None: `PALETTE` in turn.
+        colours: BGR of each box; None: those of `PALETTE`, repeated.
 
     Returns:
         (H, W, 3) uint8.
     """
-    import cv2
-
     canvas = np.ascontiguousarray(image).copy()
     thickness = max(1, round(min(canvas.shape[:2]) / 240))
     for i, box in enumerate(boxes):
@@ -68,21 +67,15 @@ def draw_heatmap(
     Returns:
         (H, W, 3) uint8.
     """
-    import cv2
-
     height, width = image.shape[:2]
     rows, columns = heatmap.shape
     x, y, w, h = extent
     # from px of the image to cells, pixel centres to pixel centres
-    to_cells = np.array(
-        [
-            [columns / w, 0, (0.5 - x) * columns / w - 0.5],
-            [0, rows / h, (0.5 - y) * rows / h - 0.5],
-        ]
-    )
+    to_column = [columns / w, 0, (0.5 - x) * columns / w - 0.5]
+    to_row = [0, rows / h, (0.5 - y) * rows / h - 0.5]
     scores = cv2.warpAffine(
         np.clip(heatmap, 0, 1).astype(np.float32),
-        to_cells,
+        np.array([to_column, to_row]),
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
@@ -93,8 +86,6 @@ def draw_heatmap(
 
 
 def _caption(canvas, text, left, top, colour, thickness):
-    import cv2
-
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.4 * thickness
     (width, height), base = cv2.getTextSize(text, font, scale, thickness)
     left = min(max(left, 0), max(canvas.shape[1] - width, 0))

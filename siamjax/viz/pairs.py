@@ -1,5 +1,6 @@
 """Pictures of training pairs: what the network sees, and what it is asked for."""
 
+import cv2
 import numpy as np
 
 POSITIVE = (80, 200, 60)  # BGR
@@ -27,8 +28,6 @@ def draw_pair(
         (X, Z + X + X, 3) uint8: template, search with box and positive anchors, search with the
         centres of positive and negative anchors.
     """
-    import cv2
-
     side = search.shape[0]
     left = np.zeros((side, template.shape[1], 3), np.uint8)
     left[: template.shape[0]] = template
@@ -54,8 +53,6 @@ def position_map(centres: np.ndarray, side: int, cell: int = 5) -> np.ndarray:
     Returns:
         (side, side, 3) uint8 BGR, dark: never, bright: most often.
     """
-    import cv2
-
     edges = np.arange(0, side + cell, cell)
     counts = np.histogram2d(centres[:, 1], centres[:, 0], bins=(edges, edges))[0]
     level = np.uint8(255 * counts / max(counts.max(), 1))
@@ -64,8 +61,6 @@ def position_map(centres: np.ndarray, side: int, cell: int = 5) -> np.ndarray:
 
 
 def _rectangle(image, box, colour):
-    import cv2
-
     cx, cy, w, h = (float(v) for v in box)
     corners = (round(cx - w / 2), round(cy - h / 2)), (round(cx + w / 2), round(cy + h / 2))
     cv2.rectangle(image, *corners, colour, 1)
