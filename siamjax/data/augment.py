@@ -1,7 +1,7 @@
 """Random shift, scale, blur, flip, colour, exposure and resolution of one crop of a training pair.
 
 The published training (SiamRPN++, section 3) does without the last two.
-Drawing and applying are apart: `draw` asks the generator in a fixed order, the rest follows.
+Drawing and applying are separate: `draw` asks the generator in a fixed order, the rest follows.
 Colour noise is a constant per channel; it commutes with warp and blur and is left to the device.
 """
 
@@ -31,7 +31,7 @@ class Augmentation:
 
     Attributes:
         shift: px, the window's centre moves by U(-1, 1) * shift in x and y.
-        scale: the window's sides are multiplied by 1 + U(-1, 1) * scale, x and y apart.
+        scale: the window's sides are multiplied by 1 + U(-1, 1) * scale, x and y separately.
         blur: probability of motion blur.
         flip: probability of a horizontal flip.
         colour: probability of PCA lighting noise.

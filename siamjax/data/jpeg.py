@@ -2,7 +2,7 @@
 
 Decoding is most of a training pair's cost, and a template needs less than a third of its crop. The
 crops are therefore written with a restart marker after each row of blocks: such rows can be decoded
-apart, so the wanted ones are put together to a JPEG of their own. A file without these markers is
+separately, so the wanted ones are put together to a JPEG of their own. A file without these markers is
 decoded whole.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from siamjax.data.tfrecord import BadRecord
 
 _BLOCK = 16  # px of a row of blocks, with colour at half resolution
-_MARGIN = 1  # rows of blocks that the smoothing of colours looks at beyond those wanted
+_MARGIN = 1  # rows of blocks beyond those wanted, which the smoothing of colours reads
 
 
 def encode(image: np.ndarray, quality: int) -> bytes:

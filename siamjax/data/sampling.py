@@ -1,4 +1,4 @@
-"""Which two crops make a training pair: a function of seed and position, the same everywhere.
+"""Which two crops make a training pair: a function of seed and position.
 
 The rule is SiamRPN++'s: each source's shuffled list of videos, repeated or cut to its share, the
 lists joined and shuffled; a positive pair is two near frames of one track of the entry's video, a
@@ -143,9 +143,9 @@ class Sampler:
             other = first + (track - first + int(rng.integers(1, tracks))) % tracks
             search = int(rng.integers(*source.index.crops_of(other)))
             return Pair(which, template, which, search, True, grey, flip)
-        anywhere = int(rng.integers(len(self.sources)))
-        search = _any_crop(rng, self.sources[anywhere].index)
-        return Pair(which, template, anywhere, search, True, grey, flip)
+        search_source = int(rng.integers(len(self.sources)))
+        search = _any_crop(rng, self.sources[search_source].index)
+        return Pair(which, template, search_source, search, True, grey, flip)
 
 
 def _any_crop(rng, index):

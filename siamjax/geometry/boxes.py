@@ -4,7 +4,7 @@ A box is an array with 4 in the last axis, in pixels of its image, 0-based:
 
 - `xywh`: left, top, width, height, as data sets store them;
 - `xyxy`: left, top, right, bottom, with width = right - left;
-- `cxcywh`: centre, width, height, the form used everywhere inside siamjax.
+- `cxcywh`: centre, width, height, the form used inside siamjax.
 
 Every function takes NumPy or JAX arrays and returns the same kind.
 """
@@ -56,7 +56,8 @@ def iou(a: Real[AnyArray, "*#b 4"], b: Real[AnyArray, "*#b 4"]) -> Float[AnyArra
     a, b = xp.broadcast_arrays(a, b)
     inter = _area(xp, xp.maximum(a[..., :2], b[..., :2]), xp.minimum(a[..., 2:], b[..., 2:]))
     union = _area(xp, a[..., :2], a[..., 2:]) + _area(xp, b[..., :2], b[..., 2:]) - inter
-    return xp.where(union > 0, inter / xp.where(union > 0, union, 1), 0.0)
+    covered = union > 0  # False for NaN
+    return xp.where(covered, inter, 0.0) / xp.where(covered, union, 1.0)
 
 
 def _area(xp, low, high):

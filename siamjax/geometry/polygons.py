@@ -155,7 +155,7 @@ def _overlap(a, b, size, b_is_box):
     ]
     both = np.bincount(pair, _length(common), len(a))
     union = np.bincount(pair, _length(a_spans), len(a)) + b_area - both
-    return np.where(union > 0, both / np.where(union > 0, union, 1), 0)
+    return both / np.maximum(union, 1)
 
 
 def _rows(points, size):

@@ -126,7 +126,7 @@ def field(rng, family, height, width):
 
 
 def draw_palette(rng, saturation=(0.35, 0.95)):
-    """Three colours as rows of hue, saturation, value in 0..1: dark, middle, light; hues apart."""
+    """Three colours as rows of hue, saturation, value in 0..1: dark, middle, light."""
     hue = rng.uniform()
     hues = hue + np.array([0.0, rng.uniform(0.05, 0.5), rng.uniform(-0.2, 0.2)])
     values = np.array([rng.uniform(0.1, 0.4), rng.uniform(0.4, 0.8), rng.uniform(0.7, 1.0)])

@@ -32,6 +32,7 @@ def test_iou_by_hand():
     assert boxes.iou(a, a + 20) == 0
     assert boxes.iou(a, np.array([30.0, 30.0, 10.0, 10.0])) == 0  # inverted
     assert boxes.iou(np.zeros(4), np.zeros(4)) == 0
+    assert boxes.iou(a, np.full(4, np.nan)) == 0
 
 
 @given(box_xywh, box_xywh)
