@@ -149,7 +149,7 @@ def _lockstep(model, config, variables, clips, blocks, shape) -> list[Track]:
     """The tracks of clips whose frames from the second on come in `blocks`."""
     firsts = [as_bgr(clip.frames[0]) for clip in clips]
     sizes = np.array([(frame.shape[1], frame.shape[0]) for frame in firsts], np.int32)
-    boxes = np.stack([checked_box(clip.box, *size) for clip, size in zip(clips, sizes)])
+    boxes = np.stack([checked_box(clip.box, *size) for clip, size in zip(clips, sizes.tolist())])
     block = np.zeros((len(clips), *shape, 3), np.uint8)
     for frame, padded in zip(firsts, block):
         _fill(padded, frame)

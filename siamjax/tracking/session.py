@@ -96,7 +96,7 @@ class Tracker:
         if warm_up:
             self._warm_up()
 
-    def init(self, frame: np.ndarray, box) -> None:
+    def init(self, frame, box) -> None:
         """Starts a target; a second call forgets the first.
 
         Args:
@@ -112,7 +112,7 @@ class Tracker:
         self._state = start(self._model, self.constants, self._variables, frame, box)
         self._size = size
 
-    def update(self, frame: np.ndarray) -> Prediction:
+    def update(self, frame) -> Prediction:
         """Finds the target in the next frame.
 
         Args:

@@ -1,10 +1,17 @@
-"""A short clip of a moving square."""
+"""A short clip of a moving square; the tracker runs without implicit promotion."""
 
 from types import SimpleNamespace
 
 import cv2
+import jax
 import numpy as np
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def strict_promotion():
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
 
 
 @pytest.fixture(scope="session")
