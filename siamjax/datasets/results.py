@@ -6,26 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.datasets.dataset import Dataset
-from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Form, Run
-from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
+from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Form, Run  # noqa: F401
+from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames  # noqa: F401
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.files import write_whole
 from siamjax.media.tables import read_table
-
-__all__ = [
-    "FAILURE",
-    "FORMATS",
-    "REGION",
-    "START",
-    "UNKNOWN",
-    "Run",
-    "Store",
-    "multistart_anchors",
-    "multistart_frames",
-    "read_times",
-    "write_times",
-]
 
 # name -> module with `FORM`; what the files look like stands at the module's head
 FORMATS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Store
@@ -63,7 +64,7 @@ document.querySelectorAll('table.sort').forEach(table=>{
 
 def render(
     scores: Scores,
-    drawn: Mapping[str, object],
+    drawn: Mapping[str, Figure],
     benchmark: Benchmark | None = None,
     results: Mapping[str, Path] | None = None,
     clip: str | Path | None = None,
@@ -78,15 +79,13 @@ def render(
     Raises:
         UserError: the clip cannot be read.
     """
-    from siamjax.evaluation.report import caption, ranked
-
-    order = ranked(scores)
+    order = scores.ranked()
     title = html.escape(scores.dataset)
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
         f"<title>{title} — {scores.count}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{title}</h1><p class=note>{html.escape(caption(scores))}</p>",
+        f"<h1>{title}</h1><p class=note>{html.escape(scores.caption)}</p>",
         _key(order),
         "<h2>Trackers</h2>",
         _tracker_table(scores),
@@ -96,19 +95,16 @@ def render(
     ]
     if clip is not None:
         parts.append(f"<h2>Clip</h2>{_video(Path(clip))}")
-    parts += _attribute_tables(scores, order)
-    parts += [f"<h2>Sequences ({scores.count})</h2>", _sequence_table(scores, order)]
-    strips = _strips(benchmark, results or {}, order, scores) if benchmark is not None else []
+    parts += _attribute_tables(scores)
+    parts += [f"<h2>Sequences ({scores.count})</h2>", _sequence_table(scores)]
+    strips = _strips(benchmark, results or {}, scores) if benchmark is not None else []
     if strips:
         parts += ["<h2>Frames</h2>", _key(order, truth=True), *strips]
     if scores.left_out:
-        items = "".join(
-            f"<li>{html.escape(name)}: {html.escape(reason)}</li>"
-            for name, reason in scores.left_out.items()
-        )
+        items = (f"<li>{html.escape(f'{n}: {why}')}</li>" for n, why in scores.left_out.items())
         parts.append(
             f"<details><summary>Not scored: {len(scores.left_out)}</summary>"
-            f"<ul>{items}</ul></details>"
+            f"<ul>{''.join(items)}</ul></details>"
         )
     parts.append(f"<p class=note>siamjax {__version__}</p><script>{_SCRIPT}</script></body></html>")
     return "\n".join(parts) + "\n"
@@ -125,80 +121,70 @@ def _key(order: list[str], truth: bool = False) -> str:
     return f"<p class=key>{spans}</p>"
 
 
-def _tracker_table(scores: Scores) -> str:
-    from siamjax.evaluation.report import LOWER_IS_BETTER, label, measures, number, ranked
-
-    columns = measures(scores)
-    best = {}
-    for measure in columns:
-        values = [row[measure] for row in scores.trackers.values() if measure in row]
-        best[measure] = (min if measure in LOWER_IS_BETTER else max)(values)
-    head = "".join(f"<th>{html.escape(label(m))}</th>" for m in columns)
-    body = []
-    for tracker in ranked(scores):
-        cells = []
-        for measure in columns:
-            value = scores.trackers[tracker].get(measure)
-            bounds = scores.intervals.get(tracker, {}).get(measure)
-            small = ""
-            if bounds is not None:
-                small = f" <small>{number(measure, bounds[0])}–{number(measure, bounds[1])}</small>"
-            kind = " class=best" if value == best[measure] else ""
-            sort_by = "" if value is None else value
-            cells.append(f"<td{kind} data-value='{sort_by}'>{number(measure, value)}{small}</td>")
-        body.append(f"<tr><td>{html.escape(tracker)}</td>{''.join(cells)}</tr>")
-    return _table(f"<th>tracker</th>{head}", body)
-
-
-def _sequence_table(scores: Scores, order: list[str]) -> str:
-    """One row per sequence: the main measure of every tracker side by side, for VOT two of them."""
-    from siamjax.evaluation.report import label, main_measure, number
-
-    rows = scores.per_sequence
-    first = next(iter(rows.values()), {})
-    sample = next(iter(first.values()), {})
-    main = main_measure(scores)
-    shown = [main] if main in sample else list(sample)[:2]
-    head = ""
-    for tracker in order:
-        for measure in shown:
-            below = f"<br><small>{html.escape(label(measure))}</small>" if len(shown) > 1 else ""
-            head += f"<th>{html.escape(tracker)}{below}</th>"
-    body = []
-    for sequence in first:
-        cells = []
-        for tracker in order:
-            for measure in shown:
-                value = rows[tracker][sequence].get(measure)
-                known = value is not None and np.isfinite(value)
-                sort_by = value if known else -1
-                cells.append(f"<td data-value='{sort_by}'>{number(measure, value)}</td>")
-        body.append(f"<tr><td>{html.escape(sequence)}</td>{''.join(cells)}</tr>")
-    names = ", ".join(map(label, shown))
-    note = f"<p class=note>{html.escape(names)} per sequence; a click on a heading sorts</p>"
-    return note + _table(f"<th>sequence</th>{head}", body)
-
-
-def _attribute_tables(scores: Scores, order: list[str]) -> list[str]:
-    from siamjax.evaluation.report import label, number
-
-    parts = []
-    head = "<th>attribute</th>" + "".join(f"<th>{html.escape(t)}</th>" for t in order)
-    for measure, by_attribute in scores.attributes.items():
-        body = []
-        for attribute, values in by_attribute.items():
-            cells = "".join(f"<td>{number(measure, values.get(t))}</td>" for t in order)
-            body.append(f"<tr><td>{html.escape(attribute)}</td>{cells}</tr>")
-        parts.append(f"<div><h3>{html.escape(label(measure))}</h3>{_table(head, body)}</div>")
-    title = f"<h2>Attributes ({scores.count})</h2>"
-    return [title, "<div class=plots>", *parts, "</div>"] if parts else []
-
-
-def _table(head: str, body: list[str]) -> str:
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    """A table that sorts: headings in HTML, and rows of a name and whole cells."""
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    body = (f"<tr><td>{html.escape(name)}</td>{''.join(cells)}</tr>" for name, *cells in rows)
     return (
         f"<div class=scroll><table class=sort><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def _tracker_table(scores: Scores) -> str:
+    def cell(tracker: str, figure: str) -> str:
+        value = scores.trackers[tracker].get(figure)
+        kind = " class=best" if value == scores.best(figure) else ""
+        bounds = scores.bounds(tracker, figure)
+        small = ""
+        if bounds is not None:
+            low, high = (scores.number(figure, bound) for bound in bounds)
+            small = f" <small>{low}–{high}</small>"
+        sort_by = "" if value is None else value
+        return f"<td{kind} data-value='{sort_by}'>{scores.number(figure, value)}{small}</td>"
+
+    columns = scores.columns
+    heads = ["tracker", *(html.escape(scores.label(figure)) for figure in columns)]
+    return _table(heads, [[t, *(cell(t, f) for f in columns)] for t in scores.ranked()])
+
+
+def _sequence_table(scores: Scores) -> str:
+    """One row per sequence: the main figure of every tracker side by side, without it the first
+    two."""
+    order, rows = scores.ranked(), scores.per_sequence
+    first = next(iter(rows.values()), {})
+    sample = next(iter(first.values()), {})
+    shown = [scores.main] if scores.main in sample else list(sample)[:2]
+
+    def head(tracker: str, figure: str) -> str:
+        below = f"<br><small>{html.escape(scores.label(figure))}</small>" if shown[1:] else ""
+        return html.escape(tracker) + below
+
+    def cell(value: float | None, figure: str) -> str:
+        sort_by = value if value is not None and np.isfinite(value) else -1
+        return f"<td data-value='{sort_by}'>{scores.number(figure, value)}</td>"
+
+    columns = [(tracker, figure) for tracker in order for figure in shown]
+    heads = ["sequence", *(head(*column) for column in columns)]
+    body = [[name, *(cell(rows[t][name].get(f), f) for t, f in columns)] for name in first]
+    names = html.escape(", ".join(map(scores.label, shown)))
+    note = f"<p class=note>{names} per sequence; a click on a heading sorts</p>"
+    return note + _table(heads, body)
+
+
+def _attribute_tables(scores: Scores) -> list[str]:
+    order = scores.ranked()
+    heads = ["attribute", *map(html.escape, order)]
+    parts = []
+    for figure, by_attribute in scores.attributes.items():
+        rows = [
+            [name, *(f"<td>{scores.number(figure, values.get(t))}</td>" for t in order)]
+            for name, values in by_attribute.items()
+        ]
+        title = html.escape(scores.label(figure))
+        parts.append(f"<div><h3>{title}</h3>{_table(heads, rows)}</div>")
+    title = f"<h2>Attributes ({scores.count})</h2>"
+    return [title, "<div class=plots>", *parts, "</div>"] if parts else []
 
 
 def _video(path: Path) -> str:
@@ -212,20 +198,22 @@ def _video(path: Path) -> str:
     )
 
 
-def _strips(benchmark: Benchmark, results, order: list[str], scores: Scores) -> list[str]:
+def _strips(benchmark: Benchmark, results: Mapping[str, Path], scores: Scores) -> list[str]:
     scored = set(next(iter(scores.per_sequence.values()), {}))
     shown = [s for s in benchmark.sequences if s.name in scored and s.has_images][:MAX_STRIPS]
+    stores = [
+        (place, Store(results[tracker].parent, benchmark.dataset), results[tracker].name)
+        for place, tracker in enumerate(scores.ranked())
+        if tracker in results
+    ]
     parts = []
     for sequence in shown:
-        runs = {}
-        for tracker in order:
-            if tracker in results:
-                folder = results[tracker]
-                found = Store(folder.parent, benchmark.dataset).read(folder.name, sequence)
-                if found:
-                    runs[tracker] = found[0].regions
-        strip = _strip(sequence, runs, order)
-        data = base64.b64encode(strip).decode()
+        tracks = [(sequence.groundtruth, plots.TRUTH)]
+        for place, store, folder in stores:
+            tracks += [
+                (run.regions, plots.colour(place)) for run in store.read(folder, sequence)[:1]
+            ]
+        data = base64.b64encode(_strip(sequence, tracks)).decode()
         name = html.escape(sequence.name)
         parts.append(
             f"<div class=strip><b>{name}</b><img alt='frames of {name} with boxes' loading=lazy "
@@ -234,28 +222,19 @@ def _strips(benchmark: Benchmark, results, order: list[str], scores: Scores) -> 
     return parts
 
 
-def _bgr(colour: str) -> tuple[int, int, int]:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return blue, green, red
-
-
-def _strip(sequence: Sequence, runs: Mapping[str, np.ndarray], order: list[str]) -> bytes:
-    """Evenly spaced frames side by side as one JPEG, with the true box and the trackers' boxes."""
+def _strip(sequence: Sequence, tracks: list[tuple[np.ndarray, str]]) -> bytes:
+    """Evenly spaced frames side by side as one JPEG, with the regions of each track in its
+    colour."""
     count = len(sequence)
     tiles = []
     for index in np.linspace(0, count - 1, min(STRIP_FRAMES, count)).round().astype(int):
         frame = sequence.frames[index].copy()
         thickness = max(1, round(frame.shape[0] / STRIP_HEIGHT * 1.5))
-        regions = []
-        if index < len(sequence.groundtruth):
-            regions.append((sequence.groundtruth[index], plots.TRUTH))
-        regions += [
-            (runs[t][index], plots.colour(place)) for place, t in enumerate(order) if t in runs
-        ]
-        for region, colour in regions:
-            if np.isfinite(region).all():
-                points = polygons.corners(region).reshape(-1, 2).round().astype(np.int32)
-                cv2.polylines(frame, [points], True, _bgr(colour), thickness, cv2.LINE_AA)
+        for regions, colour in tracks:
+            if index < len(regions) and np.isfinite(regions[index]).all():
+                points = polygons.corners(regions[index]).reshape(-1, 2).round().astype(np.int32)
+                bgr = bytes.fromhex(colour[1:])[::-1]
+                cv2.polylines(frame, [points], True, tuple(bgr), thickness, cv2.LINE_AA)
         width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
         tile = cv2.resize(frame, (width, STRIP_HEIGHT), interpolation=cv2.INTER_AREA)
         for shade, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):

@@ -2,24 +2,26 @@
 1979)."""
 
 import numpy as np
+from jaxtyping import Float, Int
 
 RESAMPLES = 2000
 LEVEL = 0.95
 
 
-def resamples(count: int, seed: int = 0, repeats: int = RESAMPLES) -> np.ndarray:
-    """(repeats, count) indices of sequences drawn with replacement; the same for the same
-    arguments."""
+def resamples(
+    count: int, seed: int = 0, repeats: int = RESAMPLES
+) -> Int[np.ndarray, "{repeats} {count}"]:
+    """Indices of sequences drawn with replacement; the same for the same arguments."""
     return np.random.default_rng(seed).integers(0, count, (repeats, count))
 
 
-def interval(samples: np.ndarray) -> tuple[float, float]:
+def interval(samples: Float[np.ndarray, " repeats"]) -> tuple[float, float]:
     """The central 95 % of resampled figures, low and high.
 
     Args:
-        samples: (repeats,) figures; NaN is ignored, all NaN give NaN.
+        samples: figures; NaN is ignored, all NaN give NaN.
     """
-    samples = np.asarray(samples)[~np.isnan(samples)]
+    samples = samples[~np.isnan(samples)]
     if not samples.size:
         return float("nan"), float("nan")
     tail = (1 - LEVEL) / 2

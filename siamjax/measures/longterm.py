@@ -1,33 +1,43 @@
 """Precision, recall and F of long-term tracking (Lukežič et al. 2018, VOT-LT2018).
 
-A tracker says with each box how sure it is; below a threshold it counts as "target not there". The
+A tracker gives a confidence with each box; below a threshold it counts as "target not there". The
 score of a tracker is its best F over all thresholds. Overlap is the raster overlap.
 """
 
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float
+
+from siamjax.geometry.polygons import raster_overlap
+from siamjax.measures import bootstrap
+from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
 
 RESOLUTION = 100  # thresholds, the two infinite ones included
 
-MEASURES = {
-    "f_score": "best harmonic mean of precision and recall over the thresholds of confidence",
-    "precision": "mean overlap where the tracker reports the target, at that threshold",
-    "recall": "mean overlap over the frames where the target is visible, at that threshold",
+FIGURES = {
+    # best harmonic mean of precision and recall over the thresholds of confidence
+    "f_score": Figure("F"),
+    # mean overlap where the tracker reports the target, at that threshold
+    "precision": Figure("precision"),
+    # mean overlap over the frames where the target is visible, at that threshold
+    "recall": Figure("recall"),
 }
+PerFrame = Float[np.ndarray, " n"]
+Curve = Float[np.ndarray, " k"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curves:
-    """Over (100,) descending thresholds: precision, recall, F; each 0..1."""
+    """Over descending thresholds: precision, recall, F; each 0..1."""
 
-    thresholds: np.ndarray
-    precision: np.ndarray
-    recall: np.ndarray
+    thresholds: Curve
+    precision: Curve
+    recall: Curve
 
     @property
-    def f(self) -> np.ndarray:
-        """(100,) F of each threshold; 0 where precision and recall are 0."""
+    def f(self) -> Curve:
+        """F of each threshold; 0 where precision and recall are 0."""
         total = self.precision + self.recall
         return 2 * self.precision * self.recall / np.where(total > 0, total, 1)
 
@@ -37,7 +47,7 @@ class Curves:
         return int(np.nanargmax(self.f))
 
     def summary(self) -> dict[str, float]:
-        """The figures of `MEASURES`, read at the best threshold."""
+        """The figures, read at the best threshold."""
         i = self.best
         return {
             "f_score": float(self.f[i]),
@@ -46,8 +56,8 @@ class Curves:
         }
 
 
-def thresholds(scores: np.ndarray) -> np.ndarray:
-    """(100,) descending: +inf, 98 scores at evenly spaced ranks of all scores, -inf.
+def thresholds(scores: PerFrame) -> Float[np.ndarray, "100"]:
+    """Descending: +inf, 98 scores at evenly spaced ranks of all scores, -inf.
 
     Args:
         scores: confidences of all frames of all sequences; NaN are left out.
@@ -61,20 +71,20 @@ def thresholds(scores: np.ndarray) -> np.ndarray:
 
 
 def sequence_curves(
-    overlap: np.ndarray, scores: np.ndarray, visible: int, limits: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    overlap: PerFrame, scores: PerFrame, visible: int, limits: Curve
+) -> tuple[Curve, Curve]:
     """Precision and recall of one sequence at each threshold.
 
     Args:
-        overlap: (N,) overlap with the ground truth, NaN where the target is not visible (a box
+        overlap: overlap with the ground truth, NaN where the target is not visible (a box
             reported there counts as overlap 0).
-        scores: (N,) confidences; NaN counts as 0, as the first frame's is.
+        scores: confidences; NaN counts as 0, as the first frame's is.
         visible: number of frames with the target in the image.
-        limits: (k,) descending thresholds; a frame is reported where its score is at least the
+        limits: descending thresholds; a frame is reported where its score is at least the
             threshold, at -inf where it is positive.
 
     Returns:
-        precision (k,), 1 where nothing is reported, and recall (k,).
+        precision, 1 where nothing is reported, and recall.
     """
     overlap = np.nan_to_num(overlap.astype(np.float64))
     scores = np.nan_to_num(scores.astype(np.float64))
@@ -87,13 +97,73 @@ def sequence_curves(
     return precision, total / max(visible, 1)
 
 
-def mean_curves(limits: np.ndarray, per_sequence: list[tuple[np.ndarray, np.ndarray]]) -> Curves:
+def mean_curves(limits: Curve, per_sequence: list[tuple[Curve, Curve]]) -> Curves:
     """The benchmark's curves: means over its sequences.
 
     Args:
-        limits: (100,) thresholds, descending.
-        per_sequence: precision (100,) and recall (100,) of each sequence.
+        limits: thresholds, descending.
+        per_sequence: precision and recall of each sequence.
     """
     precision = np.mean([p for p, _ in per_sequence], 0)
     recall = np.mean([r for _, r in per_sequence], 0)
     return Curves(limits, precision, recall)
+
+
+def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
+    """What a tracker scored; of repetitions the first counts."""
+    firsts = [repeated[0] for repeated in runs]
+    limits = thresholds(np.concatenate([run.scores for run in firsts]))
+    per_sequence = []
+    for sequence, run in zip(sequences, firsts, strict=True):
+        overlap = raster_overlap(sequence.groundtruth, run.regions, sequence.size)
+        visible = int(np.isfinite(sequence.groundtruth).all(1).sum())
+        per_sequence.append(sequence_curves(overlap, run.scores, visible, limits))
+    mean = mean_curves(limits, per_sequence)
+    at_best = slice(mean.best, mean.best + 1)
+    precision, recall = (np.stack(side) for side in zip(*per_sequence, strict=True))
+    resampled = [
+        Curves(limits, precision[pick].mean(0), recall[pick].mean(0)).summary()
+        for pick in bootstrap.resamples(len(sequences))
+    ]
+    ranks = np.arange(RESOLUTION, dtype=float)
+    return Part(
+        overlap="raster (pixels inside the image)",
+        values=mean.summary(),
+        intervals={
+            name: bootstrap.interval(np.array([one[name] for one in resampled])) for name in FIGURES
+        },
+        per_sequence=[
+            Curves(limits[at_best], p[at_best], r[at_best]).summary() for p, r in per_sequence
+        ],
+        curves={
+            "long-term precision": (ranks, mean.precision),
+            "long-term recall": (ranks, mean.recall),
+        },
+    )
+
+
+def _curves(result: Result, tracker: str) -> Curves:
+    ranks, precision = result.curves["long-term precision"]
+    return Curves(ranks, precision[tracker], result.curves["long-term recall"][1][tracker])
+
+
+PLOTS = {
+    "precision_recall": Plot(
+        "lines",
+        "precision and recall",
+        "recall",
+        "precision",
+        data=lambda *of: (_curves(*of).recall, _curves(*of).precision),
+        mark=("recall", "precision"),
+        x_range=(0.0, 1.0),
+    ),
+    "f_score": Plot(
+        "lines",
+        "F",
+        "threshold of confidence (rank, strictest first)",
+        "F",
+        "f_score",
+        data=lambda *of: (_curves(*of).thresholds, _curves(*of).f),
+        x_range=(0.0, float(RESOLUTION)),
+    ),
+}

@@ -1,29 +1,37 @@
 """Accuracy, robustness and expected average overlap of runs from several starts (VOT2020 on).
 
-A run from each anchor goes on to the sequence's end (forward or backward) without being corrected.
-It has failed where the overlap stays at or below 0.1 for ten frames; the failure is the first of
-them. Source: Kristan et al., "The eighth visual object tracking VOT2020 challenge results",
-section 2. Overlap is the raster overlap inside the image.
+A run from each anchor continues to an end of the sequence without being corrected. It has failed
+where the overlap stays at or below 0.1 for ten frames; the failure is the first of them. Source:
+Kristan et al., "The eighth visual object tracking VOT2020 challenge results", section 2. Overlap is
+the raster overlap inside the image.
 """
 
 import dataclasses
+from collections.abc import Sequence as AbstractSequence
 
 import numpy as np
+from jaxtyping import Float, Real
 
+from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
 from siamjax.geometry.polygons import raster_overlap
+from siamjax.measures import bootstrap, vot
+from siamjax.measures.result import Figure, Interval, Part, Runs, Sequences
 
 THRESHOLD = 0.1  # overlap at or below which a frame counts towards a failure
 GRACE = 10  # frames in a row that make a failure
 INTERVAL = (115, 755)  # lengths of VOT2020 to VOT2022's EAO
 
-MEASURES = {
-    "eao": "expected average overlap over the interval of lengths",
-    "accuracy": "mean overlap before failures",
-    "robustness_share": "share of frames tracked before failures",
+FIGURES = {
+    "eao": vot.FIGURES["eao"],
+    # mean overlap before failures
+    "accuracy": Figure("accuracy"),
+    # share of frames tracked before failures
+    "robustness_share": Figure("robustness (share tracked)"),
 }
+PLOTS = {"expected_overlap": vot.CURVE, "eao_ranking": vot.RANKING}
 
 
-def interval(longest: int) -> tuple[int, int]:
+def lengths_averaged(longest: int) -> Interval:
     """The lengths that the EAO averages over: VOT2020's, or what shorter sequences allow."""
     low, high = INTERVAL
     return (low, high) if longest > low else (max(2, longest // 4), longest)
@@ -33,7 +41,7 @@ def interval(longest: int) -> tuple[int, int]:
 class Tracked:
     """One run: overlap in the run's order, and how many frames passed before it failed."""
 
-    overlap: np.ndarray
+    overlap: Float[np.ndarray, " n"]
     progress: int
 
     @property
@@ -42,25 +50,21 @@ class Tracked:
         return self.progress < len(self.overlap)
 
 
-def measure(truth, regions, size: tuple[int, int]) -> Tracked:
+def measure(
+    truth: Real[np.ndarray, "n _"], regions: Real[np.ndarray, "n _"], size: tuple[int, int]
+) -> Tracked:
     """Overlap and progress of a run.
 
     Args:
-        truth, regions: (N, 4) or (N, 8) in the run's order, the start first; where `regions` is
+        truth, regions: boxes or 8 corners in the run's order, the start first; where `regions` is
             NaN (the start) overlap is 1, where `truth` is NaN the frame does not count as missed.
+        size: width and height of the image, px.
     """
     overlap = raster_overlap(truth, regions, size).astype(np.float64)
-    unknown = np.isnan(np.asarray(truth, np.float64)).any(1)
     overlap[0] = 1.0
-    missed = np.nan_to_num(overlap) <= THRESHOLD
-    missed &= ~unknown
-    length = 0
-    progress = len(overlap)
-    for i, miss in enumerate(missed):
-        length = length + 1 if miss else 0
-        if length == GRACE:
-            progress = i + 1 - GRACE
-            break
+    missed = (np.nan_to_num(overlap) <= THRESHOLD) & ~np.isnan(truth).any(1)
+    failures = np.flatnonzero(np.convolve(missed, np.ones(GRACE), "valid") == GRACE)
+    progress = int(failures[0]) if failures.size else len(overlap)
     return Tracked(np.nan_to_num(overlap), progress)
 
 
@@ -73,7 +77,7 @@ def sequence_summary(runs: list[Tracked]) -> tuple[float, float, int]:
 
 
 def summary(
-    per_sequence: list[tuple[float, float, int]], lengths: list[int]
+    per_sequence: list[tuple[float, float, int]], lengths: AbstractSequence[int]
 ) -> tuple[float, float]:
     """Accuracy, weighted by tracked frames, and robustness, weighted by the sequences' lengths."""
     accuracy = [(a, frames) for a, _, frames in per_sequence if frames]
@@ -83,11 +87,11 @@ def summary(
     return mean, share
 
 
-def expected_overlap(all_runs: list[list[Tracked]], longest: int) -> np.ndarray:
-    """(longest,) expected average overlap at each length.
+def expected_overlap(all_runs: list[list[Tracked]], longest: int) -> Float[np.ndarray, " longest"]:
+    """Expected average overlap at each length.
 
-    A failed run counts as overlap 0 from its failure on for ever, another one is undefined after
-    its end. Every sequence weighs the same, shared among its runs.
+    A failed run counts as overlap 0 from its failure on for ever, a run to the end is undefined
+    after it. Every sequence weighs the same, shared among its runs.
     """
     rows, weights = [], []
     for runs in all_runs:
@@ -96,10 +100,43 @@ def expected_overlap(all_runs: list[list[Tracked]], longest: int) -> np.ndarray:
             row[: run.progress] = run.overlap[: run.progress]
             rows.append(row)
             weights.append(1 / len(runs))
-    table = np.stack(rows)
-    means = np.cumsum(table, 1) / np.arange(1, longest + 1)
-    defined = ~np.isnan(means)
-    weight = np.array(weights)
-    mass = weight @ defined
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(mass > 0, weight @ np.where(defined, means, 0) / mass, np.nan)
+    means = np.cumsum(np.stack(rows), 1) / np.arange(1, longest + 1)
+    return vot.weighted_mean(np.array(weights), means, ~np.isnan(means))
+
+
+def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
+    """What a tracker scored; the interval is that of VOT2020."""
+    longest = max(len(sequence) for sequence in sequences)
+    low, high = lengths_averaged(longest)
+    tracked = [
+        [
+            measure(s.groundtruth[multistart_frames(s, anchor)], run.regions, s.size)
+            for (anchor, _), run in zip(multistart_anchors(s), by_anchor, strict=True)
+        ]
+        for s, by_anchor in zip(sequences, runs, strict=True)
+    ]
+    summaries = [sequence_summary(parts) for parts in tracked]
+    curve = expected_overlap(tracked, longest)
+    lengths = [len(sequence) for sequence in sequences]
+    accuracy, share = summary(summaries, lengths)
+    drawn = np.array(
+        [
+            summary([summaries[i] for i in pick], [lengths[i] for i in pick])
+            for pick in bootstrap.resamples(len(sequences))
+        ]
+    )
+    return Part(
+        overlap=f"raster (pixels inside the image); EAO over lengths {low}..{high}",
+        interval=(low, high),
+        values={
+            "eao": vot.eao(curve, (low, high)),
+            "accuracy": accuracy,
+            "robustness_share": share,
+        },
+        intervals={
+            "accuracy": bootstrap.interval(drawn[:, 0]),
+            "robustness_share": bootstrap.interval(drawn[:, 1]),
+        },
+        per_sequence=[{"accuracy": a, "robustness_share": r} for a, r, _ in summaries],
+        curves={"expected overlap": (np.arange(1.0, longest + 1), curve)},
+    )

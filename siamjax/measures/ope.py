@@ -10,73 +10,89 @@ Boxes are (N, 4) left, top, width, height in pixels, as the benchmark's files co
 import dataclasses
 
 import numpy as np
+from jaxtyping import Bool, Float, Real
 
-from siamjax.geometry import boxes
+from siamjax.datasets.sequence import Sequence, shifted
+from siamjax.geometry import boxes, polygons
+from siamjax.measures import bootstrap
+from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences
+
+Boxes = Real[np.ndarray, "n 4"]
+PerFrame = Float[np.ndarray, " n"]
 
 OVERLAPS = np.arange(0, 1.05, 0.05)  # thresholds of the success curve
 DISTANCES = np.arange(0, 51, 1)  # px, thresholds of the precision curve
 NORMALISED = np.arange(0, 51, 1) / 100  # thresholds of the normalised precision curve
 
 
-@dataclasses.dataclass(frozen=True)
-class Curves:
-    """One sequence's curves: success (21,), precision (51,), normalised precision (51,), shares
-    0..1."""
-
-    success: np.ndarray
-    precision: np.ndarray
-    normalised: np.ndarray
-    mean_overlap: float
-
-
-MEASURES = {
-    "success_auc": "share of frames with overlap above t, mean over t = 0, 0.05 .. 1",
-    "precision_20": "share of frames with the centre within 20 px",
-    "normalised_precision_20": "share of frames with the centre within 0.2 of the true size",
-    "op_50": "share of frames with overlap above 0.5",
-    "op_75": "share of frames with overlap above 0.75",
-    "mean_overlap": "mean overlap over frames with a true box",
+FIGURES = {
+    # share of frames with overlap above t, mean over t = 0, 0.05 .. 1
+    "success_auc": Figure("success AUC"),
+    # share of frames with the centre within 20 px, and within 0.2 of the true size
+    "precision_20": Figure("precision @20 px"),
+    "normalised_precision_20": Figure("norm. precision @0.2"),
+    # share of frames with overlap above 0.5 and 0.75
+    "op_50": Figure("OP 0.5"),
+    "op_75": Figure("OP 0.75"),
+    # over frames with a true box
+    "mean_overlap": Figure("mean overlap"),
+}
+PLOTS = {
+    name.replace(" ", "_"): Plot("lines", name, thresholds, "share of frames", figure)
+    for name, thresholds, figure in (
+        ("success", "overlap threshold", "success_auc"),
+        ("precision", "centre distance (px)", "precision_20"),
+        ("normalised precision", "centre distance / target size", "normalised_precision_20"),
+    )
 }
 
 
-def overlaps(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """(N,) overlap 0..1, -1 where the true box has no area or is unknown."""
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """One sequence's curves, shares 0..1, and its mean overlap."""
+
+    success: Float[np.ndarray, "21"]
+    precision: Float[np.ndarray, "51"]
+    normalised: Float[np.ndarray, "51"]
+    mean_overlap: float
+
+
+def overlaps(truth: Boxes, result: Boxes) -> PerFrame:
+    """Overlap 0..1 of each frame, -1 where the true box has no area or is unknown."""
     known = (truth[:, 2:] > 0).all(1)
     values = boxes.iou(boxes.xywh_to_xyxy(truth), boxes.xywh_to_xyxy(result))
     return np.where(known, values, -1.0)
 
 
-def distances(truth: np.ndarray, result: np.ndarray, scale: np.ndarray | float = 1.0) -> np.ndarray:
-    """(N,) distance of the centres x + (w - 1) / 2 after division by `scale`, -1 where a true
-    coordinate is <= 0.
+def distances(
+    truth: Boxes, result: Boxes, scale: Float[np.ndarray, "n 2"] | float = 1.0
+) -> PerFrame:
+    """Distance of the centres x + (w - 1) / 2 after division by `scale`, -1 where a true coordinate
+    is <= 0.
 
     Args:
-        scale: 1, or (N, 2) width and height to divide both centres by.
+        scale: 1, or width and height to divide both centres by.
     """
     true_centre = boxes.xywh_to_pixel_centre(truth)[:, :2] / scale
     centre = boxes.xywh_to_pixel_centre(result)[:, :2] / scale
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.sqrt(((true_centre - centre) ** 2).sum(1))
-    return np.where((true_centre > 0).all(1), apart, -1.0)
+        distance = np.sqrt(((true_centre - centre) ** 2).sum(1))
+    return np.where((true_centre > 0).all(1), distance, -1.0)
 
 
-def _share(
-    sorted_values: np.ndarray, thresholds: np.ndarray, count: int, above: bool
-) -> np.ndarray:
-    """Share of `count` values > t (above) or <= t for each threshold; NaN sorts last and is never
-    counted."""
-    finite = sorted_values[: len(sorted_values) - np.isnan(sorted_values).sum()]
+def _share(values: np.ndarray, thresholds: np.ndarray, count: int, above: bool) -> np.ndarray:
+    """Share of `count` values > t (above) or <= t for each threshold; NaN is never counted."""
+    finite = np.sort(values[~np.isnan(values)])
     at_most = np.searchsorted(finite, thresholds, side="right")
     return (len(finite) - at_most if above else at_most) / count
 
 
-def curves(truth: np.ndarray, result: np.ndarray, absent: np.ndarray | None = None) -> Curves:
-    """The three curves of one sequence.
+def curves(truth: Boxes, result: Boxes, absent: Bool[np.ndarray, " n"] | None = None) -> Curves:
+    """The three curves of one sequence, whose first frame counts too.
 
     Args:
-        truth, result: (N, 4) boxes of all frames, the first included.
-        absent: (N,) True where the target is not in the image: those frames are removed, the
-            divisor stays N (the published rule of LaSOT's figures).
+        absent: True where the target is not in the image: those frames are removed, the divisor
+            stays n (the published rule of LaSOT's figures).
     """
     count = len(truth)
     if absent is not None:
@@ -87,15 +103,15 @@ def curves(truth: np.ndarray, result: np.ndarray, absent: np.ndarray | None = No
         normalised = distances(truth, result, size)
     known = overlap[overlap >= 0]
     return Curves(
-        _share(np.sort(overlap), OVERLAPS, count, above=True),
-        _share(np.sort(distances(truth, result)), DISTANCES, count, above=False),
-        _share(np.sort(normalised), NORMALISED, count, above=False),
+        _share(overlap, OVERLAPS, count, above=True),
+        _share(distances(truth, result), DISTANCES, count, above=False),
+        _share(normalised, NORMALISED, count, above=False),
         float(known.mean()) if known.size else 0.0,
     )
 
 
 def summary(curve: Curves) -> dict[str, float]:
-    """The figures of `MEASURES` read off one sequence's curves."""
+    """The figures read off one sequence's curves."""
     return {
         "success_auc": float(curve.success.mean()),
         "precision_20": float(curve.precision[20]),
@@ -114,3 +130,37 @@ def mean_curves(all_curves: list[Curves]) -> Curves:
         np.mean([c.normalised for c in all_curves], 0),
         float(np.mean([c.mean_overlap for c in all_curves])),
     )
+
+
+def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
+    """What a tracker scored."""
+    all_curves = [
+        mean_curves([_of_run(sequence, run.regions) for run in repeated])
+        for sequence, repeated in zip(sequences, runs, strict=True)
+    ]
+    rows = [summary(curve) for curve in all_curves]
+    mean = mean_curves(all_curves)
+    main = [row["success_auc"] for row in rows]
+    by_attribute = {
+        attribute: float(np.mean([v for s, v in zip(sequences, main) if attribute in s.attributes]))
+        for attribute in sorted({a for s in sequences for a in s.attributes})
+    }
+    return Part(
+        overlap="exact (area of boxes)",
+        values=summary(mean),
+        intervals={name: bootstrap.of_mean([row[name] for row in rows]) for name in FIGURES},
+        per_sequence=rows,
+        curves={
+            "success": (OVERLAPS, mean.success),
+            "precision": (DISTANCES.astype(float), mean.precision),
+            "normalised precision": (NORMALISED, mean.normalised),
+        },
+        attributes={"success_auc": by_attribute} if by_attribute else {},
+    )
+
+
+def _of_run(sequence: Sequence, regions: np.ndarray) -> Curves:
+    """Curves of a run in the benchmark's own pixels; polygons count as boxes of equal area."""
+    upright = regions if regions.shape[1] == 4 else polygons.box_of_region(regions)
+    base = sequence.base
+    return curves(shifted(sequence.boxes, base), shifted(upright, base), sequence.absent)

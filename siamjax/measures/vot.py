@@ -8,37 +8,79 @@ figures are followed.
 """
 
 import dataclasses
+import math
+from collections.abc import Callable
+from collections.abc import Sequence as AbstractSequence
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Real
 
-from siamjax.datasets.results import FAILURE, REGION, START, Run
+from siamjax.datasets.forms.base import FAILURE, REGION, START, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.geometry.polygons import raster_overlap
+from siamjax.measures import bootstrap
+from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
 
 SKIPPING = 5  # frames from a failure to the next start
 BURN_IN = 10  # frames from each start, itself included, that accuracy ignores
 
-MEASURES = {
-    "eao": "expected average overlap over the benchmark's interval of lengths",
-    "accuracy": "mean overlap while tracking, ten frames from each start left out",
-    "robustness": "failures per 100 frames; less is better",
-    "lost": "failures; less is better",
+SENSITIVITY = 30  # frames over which the AR plot asks whether a tracker survives
+
+FIGURES = {
+    # expected average overlap over the benchmark's interval of lengths
+    "eao": Figure("EAO"),
+    # mean overlap, ten frames from each start left out
+    "accuracy": Figure("accuracy"),
+    # failures per 100 frames, and failures
+    "robustness": Figure("robustness (lost per 100)", lower_is_better=True),
+    "lost": Figure("failures", lower_is_better=True, digits=1),
+}
+CURVE = Plot(
+    "lines", "expected overlap", "length of the sequence (frames)", "expected overlap", "eao"
+)
+RANKING = Plot("bars", "expected average overlap", "", "EAO", "eao")
+
+
+def ar_plot(reliability: Callable[[dict[str, float]], float]) -> Plot:
+    """VOT's AR plot: accuracy over the chance to track `SENSITIVITY` frames without failure.
+
+    Args:
+        reliability: a tracker's figures -> that chance.
+    """
+
+    def place(result: Result, tracker: str) -> tuple[float, float]:
+        row = result.trackers[tracker]
+        return reliability(row), row["accuracy"]
+
+    return Plot(
+        "points",
+        f"accuracy and robustness, S = {SENSITIVITY}",
+        f"reliability: exp(-{SENSITIVITY} x failures per frame)",
+        "accuracy",
+        data=place,
+    )
+
+
+PLOTS = {
+    "expected_overlap": CURVE,
+    "accuracy_robustness": ar_plot(lambda row: math.exp(-SENSITIVITY * row["robustness"] / 100)),
+    "eao_ranking": RANKING,
 }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
-    """One sequence's runs, measured.
+    """The overlaps of one sequence's runs.
 
     Attributes:
-        whole: (repetitions, N) overlap inside 0..W, 0..H, NaN where the frame holds no region.
+        whole: overlap inside 0..W, 0..H, NaN where the frame holds no region.
         inner: the same inside 0..W - 1, 0..H - 1, which the expected overlap uses.
-        codes: (repetitions, N) what each frame holds.
+        codes: what each frame holds.
     """
 
-    whole: np.ndarray
-    inner: np.ndarray
-    codes: np.ndarray
+    whole: Float[np.ndarray, "repetitions n"]
+    inner: Float[np.ndarray, "repetitions n"]
+    codes: Int[np.ndarray, "repetitions n"]
 
     @property
     def failures(self) -> list[np.ndarray]:
@@ -46,7 +88,7 @@ class Scored:
         return [np.flatnonzero(codes == FAILURE) for codes in self.codes]
 
 
-def measure(sequence: Sequence, runs: list[Run]) -> Scored:
+def measure(sequence: Sequence, runs: AbstractSequence[Run]) -> Scored:
     """Overlaps of a sequence's repetitions with the ground truth.
 
     Args:
@@ -76,8 +118,8 @@ def _reaches(regions, width, height):
         return (right > width - 2) | (bottom > height - 2)
 
 
-def burned_in(scored: Scored) -> np.ndarray:
-    """(repetitions, N) overlap without the frames after each start."""
+def burned_in(scored: Scored) -> Float[np.ndarray, "repetitions n"]:
+    """Overlap without the frames after each start."""
     overlap = scored.whole.copy()
     for row, codes in zip(overlap, scored.codes):
         for start in np.flatnonzero(codes == START):
@@ -85,30 +127,34 @@ def burned_in(scored: Scored) -> np.ndarray:
     return overlap
 
 
-def mean_over_repetitions(overlap: np.ndarray) -> np.ndarray:
-    """(N,) mean of the repetitions that have an overlap in the frame; NaN where none has."""
+def mean_over_repetitions(
+    overlap: Float[np.ndarray, "repetitions n"],
+) -> Float[np.ndarray, " n"]:
+    """Mean of the repetitions that have an overlap in the frame; NaN where none has."""
     known = ~np.isnan(overlap)
     count = known.sum(0)
     total = np.where(known, overlap, 0).sum(0, dtype=np.float64)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def accuracy(frames: list[np.ndarray]) -> float:
+def accuracy(frames: list[Float[np.ndarray, " _"]]) -> float:
     """Mean over all frames of all sequences, so long sequences weigh more; NaN if there is none.
 
     Args:
-        frames: `mean_over_repetitions(burned_in(...))` of each sequence, (N,) overlaps 0..1.
+        frames: `mean_over_repetitions(burned_in(...))` of each sequence.
     """
-    every = np.concatenate(frames)
-    every = every[~np.isnan(every)]
-    return float(every.mean()) if every.size else float("nan")
+    overlap = np.concatenate(frames)
+    overlap = overlap[~np.isnan(overlap)]
+    return float(overlap.mean()) if overlap.size else float("nan")
 
 
-def robustness(failures: list[np.ndarray], lengths: list[int]) -> tuple[float, float]:
+def robustness(
+    failures: AbstractSequence[np.ndarray], lengths: AbstractSequence[int]
+) -> tuple[float, float]:
     """Failures per 100 frames and number of failures.
 
     Args:
-        failures: (repetitions,) counts for each sequence; the mean over the repetitions is taken.
+        failures: counts of the repetitions for each sequence; their mean is taken.
         lengths: frames of each sequence.
     """
     lost = float(sum(np.mean(counts) for counts in failures))
@@ -120,17 +166,17 @@ class Fragments:
     """Stretches between a start and what ended it, one per row.
 
     Attributes:
-        overlap: (fragments, longest) overlap; 0 after a failure, NaN where the stretch is over.
-        sequence: (fragments,) which sequence.
-        first, last: (fragments,) frames first..last - 1 of the sequence that the stretch covers.
-        share: (fragments,) 1 / repetitions of the sequence.
+        overlap: 0 after a failure, NaN where the stretch is over.
+        sequence: which sequence.
+        first, last: frames first..last - 1 of the sequence that the stretch covers.
+        share: 1 / repetitions of the sequence.
     """
 
-    overlap: np.ndarray
-    sequence: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    share: np.ndarray
+    overlap: Float[np.ndarray, "fragments longest"]
+    sequence: Int[np.ndarray, " fragments"]
+    first: Int[np.ndarray, " fragments"]
+    last: Int[np.ndarray, " fragments"]
+    share: Float[np.ndarray, " fragments"]
 
 
 def fragments(all_scored: list[Scored]) -> Fragments:
@@ -144,29 +190,26 @@ def fragments(all_scored: list[Scored]) -> Fragments:
     for number, scored in enumerate(all_scored):
         repetitions, length = scored.inner.shape
         for overlap, failed in zip(scored.inner, scored.failures):
-            if not failed.size:
-                row = np.full(longest, np.nan, np.float64)
-                row[:length] = overlap
-                rows.append(row)
-                places.append((number, 0, length, repetitions))
-                continue
-            cuts = [0, *(int(f) + SKIPPING for f in failed if f + SKIPPING <= length)]
-            for place, start in enumerate(cuts):
-                last_one = place == len(cuts) - 1
-                stop = length if last_one else cuts[place + 1] + 1
-                row = np.full(longest, np.nan if last_one else 0.0)
-                row[: min(stop, length) - start] = np.nan_to_num(overlap[start:stop])
+            starts = [0, *(int(f) + SKIPPING for f in failed if f + SKIPPING <= length)]
+            for start, following in zip(starts, [*starts[1:], None]):
+                stop = length if following is None else following + 1
+                row = np.full(longest, np.nan if following is None else 0.0)
+                # a run without failure keeps its frames without region undefined
+                part = np.nan_to_num(overlap[start:stop]) if failed.size else overlap
+                row[: len(part)] = part
                 rows.append(row)
                 places.append((number, start, stop, repetitions))
     sequence, first, last, repetitions = np.array(places).T
     return Fragments(np.stack(rows), sequence, first, last, 1 / repetitions)
 
 
-def weights(cut: Fragments, tags: list[np.ndarray] | None = None) -> np.ndarray:
-    """(fragments,) how much each counts: share of its frames that carry a tag / repetitions.
+def weights(
+    cut: Fragments, tags: list[Bool[np.ndarray, " _"]] | None = None
+) -> Float[np.ndarray, " fragments"]:
+    """How much each fragment counts: share of its frames that carry a tag / repetitions.
 
     Args:
-        tags: (N,) of each sequence; None: all frames.
+        tags: of each sequence; None: all frames.
     """
     if tags is None:
         return cut.share.copy()
@@ -179,16 +222,16 @@ def weights(cut: Fragments, tags: list[np.ndarray] | None = None) -> np.ndarray:
 
 def tag_summary(
     cut: Fragments,
-    interval: tuple[int, int],
-    frames: list[np.ndarray],
+    interval: Interval,
+    frames: list[Float[np.ndarray, " _"]],
     all_scored: list[Scored],
-    tags: list[np.ndarray],
+    tags: list[Bool[np.ndarray, " _"]],
 ) -> dict[str, float]:
     """EAO, accuracy and robustness over the frames that carry a tag; NaN where none does.
 
     Args:
         frames: as `accuracy` takes them.
-        tags: (N,) bool of each sequence.
+        tags: of each sequence.
     """
     count = sum(int(tag.sum()) for tag in tags)
     if count == 0:
@@ -204,9 +247,10 @@ def tag_summary(
     }
 
 
-def expected_overlap(cut: Fragments, weight: np.ndarray) -> np.ndarray:
-    """(longest,) float32: weighted mean over the fragments still defined at length i of the mean
-    overlap.
+def expected_overlap(
+    cut: Fragments, weight: Float[np.ndarray, " fragments"]
+) -> Float[np.ndarray, " longest"]:
+    """Weighted mean over the fragments still defined at length i of the mean overlap.
 
     The frame of the start is not counted; entry 0 is 1.
     """
@@ -219,23 +263,29 @@ def _sums(cut: Fragments) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(cut.overlap[:, 1:], 1) / lengths, ~np.isnan(cut.overlap[:, 1:])
 
 
-def _curve(means, defined, weight) -> np.ndarray:
-    """(k, longest) curves for (k, fragments) weights."""
-    total = weight @ np.where(defined, means, 0)
+def weighted_mean(
+    weight: Real[np.ndarray, "*k m"],
+    values: Float[np.ndarray, "m n"],
+    defined: Bool[np.ndarray, "m n"],
+) -> Float[np.ndarray, "*k n"]:
+    """Mean of the rows that are defined in each column; NaN where none has weight."""
     mass = weight @ defined
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.where(mass > 0, total / mass, np.nan)
-    nobody = ~defined.any(0)
-    values = np.where(nobody[None], 0, values)
+        return np.where(mass > 0, weight @ np.where(defined, values, 0) / mass, np.nan)
+
+
+def _curve(means, defined, weight) -> np.ndarray:
+    """(k, longest) curves for (k, fragments) weights."""
+    values = np.where(defined.any(0), weighted_mean(weight, means, defined), 0)
     return np.concatenate([np.ones((len(weight), 1)), values], 1).astype(np.float32)
 
 
-def eao(curve: np.ndarray, interval: tuple[int, int]) -> float:
+def eao(curve: Float[np.ndarray, " longest"], interval: Interval) -> float:
     """Mean of a curve over lengths low..high, both included and counted from 1; NaN entries
     ignored.
 
     Args:
-        curve: (L,) expected overlap of runs of 1..L frames.
+        curve: expected overlap of runs of 1, 2, ... frames.
         interval: low and high.
 
     Returns:
@@ -248,16 +298,13 @@ def eao(curve: np.ndarray, interval: tuple[int, int]) -> float:
 
 
 def resampled_eao(
-    cut: Fragments, interval: tuple[int, int], picks: np.ndarray, count: int
-) -> np.ndarray:
-    """EAO of benchmarks made of resampled sequences.
+    cut: Fragments, interval: Interval, picks: Int[np.ndarray, "repeats k"], count: int
+) -> Float[np.ndarray, " repeats"]:
+    """EAO of each of some benchmarks made of resampled sequences.
 
     Args:
-        picks: (repeats, k) numbers of sequences, with repetition.
+        picks: numbers of sequences, with repetition.
         count: number of sequences.
-
-    Returns:
-        (repeats,) EAO of each.
     """
     times = np.stack([np.bincount(pick, minlength=count) for pick in picks])
     weight = times[:, cut.sequence] * cut.share
@@ -269,3 +316,56 @@ def resampled_eao(
         known = ~np.isnan(curves)
         total = np.where(known, curves, 0).sum(1, dtype=np.float64)
         return np.where(known.any(1), total / np.maximum(known.sum(1), 1), np.nan)
+
+
+def middle_half(lengths: Int[np.ndarray, " n"]) -> Interval:
+    """An EAO interval for sequences without an official one: the quartiles of their lengths."""
+    low, high = np.quantile(lengths, [0.25, 0.75])
+    return max(int(low), 2), max(int(high), 2)
+
+
+def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
+    """What a tracker scored; attributes are the tags of frames."""
+    scored = [measure(s, repeated) for s, repeated in zip(sequences, runs, strict=True)]
+    lengths = np.array([len(sequence) for sequence in sequences])
+    low, high = interval = interval or middle_half(lengths)
+    frames = [mean_over_repetitions(burned_in(one)) for one in scored]
+    failures = [np.array([len(failed) for failed in one.failures]) for one in scored]
+    lost_per_100, lost = robustness(failures, lengths.tolist())
+    cut = fragments(scored)
+    curve = expected_overlap(cut, weights(cut))
+    counts = np.array([[np.nansum(f), np.isfinite(f).sum()] for f in frames])
+    misses = np.array([f.mean() for f in failures])
+    picks = bootstrap.resamples(len(sequences))
+    drawn = counts[picks].sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        accuracies = drawn[:, 0] / drawn[:, 1]
+    by_tag = {}
+    for tag in sorted({tag for sequence in sequences for tag in sequence.tags}):
+        flags = [s.tags.get(tag, np.zeros(len(s), bool)) for s in sequences]
+        by_tag[tag] = tag_summary(cut, interval, frames, scored, flags)
+    return Part(
+        overlap=f"raster (pixels inside the image); EAO over lengths {low}..{high}",
+        interval=interval,
+        values={
+            "eao": eao(curve, interval),
+            "accuracy": accuracy(frames),
+            "robustness": lost_per_100,
+            "lost": lost,
+        },
+        intervals={
+            "eao": bootstrap.interval(resampled_eao(cut, interval, picks, len(sequences))),
+            "accuracy": bootstrap.interval(accuracies),
+            "robustness": bootstrap.interval(misses[picks].sum(1) / lengths[picks].sum(1) * 100),
+        },
+        per_sequence=[
+            {"accuracy": accuracy([mean]), "lost": float(n), "robustness": float(n) / length * 100}
+            for mean, n, length in zip(frames, misses, lengths.tolist(), strict=True)
+        ],
+        curves={"expected overlap": (np.arange(1, lengths.max() + 1.0), curve)},
+        attributes={
+            figure: {tag: row[figure] for tag, row in by_tag.items()}
+            for figure in ("eao", "accuracy", "robustness")
+            if by_tag
+        },
+    )

@@ -18,42 +18,60 @@ Written from the toolkit's behaviour; a test compares with figures that it gave.
 
 import dataclasses
 import math
+from collections.abc import Sequence as AbstractSequence
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Real
 
-from siamjax.datasets.results import FAILURE, REGION, START, UNKNOWN, Run
+from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run
 from siamjax.datasets.sequence import Sequence
-from siamjax.measures.vot import BURN_IN
+from siamjax.measures import bootstrap, vot
+from siamjax.measures.result import Figure, Interval, Part, Runs, Sequences
+from siamjax.measures.vot import BURN_IN, SENSITIVITY
 
-SENSITIVITY = 30  # frames over which the reliability of the AR plot is taken
+FIGURES = {
+    "eao": vot.FIGURES["eao"],
+    "accuracy": vot.FIGURES["accuracy"],
+    # mean failures of a sequence
+    "weighted_lost": Figure("failures per sequence, by length", lower_is_better=True),
+    # chance to track 30 frames
+    "reliability": Figure("reliability (30 frames)"),
+    "lost": vot.FIGURES["lost"],
+}
+PLOTS = {
+    "expected_overlap": vot.CURVE,
+    "accuracy_robustness": vot.ar_plot(lambda row: row["reliability"]),
+    "eao_ranking": vot.RANKING,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
-    """One sequence's runs, measured.
+    """The overlaps of one sequence's runs.
 
     Attributes:
-        overlap: (repetitions, N) overlap inside the image; 0 where a frame holds no region.
-        codes: (repetitions, N) what each frame holds.
+        overlap: inside the image; 0 where a frame holds no region.
+        codes: what each frame holds.
     """
 
-    overlap: np.ndarray
-    codes: np.ndarray
+    overlap: Float[np.ndarray, "repetitions n"]
+    codes: Int[np.ndarray, "repetitions n"]
 
 
-def measure(sequence: Sequence, runs: list[Run]) -> Scored:
+def measure(sequence: Sequence, runs: AbstractSequence[Run]) -> Scored:
     """Overlaps of a sequence's repetitions with the ground truth."""
     rows = [overlaps(sequence.groundtruth, run.regions, sequence.size) for run in runs]
     codes = np.stack([run.codes for run in runs])
     return Scored(np.where(codes == REGION, np.stack(rows), 0), codes)
 
 
-def overlaps(truth, regions, size: tuple[int, int]) -> np.ndarray:
-    """(N,) overlap of regions in pixels of an image.
+def overlaps(
+    truth: Real[np.ndarray, "n _"], regions: Real[np.ndarray, "n _"], size: tuple[int, int]
+) -> Float[np.ndarray, " n"]:
+    """Overlap of regions in pixels of an image.
 
     Args:
-        truth, regions: (N, 4) left, top, width, height or (N, 8) corners, px; 0 where one is not
-            finite.
+        truth, regions: left, top, width, height or 8 corners, px; 0 where one is not finite.
         size: width and height of the image, px.
     """
     known = np.isfinite(truth).all(1) & np.isfinite(regions).all(1)
@@ -130,8 +148,8 @@ def _spans(xs, ys, rows):
     stop = np.where(skip_twice, c3, np.where(skip, c2, c1))
     empty = np.isinf(stop)
     first = np.where(empty, 0, start), np.where(empty, -1, stop)
-    another = ~skip & (count > 3)
-    return first, (np.where(another, c2, 0), np.where(another, c3, -1))
+    second = ~skip & (count > 3)
+    return first, (np.where(second, c2, 0), np.where(second, c3, -1))
 
 
 def sequence_accuracy(scored: Scored) -> float:
@@ -171,15 +189,15 @@ class Fragments:
     """Stretches from a start up to the failure that ended it or to the sequence's end.
 
     Attributes:
-        overlap: (fragments, longest) overlap, 0 after the stretch.
-        defined: (fragments, longest) whether the stretch counts at this length: for ever after a
-            failure, else to its end.
-        sequence: (fragments,) which sequence.
+        overlap: 0 after the stretch.
+        defined: whether the stretch counts at this length: for ever after a failure, else to its
+            end.
+        sequence: which sequence.
     """
 
-    overlap: np.ndarray
-    defined: np.ndarray
-    sequence: np.ndarray
+    overlap: Float[np.ndarray, "fragments longest"]
+    defined: Bool[np.ndarray, "fragments longest"]
+    sequence: Int[np.ndarray, " fragments"]
 
 
 def fragments(all_scored: list[Scored]) -> Fragments:
@@ -204,24 +222,62 @@ def fragments(all_scored: list[Scored]) -> Fragments:
     return Fragments(table, defined, np.array([number for number, _, _ in pieces]))
 
 
-def expected_overlap(cut: Fragments, weight: np.ndarray) -> np.ndarray:
-    """(longest,) or (k, longest): entry i is the mean, over the fragments that count there, of
+def expected_overlap(
+    cut: Fragments, weight: Float[np.ndarray, "*k fragments"]
+) -> Float[np.ndarray, "*k longest"]:
+    """Entry i is the mean, over the fragments that count there, of
     their mean overlap over frames 1..i; entry 0 is that of the starts.
 
     Args:
-        weight: (fragments,) or (k, fragments); the toolkit's own is 1.
+        weight: of each fragment; the toolkit's own is 1.
     """
     means = cut.overlap.copy()
     lengths = np.arange(1, means.shape[1])
     means[:, 1:] = np.cumsum(means[:, 1:], 1) / lengths
-    mass = weight @ cut.defined
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(mass > 0, weight @ (means * cut.defined) / mass, np.nan)
+    return vot.weighted_mean(weight, means, cut.defined)
 
 
-def eao(curve: np.ndarray, interval: tuple[int, int]) -> float:
+def eao(curve: Float[np.ndarray, " longest"], interval: Interval) -> float:
     """Mean of entries low..high, counted from 0; NaN where no fragment is as long as `low`."""
     low, high = interval
-    part = curve[low : high + 1]
-    part = part[~np.isnan(part)]  # resampled benchmarks may lack the longest fragments
-    return float(part.mean()) if part.size else float("nan")
+    return vot.eao(curve, (low + 1, high + 1))
+
+
+def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
+    """What a tracker scored."""
+    scored = [measure(s, repeated) for s, repeated in zip(sequences, runs, strict=True)]
+    lengths = np.array([len(sequence) for sequence in sequences])
+    if interval is None:  # entries count from 0
+        low, high = vot.middle_half(lengths)
+        interval = low - 1, high - 1
+    accuracies = np.array([sequence_accuracy(one) for one in scored])
+    failures = np.array([sequence_failures(one) for one in scored])
+    cut = fragments(scored)
+    curve = expected_overlap(cut, np.ones(len(cut.sequence)))
+    padded = np.pad(curve, (0, lengths.max() - len(curve)), constant_values=np.nan)
+    lost = average(failures, lengths)
+    picks = bootstrap.resamples(len(sequences))
+    times = np.stack([np.bincount(pick, minlength=len(sequences)) for pick in picks])
+    curves = expected_overlap(cut, times[:, cut.sequence].astype(float))
+    weight = lengths[picks] / lengths[picks].sum(1, keepdims=True)
+    return Part(
+        overlap="raster of vot-toolkit 0.7 (pixels inside the image);"
+        f" EAO over lengths {interval[0]}..{interval[1]}",
+        interval=interval,
+        values={
+            "eao": eao(curve, interval),
+            "accuracy": average(accuracies, lengths),
+            "weighted_lost": lost,
+            "reliability": reliability(lost, lengths),
+        },
+        intervals={
+            "eao": bootstrap.interval(np.array([eao(one, interval) for one in curves])),
+            "accuracy": bootstrap.interval((accuracies[picks] * weight).sum(1)),
+            "weighted_lost": bootstrap.interval((failures[picks] * weight).sum(1)),
+        },
+        per_sequence=[
+            {"accuracy": float(accuracy), "lost": float(missed)}
+            for accuracy, missed in zip(accuracies, failures, strict=True)
+        ],
+        curves={"expected overlap": (np.arange(lengths.max()), padded)},
+    )

@@ -1,0 +1,175 @@
+"""What a measure of a benchmark gives, with the description that tables and plots are made from."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as AbstractSequence
+
+import numpy as np
+
+from siamjax.datasets.forms.base import Run
+from siamjax.datasets.sequence import Sequence
+
+Bounds = tuple[float, float]  # low and high
+Interval = tuple[int, int]  # lengths low..high
+Sequences = AbstractSequence[Sequence]
+Runs = AbstractSequence[AbstractSequence[Run]]  # the repetitions of each sequence, of one tracker
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A number that a measure gives.
+
+    Attributes:
+        label: as tables and plots print it.
+        lower_is_better: whether the smallest is the best.
+        digits: decimals in tables.
+    """
+
+    label: str
+    lower_is_better: bool = False
+    digits: int = 3
+
+    def number(self, value: float | None) -> str:
+        """A value as tables print it; "-" where there is none."""
+        known = value is not None and np.isfinite(value)
+        return f"{value:.{self.digits}f}" if known else "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """A plot with a line, a point or a bar per tracker.
+
+    Attributes:
+        kind: "lines", "points" or "bars".
+        title, x, y: of the plot and its axes.
+        figure: stands in the legend of lines; the height of bars.
+        data: result, tracker -> x and y of its line or point; None: the curve called `title`.
+        mark: figures that give x and y of a point on each line.
+        x_range: of the axis; None: that of the data.
+    """
+
+    kind: str
+    title: str
+    x: str
+    y: str
+    figure: str = ""
+    data: Callable[["Result", str], tuple] | None = None
+    mark: tuple[str, str] | None = None
+    x_range: tuple[float, float] | None = None
+
+    def at(self, result: "Result", tracker: str) -> tuple:
+        """x and y of a tracker's line or point."""
+        if self.data is not None:
+            return self.data(result, tracker)
+        thresholds, lines = result.curves[self.title]
+        return thresholds, lines[tracker]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Result:
+    """The figures of some trackers on the same sequences.
+
+    Attributes:
+        overlap: which overlap the figures use.
+        trackers: name -> figure -> value; the first figure is the one trackers are ranked by.
+        intervals: name -> figure -> (low, high), 95 % bootstrap over sequences; empty for one.
+        per_sequence: name -> sequence -> figure -> value.
+        curves: curve's name -> (thresholds, {tracker: values}).
+        attributes: figure -> attribute or tag -> tracker -> value.
+        interval: lengths low, high that an expected average overlap averages over.
+        figures: name -> description, of all figures above.
+        plots: name -> description.
+    """
+
+    overlap: str
+    trackers: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    intervals: dict[str, dict[str, Bounds]] = dataclasses.field(default_factory=dict)
+    per_sequence: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
+    curves: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = dataclasses.field(
+        default_factory=dict
+    )
+    attributes: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
+    interval: Interval | None = None
+    figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict)
+    plots: Mapping[str, Plot] = dataclasses.field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """The figures that any tracker has, in the order of the first that has them."""
+        return list(dict.fromkeys(name for row in self.trackers.values() for name in row))
+
+    @property
+    def main(self) -> str:
+        """The figure trackers are ranked by: the first one; "" where there is none."""
+        return next(iter(self.columns), "")
+
+    def ranked(self) -> list[str]:
+        """Trackers, best of the main figure first."""
+        main = self.main
+        sign = 1 if main and self.figures[main].lower_is_better else -1
+
+        def place(tracker):
+            value = self.trackers[tracker].get(main, np.nan)
+            return (not np.isfinite(value), sign * value)
+
+        return sorted(self.trackers, key=place)
+
+    def best(self, figure: str) -> float:
+        """The best value of a figure."""
+        values = [row[figure] for row in self.trackers.values() if figure in row]
+        return (min if self.figures[figure].lower_is_better else max)(values)
+
+    def label(self, figure: str) -> str:
+        """A figure's name as tables and plots print it."""
+        return self.figures[figure].label
+
+    def number(self, figure: str, value: float | None) -> str:
+        """A value of a figure as tables print it; "-" where there is none."""
+        return self.figures[figure].number(value)
+
+    def bounds(self, tracker: str, figure: str) -> Bounds | None:
+        """The interval of a tracker's figure; None where there is none."""
+        return self.intervals.get(tracker, {}).get(figure)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What one tracker scored: the fields of `Result`, of its sequences in their order."""
+
+    overlap: str
+    values: dict[str, float]
+    intervals: dict[str, Bounds]
+    per_sequence: list[dict[str, float]]
+    curves: dict[str, tuple[np.ndarray, np.ndarray]]
+    attributes: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    interval: Interval | None = None
+
+
+def collect(sequences: Sequences, parts: Mapping[str, Part], **described) -> Result:
+    """The result of some trackers on the same sequences.
+
+    Args:
+        parts: tracker -> what it scored.
+        described: `figures` and `plots` of `Result`.
+    """
+    names = [sequence.name for sequence in sequences]
+    first = next(iter(parts.values()))
+    return Result(
+        overlap=first.overlap,
+        interval=first.interval,
+        trackers={tracker: part.values for tracker, part in parts.items()},
+        intervals={tracker: part.intervals for tracker, part in parts.items()},
+        per_sequence={t: dict(zip(names, p.per_sequence, strict=True)) for t, p in parts.items()},
+        curves={
+            name: (thresholds, {tracker: part.curves[name][1] for tracker, part in parts.items()})
+            for name, (thresholds, _) in first.curves.items()
+        },
+        attributes={
+            figure: {
+                tag: {tracker: part.attributes[figure][tag] for tracker, part in parts.items()}
+                for tag in tags
+            }
+            for figure, tags in first.attributes.items()
+        },
+        **described,
+    )
