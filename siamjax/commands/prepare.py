@@ -2,26 +2,21 @@
 
 import argparse
 
-from siamjax import bundled
+from data_prep.__main__ import listing, main
 
-_DESCRIPTION = (
-    "Writes a training set: context crops of a data set in its own layout, or of your own videos. "
-    "siamjax prepare lists the names, siamjax prepare NAME --help the flags of one. "
-    "The same as python -m data_prep."
-)
+DESCRIPTION = f"""\
+Writes a training set: context crops of a data set in its own layout, or of your
+own videos. The same as python -m data_prep.
+
+{listing("siamjax prepare")}
+"""
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "prepare",
-        help="make a training set of a data set or your own videos",
-        description=_DESCRIPTION,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="NAME ...", help="data set and its flags"
     )
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:
@@ -30,4 +25,4 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: what the user has to change.
     """
-    bundled.call("data_prep.__main__", "main", args.arguments, "siamjax prepare")
+    main(args.arguments, "siamjax prepare")
