@@ -101,14 +101,14 @@ def _window(image: np.ndarray, left: int, top: int, width: int, height: int) -> 
 class OpenCV:
     """One of OpenCV's own trackers behind siamjax's interface; integer boxes.
 
-    MIL is in every build of OpenCV; CSRT, KCF and MOSSE come with opencv-contrib-python; Nano,
+    MIL is in every build of OpenCV; CSRT, KCF and MOSSE are in opencv-contrib-python; Nano,
     DaSiamRPN and Vit need the ONNX files of OpenCV's model zoo. The score is the tracker's own,
     1 where it has none; when it reports a failure: its last box, score 0. MIL draws random numbers,
     from OpenCV's generator and the C library's `rand`; `protocols.seed_random_numbers` sets both.
 
     Args:
         name: "MIL", "CSRT", "KCF", "MOSSE", "Nano", "DaSiamRPN" or "Vit".
-        **files: paths of the model files by OpenCV's own names, as in `MODEL_FILES`.
+        **files: paths of the model files by OpenCV's own names, as in `OPENCV`.
 
     Raises:
         UserError: the tracker is not in this OpenCV, or a model file is missing.
@@ -122,12 +122,9 @@ class OpenCV:
                 f"tracker {name} is not in this OpenCV (it has {', '.join(opencv_trackers())}); "
                 "CSRT and KCF need: pip install opencv-contrib-python-headless"
             )
-        needed = MODEL_FILES.get(name, ())
-        if set(self._files) != set(needed):
-            raise UserError(
-                f"OpenCV's tracker {name} needs model files: "
-                + (", ".join(f"{key}=FILE" for key in needed) or "none")
-            )
+        if set(self._files) != set(OPENCV[name]):
+            needed = ", ".join(f"{key}=FILE" for key in OPENCV[name]) or "none"
+            raise UserError(f"OpenCV's tracker {name} needs model files: {needed}")
         for path in self._files.values():
             if not os.path.isfile(path):
                 raise UserError(f"{path}: no such model file for OpenCV's tracker {name}")
@@ -153,7 +150,7 @@ class OpenCV:
             UserError: a box without area, or model files that OpenCV cannot read.
         """
         x, y, w, h = _as_box(xywh)
-        # OpenCV wants integers, and a box inside of the frame
+        # OpenCV takes integers, and a box inside of the frame
         left, top = (
             int(np.clip(round(v), 0, n - 2)) for v, n in ((x, frame.shape[1]), (y, frame.shape[0]))
         )
@@ -174,32 +171,31 @@ class OpenCV:
         return Prediction(self._box, float(score) if score >= 0 else 1.0)  # -1: it has none
 
 
-# OpenCV's names of the files each tracker with a network needs
-MODEL_FILES = {
+# OpenCV's trackers, with its names of the model files that they need
+OPENCV: dict[str, tuple[str, ...]] = {
+    **{"MIL": (), "CSRT": (), "KCF": (), "MOSSE": ()},
     "Nano": ("backbone", "neckhead"),
     "DaSiamRPN": ("model", "kernel_cls1", "kernel_r1"),
     "Vit": ("net",),
 }
-_OPENCV = ("MIL", "CSRT", "KCF", "MOSSE", *MODEL_FILES)
 
 
-def _opencv_factory(name):
-    legacy = getattr(cv2, "legacy", None)
-    for module in (cv2, legacy):
-        factory = getattr(module, f"Tracker{name}_create", None)
-        if factory is not None:
-            return factory
-    return None
+def _opencv_factory(name: str):
+    create = f"Tracker{name}_create"
+    return getattr(cv2, create, None) or getattr(getattr(cv2, "legacy", None), create, None)
 
 
 def opencv_trackers() -> tuple[str, ...]:
     """Names of the trackers that this build of OpenCV has."""
-    return tuple(name for name in _OPENCV if _opencv_factory(name) is not None)
+    return tuple(name for name in OPENCV if _opencv_factory(name))
 
 
 def available() -> tuple[str, ...]:
     """Names that `make` takes without model files."""
-    return "static", "template_matching", *(n for n in opencv_trackers() if n not in MODEL_FILES)
+    return *_OWN, *(name for name in opencv_trackers() if not OPENCV[name])
+
+
+_OWN = {"static": Static, "template_matching": TemplateMatching}
 
 
 def make(name: str, **files: str) -> Static | TemplateMatching | OpenCV:
@@ -211,12 +207,12 @@ def make(name: str, **files: str) -> Static | TemplateMatching | OpenCV:
     Raises:
         UserError: unknown name, or one that this OpenCV does not have; lists what is available.
     """
-    known = {"static": Static, "template_matching": TemplateMatching}
-    if name.lower() in known:
+    own = _OWN.get(name.lower())
+    if own is not None:
         if files:
             raise UserError(f"tracker {name} takes no model files")
-        return known[name.lower()]()
-    for tracker in _OPENCV:
+        return own()
+    for tracker in OPENCV:
         if name.lower() == tracker.lower():
             return OpenCV(tracker, **files)
     raise UserError(f"unknown tracker {name!r}; available: {', '.join(available())}")

@@ -65,54 +65,61 @@ def seed_random_numbers(job: int) -> None:
 
 
 def read_prediction(prediction) -> tuple[np.ndarray, float]:
-    """The box (4,) or polygon (8,) and the score (NaN where there is none) of what `update`
-    returned."""
-    box = getattr(prediction, "box", prediction)
+    """The box (4,) and the score (NaN where there is none) of what `update` returned."""
+    box = np.asarray(getattr(prediction, "box", prediction), np.float64).reshape(-1)
     score = getattr(prediction, "score", None)
-    return np.asarray(box, np.float64).reshape(-1), np.nan if score is None else float(score)
+    return box, np.nan if score is None else float(score)
 
 
 class _Clocked:
-    """Leads a tracker over frames; measures reading and tracking separately."""
+    """Leads a tracker over frames, in order or in that of `frames`; measures reading and tracking
+    separately."""
 
-    def __init__(self, tracker: Tracker, sequence: Sequence, width: int = 4):
-        count = len(sequence)
+    def __init__(
+        self, tracker: Tracker, sequence: Sequence, job: int, frames: list[int] | None = None
+    ):
+        seed_random_numbers(job)
         self.tracker, self.sequence = tracker, sequence
-        self.regions = np.full((count, width), np.nan)
+        self.frames = range(len(sequence)) if frames is None else frames
+        count = len(self.frames)
+        self.regions = np.full((count, 4), np.nan)
         self.codes = np.full(count, UNKNOWN, np.int8)
         self.scores = np.full(count, np.nan)
         self.seconds, self.reading = np.zeros(count), np.zeros(count)
 
-    def _frame(self, i: int) -> np.ndarray:
-        before = time.perf_counter()
-        frame = self.sequence.frames[i]
-        self.reading[i] = time.perf_counter() - before
-        return frame
-
     def start(self, i: int, box) -> np.ndarray:
         """Initialises in frame i; the box the tracker started from."""
-        frame = self._frame(i)
         first = tuple(float(value) for value in box)
         if getattr(self.tracker, "half_pixel_start", False):
             first = published_start(first)
-        before = time.perf_counter()
-        used = self.tracker.init(frame, first)
-        self.seconds[i] = time.perf_counter() - before
+        used = self._timed(i, lambda frame: self.tracker.init(frame, first))
         self.codes[i] = START
         return np.asarray(first) if used is None else read_prediction(used)[0]
 
     def step(self, i: int) -> np.ndarray:
         """Tracks into frame i and notes region and score."""
-        frame = self._frame(i)
-        before = time.perf_counter()
-        region, self.scores[i] = read_prediction(self.tracker.update(frame))
-        self.seconds[i] = time.perf_counter() - before
-        self.regions[i] = region
+        self.regions[i], self.scores[i] = read_prediction(self._timed(i, self.tracker.update))
         self.codes[i] = REGION
-        return region
+        return self.regions[i]
+
+    def uncorrected(self) -> np.ndarray:
+        """Starts in the first frame with the true box, tracks into all others; where it started."""
+        first = self.start(0, self.sequence.boxes[self.frames[0]])
+        for i in range(1, len(self.frames)):
+            self.step(i)
+        return first
 
     def run(self) -> Run:
         return Run(self.regions, self.codes, self.scores, self.seconds, self.reading)
+
+    def _timed(self, i: int, work: Callable[[np.ndarray], Any]) -> Any:
+        times = [time.perf_counter()]
+        frame = self.sequence.frames[self.frames[i]]
+        times.append(time.perf_counter())
+        answer = work(frame)
+        times.append(time.perf_counter())
+        self.reading[i], self.seconds[i] = np.diff(times)
+        return answer
 
 
 def one_pass(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
@@ -121,12 +128,9 @@ def one_pass(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
     Returns:
         A run whose first region is the box the tracker started from.
     """
-    seed_random_numbers(job)
-    clocked = _Clocked(tracker, sequence)
-    clocked.regions[0] = clocked.start(0, sequence.boxes[0])
+    clocked = _Clocked(tracker, sequence, job)
+    clocked.regions[0] = clocked.uncorrected()
     clocked.codes[0] = REGION
-    for i in range(1, len(sequence)):
-        clocked.step(i)
     return clocked.run()
 
 
@@ -135,12 +139,10 @@ def long_term(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
 
     A tracker without scores counts as sure of every box (1.0).
     """
-    run = one_pass(tracker, sequence, job)
-    run.codes[0] = START
-    run.regions[0] = np.nan
-    scores = np.where(np.isnan(run.scores), 1.0, run.scores)
-    scores[0] = np.nan
-    return dataclasses.replace(run, scores=scores)
+    clocked = _Clocked(tracker, sequence, job)
+    clocked.uncorrected()
+    clocked.scores[1:][np.isnan(clocked.scores[1:])] = 1.0
+    return clocked.run()
 
 
 def supervised(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
@@ -149,13 +151,11 @@ def supervised(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
     The start is marked 1, the failure 2, frames in between 0. Overlap is the raster overlap inside
     the image. Frames without ground truth are no failure, and nothing starts in them.
     """
-    seed_random_numbers(job)
-    clocked = _Clocked(tracker, sequence)
+    clocked = _Clocked(tracker, sequence, job)
     truth = polygons.pixel_corners(sequence.groundtruth)
     boxes = polygons.box_of_region(truth)
     known = np.isfinite(truth).all(1)
-    next_start = 0
-    tracking = False
+    next_start, tracking = 0, False
     for i in range(len(sequence)):
         if tracking:
             region = clocked.step(i)
@@ -179,32 +179,9 @@ def multi_start(tracker: Tracker, sequence: Sequence, job: int = 0) -> Run:
     Returns:
         A run in the order of its frames; the start is marked 1.
     """
-    order = multistart_frames(sequence, job)
-    part = dataclasses.replace(
-        sequence,
-        frames=_Reordered(sequence.frames, order),
-        groundtruth=sequence.groundtruth[order],
-        absent=None,
-        tags={},
-        anchors=None,
-    )
-    seed_random_numbers(1)
-    clocked = _Clocked(tracker, part)
-    clocked.start(0, part.boxes[0])
-    for i in range(1, len(part)):
-        clocked.step(i)
+    clocked = _Clocked(tracker, sequence, 1, multistart_frames(sequence, job))
+    clocked.uncorrected()
     return clocked.run()
-
-
-class _Reordered:
-    def __init__(self, frames, order: list[int]):
-        self._frames, self._order = frames, order
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, i: int):
-        return self._frames[self._order[i]]
 
 
 class RealTime:

@@ -7,14 +7,16 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
+import cv2
 from tqdm import tqdm
 
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Run, Store, write_times
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
-from siamjax.evaluation import protocols, scoring
+from siamjax.evaluation import scoring
 from siamjax.evaluation.protocols import EXPERIMENTS, Tracker
 from siamjax.evaluation.scoring import Scores
 
@@ -32,13 +34,9 @@ def with_protocol(benchmark: Benchmark, name: str) -> Benchmark:
     if name == benchmark.protocol:
         return benchmark
     experiment = EXPERIMENTS[name]
-    dataset = dataclasses.replace(
-        benchmark.dataset,
-        protocol=name,
-        results=experiment.results,
-        measures=experiment.measures,
+    return _changed(
+        benchmark, protocol=name, results=experiment.results, measures=experiment.measures
     )
-    return dataclasses.replace(benchmark, dataset=dataset)
 
 
 def with_toolkit_measures(benchmark: Benchmark) -> Benchmark:
@@ -52,8 +50,11 @@ def with_toolkit_measures(benchmark: Benchmark) -> Benchmark:
             f"--measures=vot-toolkit scores restart runs, {benchmark.name}'s protocol is"
             f" {benchmark.protocol}; add --protocol=supervised"
         )
-    dataset = dataclasses.replace(benchmark.dataset, measures="vot_toolkit", results="vot_toolkit")
-    return dataclasses.replace(benchmark, dataset=dataset)
+    return _changed(benchmark, measures="vot_toolkit", results="vot_toolkit")
+
+
+def _changed(benchmark: Benchmark, **fields: Any) -> Benchmark:
+    return dataclasses.replace(benchmark, dataset=dataclasses.replace(benchmark.dataset, **fields))
 
 
 def evaluate(
@@ -67,7 +68,7 @@ def evaluate(
     """Runs trackers on a benchmark and scores them.
 
     Result files go to `<out_dir>/results/<tracker>/`, times to `<out_dir>/times/<tracker>/`. A run
-    whose files are there is skipped, so a second call with the same arguments goes on where the
+    whose files are there is skipped, so a second call with the same arguments resumes where the
     first one stopped.
 
     Args:
@@ -87,21 +88,13 @@ def evaluate(
         if not name or "/" in name or name[0] == ".":
             raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
     for name, factory in trackers.items():
-        run_tracker(benchmark, name, factory, out, progress, repetitions, workers)
+        _run_tracker(benchmark, name, factory, out, progress, repetitions, workers)
     return scoring.score(
         benchmark, {name: out / "results" / name for name in trackers}, out / "times"
     )
 
 
-def run_tracker(
-    benchmark: Benchmark,
-    name: str,
-    factory: Factory,
-    out: Path,
-    progress: bool = True,
-    repetitions: int = 1,
-    workers: int = 0,
-) -> None:
+def _run_tracker(benchmark, name, factory, out, progress, repetitions, workers) -> None:
     """Writes the missing result files of one tracker."""
     store = Store(out / "results", benchmark.dataset)
     experiment = EXPERIMENTS[benchmark.protocol]
@@ -138,20 +131,17 @@ def _one_by_one(protocol: str, factory: Factory, jobs: Jobs, workers: int) -> It
         yield sequence, job, EXPERIMENTS[protocol].run(tracker, sequence, job)
 
 
-_tracker: Tracker | None = None  # of a worker process
+_tracker: Tracker  # of a worker process
 
 
 def _start_worker(factory: Factory) -> None:
     global _tracker
-    import cv2
-
     cv2.setNumThreads(1)
     _tracker = factory()
 
 
 def _run_in_worker(protocol: str, sequence: Sequence, job: int) -> Run:
-    assert _tracker is not None
-    return protocols.EXPERIMENTS[protocol].run(_tracker, sequence, job)
+    return EXPERIMENTS[protocol].run(_tracker, sequence, job)
 
 
 def _in_processes(protocol: str, factory: Factory, jobs: Jobs, workers: int) -> Iterator:

@@ -189,32 +189,28 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
         return jnp.max(jax.nn.softmax(cls, axis=3)[..., 1, :], axis=-1)
 
     answer = jax.jit(functools.partial(models.build(config).apply, variables, method=probabilities))
-    total, offsets, sizes, best = 0.0, [], [], []
+    targets = placed_targets(config, placements)
     count = placements.clips * placements.frames
-    with tqdm(total=count, desc=str(path.parent), unit="frame") as bar:
-        for template, search, offset, size in placed_targets(config, placements):
-            maps = np.asarray(answer(template, search))
-            total = total + maps.astype(np.float64).sum(0)
-            side = maps.shape[-1]
-            row, column = np.unravel_index(maps.reshape(len(maps), -1).argmax(1), (side, side))
-            best.append((np.stack([column, row], 1) - side // 2) * config.anchors.stride)
-            offsets.append(offset)
-            sizes.append(np.broadcast_to(size, offset.shape))
-            bar.update()
-    offset = np.concatenate(offsets)
+    parts = [
+        (np.asarray(answer(template, search)), offset, np.broadcast_to(size, offset.shape))
+        for template, search, offset, size in tqdm(targets, str(path.parent), count, unit="frame")
+    ]
+    maps, offset, size = map(np.concatenate, zip(*parts))
+    side = maps.shape[-1]
+    row, column = np.unravel_index(maps.reshape(len(maps), -1).argmax(1), (side, side))
     answers = {
-        "response": np.asarray(total / len(offset), np.float32),
+        "response": np.asarray(maps.mean(0, np.float64), np.float32),
         "offset": offset,
-        "size": np.concatenate(sizes),
-        "best": np.concatenate(best),
+        "size": size,
+        "best": (np.stack([column, row], 1) - side // 2) * config.anchors.stride,
     }
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, key=np.array(key), **answers))
     return answers
 
 
 def _success_auc(config, variables, benchmark, out: Path) -> float:
-    trackers = {"siamjax": lambda: Tracker(config, variables)}
-    return float(runner.evaluate(benchmark, trackers, out).trackers["siamjax"]["success_auc"])
+    scores = runner.evaluate(benchmark, {"siamjax": lambda: Tracker(config, variables)}, out)
+    return float(scores.trackers["siamjax"]["success_auc"])
 
 
 def found(answer) -> np.ndarray:
@@ -250,17 +246,15 @@ def summary(answer, stride: int) -> dict[str, float]:
 
 def table(rows) -> str:
     """The rows of shift_study.json as a Markdown table."""
-    lines = [
+    head = (
         "| shift in training (px) | success AUC | response at the border / in the middle "
-        f"| found within {MIDDLE:g} px | found beyond {BORDER:g} px |",
-        "|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {row['shift']} | {row['success_auc']:.3f} | {row['border_response']:.2f} "
-        f"| {row['found_middle']:.0%} | {row['found_border']:.0%} |"
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
+        f"| found within {MIDDLE:g} px | found beyond {BORDER:g} px |\n|---:|---:|---:|---:|---:|\n"
+    )
+    line = (
+        "| {shift} | {success_auc:.3f} | {border_response:.2f} | {found_middle:.0%} "
+        "| {found_border:.0%} |\n"
+    )
+    return head + "".join(line.format(**row) for row in rows)
 
 
 def _draw(path: Path, shifts, answers, stride, reach) -> None:

@@ -7,7 +7,7 @@ import pytest
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
-from siamjax.evaluation import runner, search, trackers
+from siamjax.evaluation import protocols, runner, search, trackers
 from siamjax.evaluation.lockstep import Lockstep, _rounded_up
 from siamjax.tracking import Tracker
 from siamjax.tracking.tracker import Motion
@@ -34,7 +34,7 @@ def test_every_setting_follows_its_own_single_run(tiny, clips, tracks):
         constants = dict(zip(search.NAMES, GRID.settings()[k].tolist(), strict=True))
         tracker = session(*tiny, **constants)
         for sequence, boxes in zip(clips.sequences, found, strict=True):
-            run = runner.protocols.one_pass(tracker, sequence)
+            run = protocols.one_pass(tracker, sequence)
             np.testing.assert_allclose(boxes[k], run.regions, atol=1e-2)
 
 
