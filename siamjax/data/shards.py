@@ -15,12 +15,8 @@ from siamjax.data.tfrecord import FOOTER, HEADER, BadRecord, Record, encode_exam
 from siamjax.errors import UserError
 
 
-def verify(folder: str | Path, images: bool = True) -> list[str]:
-    """Reads every record of a data set and compares it with the index.
-
-    Args:
-        folder: a finished data set.
-        images: decode the JPEGs as well.
+def verify(folder: str | Path) -> list[str]:
+    """Reads and decodes every record of a finished data set and compares it with the index.
 
     Returns:
         One line per damaged crop.
@@ -32,13 +28,13 @@ def verify(folder: str | Path, images: bool = True) -> list[str]:
     bad = []
     for crop in range(index.crops):
         try:
-            _verify_crop(index, crop, images)
+            _verify_crop(index, crop)
         except BadRecord as error:
             bad.append(f"{index.describe(crop)}: {error}")
     return bad
 
 
-def _verify_crop(index, crop, images):
+def _verify_crop(index, crop):
     record = index.read(crop)
     video, track = index.locate(crop)
     key = (index.video_name(video), index.track_name(track), int(index.frame[crop]))
@@ -47,7 +43,7 @@ def _verify_crop(index, crop, images):
     if not np.array_equal(np.float32(record.size), index.size[crop]):
         raise BadRecord("the target's size is not the one in the index")
     side = index.manifest["crop"]
-    if images and jpeg.decode(record.image).shape != (side, side, 3):
+    if jpeg.decode(record.image).shape != (side, side, 3):
         raise BadRecord(f"the image is not {side} x {side} px")
 
 

@@ -69,7 +69,7 @@ def subwindow(
     fill = np.asarray(average).astype(np.uint8)
     if left + right >= side or top + bottom >= side:
         return np.broadcast_to(fill, (model_size, model_size, 3)).copy()
-    patch = image[y + top : y + side - bottom, x + left : x + side - right]
+    patch = image[y + top : y + side, x + left : x + side]
     if left or top or right or bottom:
         border = (top, bottom, left, right)
         patch = cv2.copyMakeBorder(patch, *border, cv2.BORDER_CONSTANT, value=fill.tolist())

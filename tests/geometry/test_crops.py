@@ -58,6 +58,18 @@ def test_crop_outside_the_image_is_the_mean_colour():
     assert (crop == np.array([10, 20, 30])).all()
 
 
+@pytest.mark.parametrize("x, y", [(-10, 20), (30, -10), (70, 20), (30, 50)])
+def test_a_window_that_touches_the_image_from_outside_shows_nothing_of_it(x, y):
+    image = np.full((40, 60, 3), 255, np.uint8)
+    assert not crops.subwindow(image, (x, y), 31, 20, (0, 0, 0)).any()
+    inside = crops.subwindow(image, (x - np.sign(x - 30), y - np.sign(y - 20)), 20, 20, (0, 0, 0))
+    assert inside.any(-1).sum() == 20  # one row or column
+    fill = np.zeros(3, np.uint8)
+    assert not np.asarray(
+        device_crops.device_subwindow(image, np.float32([x, y]), 31, 20, fill)
+    ).any()
+
+
 @pytest.mark.parametrize("model_size", [127, 255, 287])
 def test_device_crop_equals_host_crop(model_size):
     image = noise(180, 240, seed=3)
