@@ -20,18 +20,20 @@ import functools
 import io
 import json
 import logging
+import re
 import secrets
 import tempfile
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote
 
+import cv2
 import numpy as np
 from aiohttp import WSMsgType, web
 
-from siamjax import media, viz
+from siamjax import api, media, viz
 from siamjax.errors import UserError
+from siamjax.files import replacing
 from siamjax.tracking.frames import checked_box
 
 _FIELDS = ("frame", "x", "y", "w", "h", "score", "second_peak", "lost")
@@ -44,30 +46,24 @@ _log = logging.getLogger(__name__)
 class _Entry:
     """A video on offer, and the last run over it."""
 
+    key: str
     video: media.Video
     first: np.ndarray
     folder: Path
     rows: list[dict] = dataclasses.field(default_factory=list)
     busy: bool = False
 
-    def describe(self, key: str) -> dict:
+    def describe(self) -> dict:
         height, width = self.first.shape[:2]
-        video = self.video
-        return {
-            "id": key,
-            "name": video.name,
-            "width": width,
-            "height": height,
-            "fps": video.fps,
-            "count": video.count,
-        }
+        video = {name: getattr(self.video, name) for name in ("name", "fps", "count")}
+        return {"id": self.key, "width": width, "height": height, **video}
 
 
 class Server:
     """The web application; `app` is run by aiohttp.
 
     Args:
-        tracker: of `siamjax.load`; each run gets `tracker.sibling()`.
+        tracker: of `siamjax.load`; each run gets a `sibling` of it.
         videos: files or folders on offer from the start.
         hosts: names under which requests may come, without port.
         max_upload: largest video that is taken, bytes.
@@ -95,18 +91,17 @@ class Server:
             self._add(media.read_video(source))
         self.app = web.Application(middlewares=[self._guard])
         self.app.on_cleanup.append(self._cleanup)
-        self.app.router.add_get("/", functools.partial(_asset, "serve.html", "text/html"))
-        self.app.router.add_get(
-            "/serve.js", functools.partial(_asset, "serve.js", "text/javascript")
+        self.app.add_routes(
+            [
+                web.get("/", functools.partial(_asset, "serve.html")),
+                web.get("/serve.js", functools.partial(_asset, "serve.js")),
+                web.get("/videos", self._list),
+                web.post("/videos", self._upload),
+                web.get("/videos/{id}/first.jpg", self._first),
+                web.get("/videos/{id}/track", self._track),
+                web.get("/videos/{id}/result.{kind:webm|csv|json}", self._result),
+            ]
         )
-        self.app.router.add_get("/videos", self._list)
-        self.app.router.add_post("/videos", self._upload)
-        self.app.router.add_get("/videos/{id}/first.jpg", self._first)
-        self.app.router.add_get("/videos/{id}/track", self._track)
-        for kind in ("webm", "csv", "json"):
-            self.app.router.add_get(
-                f"/videos/{{id}}/result.{kind}", functools.partial(self._result, kind)
-            )
 
     async def _cleanup(self, app) -> None:
         self._folder.cleanup()
@@ -128,13 +123,12 @@ class Server:
             response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    def _add(self, video: media.Video) -> str:
-        first = next(iter(video))
+    def _add(self, video: media.Video) -> _Entry:
         key = secrets.token_urlsafe(12)
         folder = Path(self._folder.name) / key
         folder.mkdir()
-        self._entries[key] = _Entry(video, first, folder)
-        return key
+        self._entries[key] = _Entry(key, video, next(iter(video)), folder)
+        return self._entries[key]
 
     def _entry(self, request) -> _Entry:
         entry = self._entries.get(request.match_info["id"])
@@ -143,7 +137,7 @@ class Server:
         return entry
 
     async def _list(self, request):
-        return web.json_response([entry.describe(key) for key, entry in self._entries.items()])
+        return web.json_response([entry.describe() for entry in self._entries.values()])
 
     async def _upload(self, request):
         if len(self._entries) >= self._max_videos:
@@ -152,43 +146,46 @@ class Server:
         suffix = Path(name).suffix.lower()
         if suffix not in _SUFFIXES:
             raise UserError(f"{name or 'the upload'}: not one of {', '.join(_SUFFIXES)}")
+        announced = request.content_length or 0
         too_large = web.HTTPRequestEntityTooLarge(
-            self._max_upload, request.content_length or 0, text="the video is too large"
+            self._max_upload, announced, text="the video is too large"
         )
-        if (request.content_length or 0) > self._max_upload:
+        if announced > self._max_upload:
             raise too_large
         path = Path(self._folder.name) / f"{secrets.token_urlsafe(12)}{suffix}"
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            async for chunk in request.content.iter_chunked(1 << 20):
+                if file.tell() + len(chunk) > self._max_upload:
+                    raise too_large
+                file.write(chunk)
         try:
-            size = 0
-            with path.open("wb") as file:
-                async for chunk in request.content.iter_chunked(1 << 20):
-                    size += len(chunk)
-                    if size > self._max_upload:
-                        raise too_large
-                    file.write(chunk)
-            video = await asyncio.to_thread(_opened, path, name)
-            key = await asyncio.to_thread(self._add, video)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return web.json_response(self._entries[key].describe(key))
+            entry = await asyncio.to_thread(self._add_upload, path, Path(name).stem)
+        except UserError as error:
+            path.unlink()
+            raise UserError(f"{name}: not a video that OpenCV can read; encode it again") from error
+        return web.json_response(entry.describe())
+
+    def _add_upload(self, path: Path, name: str) -> _Entry:
+        video = media.read_video(path)
+        video.name = name
+        return self._add(video)
 
     async def _first(self, request):
-        entry = self._entry(request)
-        return web.Response(body=_jpeg(entry.first), content_type="image/jpeg")
+        return web.Response(body=_jpeg(self._entry(request).first), content_type="image/jpeg")
 
-    async def _result(self, kind, request):
-        entry = self._entry(request)
+    async def _result(self, request):
+        entry, kind = self._entry(request), request.match_info["kind"]
         if not entry.rows or entry.busy:
             raise web.HTTPNotFound(text="no result yet")
-        name = f"{entry.video.name}_tracked.{kind}"
-        headers = {"Content-Disposition": f'attachment; filename="{_ascii(name)}"'}
+        video = entry.video
+        name = re.sub(r"[^\w.-]", "_", f"{video.name}_tracked.{kind}", flags=re.ASCII)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         if kind == "webm":
             return web.FileResponse(entry.folder / "result.webm", headers=headers)
         if kind == "csv":
             return web.Response(text=_csv(entry.rows), content_type="text/csv", headers=headers)
-        head = {"video": entry.video.name, "fps": entry.video.fps, "frames": entry.rows}
-        return web.json_response(head, headers=headers)
+        content = {"video": video.name, "fps": video.fps, "frames": entry.rows}
+        return web.json_response(content, headers=headers)
 
     async def _track(self, request):
         entry = self._entry(request)
@@ -210,8 +207,7 @@ class Server:
         finally:
             self._free += 1
             entry.busy = False
-            if not socket.closed:
-                await socket.close()
+            await socket.close()
         return socket
 
     async def _run(self, entry, socket):
@@ -222,7 +218,7 @@ class Server:
         height, width = entry.first.shape[:2]
         checked_box(box, width, height)
         steps = _follow(self._tracker.sibling(), entry, box, heatmap)
-        stopped = asyncio.ensure_future(socket.receive())  # the page says nothing more but goodbye
+        stopped = asyncio.ensure_future(socket.receive())  # only the end of the connection
         try:
             while not stopped.done():
                 step = await asyncio.to_thread(next, steps, None)
@@ -244,22 +240,14 @@ def _follow(tracker, entry, box, heatmap):
     writer = media.VideoWriter(entry.folder / "result.webm", entry.video.fps)
     try:
         for number, frame in enumerate(entry.video):
-            shown = frame
+            shown, values = frame, (*box, 1.0, 0.0, False)
             if number == 0:
                 tracker.init(frame, box)
-                values = (*map(float, box), 1.0, 0.0, False)
             else:
-                prediction = tracker.update(frame)
-                values = (
-                    *prediction.box,
-                    prediction.score,
-                    prediction.second_peak,
-                    prediction.lost,
-                )
+                found = tracker.update(frame)
+                values = (*found.box, found.score, found.second_peak, found.lost)
                 if heatmap:
-                    shown = viz.draw_heatmap(
-                        frame, prediction.heatmap.score, prediction.heatmap.extent
-                    )
+                    shown = viz.draw_heatmap(frame, found.heatmap.score, found.heatmap.extent)
             row = dict(zip(_FIELDS, (number, *values)))
             rows.append(row)
             shown = viz.draw_boxes(shown, [values[:4]], [f"{row['score']:.2f}"])
@@ -273,24 +261,12 @@ def _follow(tracker, entry, box, heatmap):
 def _order(text: str) -> tuple[list[float], bool]:
     try:
         order = json.loads(text)
-        box = [float(v) for v in order["box"]]
+        return [float(v) for v in order["box"]], bool(order.get("heatmap"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError('send {"box": [x, y, w, h]}') from error
-    return box, bool(order.get("heatmap"))
-
-
-def _opened(path: Path, name: str) -> media.Video:
-    try:
-        video = media.read_video(path)
-    except UserError as error:
-        raise UserError(f"{name}: not a video that OpenCV can read; encode it again") from error
-    video.name = Path(name).stem
-    return video
 
 
 def _jpeg(image) -> bytes:
-    import cv2
-
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
@@ -302,15 +278,10 @@ def _csv(rows) -> str:
     return text.getvalue()
 
 
-def _ascii(name: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-
-
 def _host(value: str) -> str:
     """The name of "name:port"; IPv6 keeps its brackets."""
     return value if value.endswith("]") else value.rpartition(":")[0] or value
 
 
-async def _asset(name, kind, request):
-    text = resources.files("siamjax").joinpath("assets", name).read_text()
-    return web.Response(text=text, content_type=kind)
+async def _asset(name, request):
+    return web.FileResponse(api.ASSETS / name)

@@ -1,14 +1,13 @@
 """Whole clips on the device: one scan over the frames, many clips in parallel.
 
 `rollout` is the scan, which may be vmapped over states or settings; `init_clips` and `follow_clips`
-do that for clips, jitted. `track_clips` feeds them from lazily read frames of different lengths and
-sizes.
+do that for clips, jitted (the state given to `follow_clips` is donated: it is gone afterwards).
+`track_clips` feeds them from lazily read frames of different lengths and sizes.
 
 A long-term tracker works here too, but `vmap` computes both of its search regions at every frame.
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, UInt8
 
 from siamjax.models import SiamRPN
 from siamjax.tracking import tracker
@@ -52,33 +51,16 @@ def rollout(
     return jax.lax.scan(follow, state, frames)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def init_clips(
-    model: SiamRPN,
-    config: TrackerConfig,
-    variables,
-    frames: UInt8[np.ndarray | Array, "b h w 3"],
-    boxes: Float[np.ndarray | Array, "b 4"],
-    frame_sizes: Int[np.ndarray | Array, "b 2"],
-) -> State:
-    """`tracker.init` of a batch of clips; boxes are x, y, w, h, px."""
-    start = functools.partial(tracker.init, model, config, variables)
-    return jax.vmap(start)(frames, boxes, frame_sizes)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=4)
-def follow_clips(
-    model: SiamRPN,
-    config: TrackerConfig,
-    variables,
-    settings: Settings,
-    state: State,
-    frames: UInt8[np.ndarray | Array, "b t h w 3"],
-    frame_sizes: Int[np.ndarray | Array, "b 2"],
-) -> tuple[State, Step]:
-    """`rollout` of a batch of clips; `state` is donated: it is gone afterwards."""
-    follow = functools.partial(rollout, model, config, variables, settings)
-    return jax.vmap(follow)(state, frames, frame_sizes)
+# (model, config, variables, frames (B, H, W, 3), boxes (B, 4), frame_sizes (B, 2)) -> State
+init_clips = jax.jit(
+    jax.vmap(tracker.init, in_axes=(None, None, None, 0, 0, 0)), static_argnums=(0, 1)
+)
+# (model, config, variables, settings, state, frames (B, T, H, W, 3), frame_sizes (B, 2))
+follow_clips = jax.jit(
+    jax.vmap(rollout, in_axes=(None, None, None, None, 0, 0, 0)),
+    static_argnums=(0, 1),
+    donate_argnums=4,
+)
 
 
 class Track(NamedTuple):

@@ -87,7 +87,7 @@ def test_protocol(tmp_path):
 
 
 def test_unreadable_image_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"gone\.png: not a readable image"):
+    with pytest.raises(UserError, match=r"gone\.png: no such image"):
         answer(Server(tmp_path / "gone.png", trax.Rectangle.create(1, 2, 3, 4)), Still())
 
 
