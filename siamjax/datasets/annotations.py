@@ -90,15 +90,11 @@ def _flags(values: list, count: int) -> np.ndarray:
 
 
 def _truth(path, name, rows):
-    try:
-        return np.array([[np.nan] * 4 if row is None else row for row in rows], np.float64).reshape(
-            len(rows), -1
-        )
-    except ValueError:
-        widths = {len(row) for row in rows}
-        if not widths <= {4, 8}:
-            raise UserError(f"{path}: '{name}' has rows of {sorted(widths)} numbers") from None
-        return np.stack([pixel_corners(np.array(row, np.float64)) for row in rows])
+    arrays = [np.array([np.nan] * 4 if row is None else row, np.float64) for row in rows]
+    widths = {array.size for array in arrays}
+    if not widths <= {4, 8}:
+        raise UserError(f"{path}: '{name}' has rows of {sorted(widths)} numbers")
+    return np.stack(arrays if len(widths) == 1 else [pixel_corners(array) for array in arrays])
 
 
 def _frames(path, name, video, files, count):

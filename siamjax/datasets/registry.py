@@ -13,17 +13,17 @@ from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import Absent, Sequence, key
 from siamjax.errors import UserError
 
-MODULES = (
-    "synthetic",
-    "otb",
-    "vot",
-    "uav123",
-    "lasot",
-    "trackingnet",
-    "got10k",
-    "nfs",
-    "dtb70",
-    "folder",
+MODULES = (  # with `DATASETS`, in the order of the lists
+    "siamjax.datasets.synthetic",
+    "siamjax.datasets.otb",
+    "siamjax.datasets.vot",
+    "siamjax.datasets.uav123",
+    "siamjax.datasets.lasot",
+    "siamjax.datasets.trackingnet",
+    "siamjax.datasets.got10k",
+    "siamjax.datasets.nfs",
+    "siamjax.datasets.dtb70",
+    "siamjax.datasets.folder",
 )
 ROOT_VARIABLE = "SIAMJAX_DATA"
 
@@ -73,7 +73,7 @@ class Benchmark:
 @cache
 def datasets() -> dict[str, Dataset]:
     """All known benchmarks by name."""
-    modules = (importlib.import_module(f"siamjax.datasets.{module}") for module in MODULES)
+    modules = map(importlib.import_module, MODULES)
     return {dataset.name: dataset for module in modules for dataset in module.DATASETS}
 
 
@@ -102,10 +102,7 @@ def search_path(dataset: Dataset, data_root: str | Path | None) -> list[Path]:
     """The folders a benchmark is looked for in, in order."""
     if data_root is not None:
         return [Path(data_root)]
-    places = []
-    if os.environ.get(ROOT_VARIABLE):
-        places.append(Path(os.environ[ROOT_VARIABLE]))
-    places.append(Path("data"))
+    places = map(Path, filter(None, (os.environ.get(ROOT_VARIABLE), "data")))
     return [folder for place in places for folder in (place / dataset.name, place)]
 
 
@@ -160,22 +157,21 @@ def load(
 
 def _find(info: Dataset, data_root) -> Path:
     places = search_path(info, data_root)
-    for place in places:
-        root = info.find(place)
-        if root is not None:
-            return root
-    raise UserError(needs(info, places))
+    root = next(filter(None, map(info.find, places)), None)
+    if root is None:
+        raise UserError(needs(info, places))
+    return root
 
 
 def needs(info: Dataset, places: list[Path]) -> str:
     """What a benchmark needs, where to get it, where it was looked for, and what works at once."""
     layout = "\n".join("    " + line for line in info.layout.splitlines())
-    looked = "\n".join(f"    {place.resolve()}" for place in places)
+    searched = "\n".join(f"    {place.resolve()}" for place in places)
     return (
         f"{info.name} was not found; give its folder as --data_root=DIR\n"
         f"  it needs:\n{layout}\n"
         f"  get it from:\n    {info.source}\n"
-        f"  looked in:\n{looked}\n"
+        f"  looked in:\n{searched}\n"
         f"    (--data_root, or ${ROOT_VARIABLE}, or ./data)\n"
         "  to try siamjax without it: --dataset=synthetic works at once"
     )

@@ -28,7 +28,7 @@ FIGURES = {
     # share of frames tracked before failures
     "robustness_share": Figure("robustness (share tracked)"),
 }
-PLOTS = {"expected_overlap": vot.CURVE, "eao_ranking": vot.RANKING}
+PLOTS = {name: vot.PLOTS[name] for name in ("expected_overlap", "eao_ranking")}
 
 
 def lengths_averaged(longest: int) -> Interval:

@@ -124,12 +124,8 @@ def summary(curve: Curves) -> dict[str, float]:
 
 def mean_curves(all_curves: list[Curves]) -> Curves:
     """The curves of a benchmark: means over its sequences, each counting the same."""
-    return Curves(
-        np.mean([c.success for c in all_curves], 0),
-        np.mean([c.precision for c in all_curves], 0),
-        np.mean([c.normalised for c in all_curves], 0),
-        float(np.mean([c.mean_overlap for c in all_curves])),
-    )
+    *means, overlap = (np.mean(part, 0) for part in zip(*map(dataclasses.astuple, all_curves)))
+    return Curves(*means, float(overlap))
 
 
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:

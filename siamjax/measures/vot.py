@@ -9,7 +9,6 @@ figures are followed.
 
 import dataclasses
 import math
-from collections.abc import Callable
 from collections.abc import Sequence as AbstractSequence
 
 import numpy as np
@@ -35,36 +34,26 @@ FIGURES = {
     "robustness": Figure("robustness (lost per 100)", lower_is_better=True),
     "lost": Figure("failures", lower_is_better=True, digits=1),
 }
-CURVE = Plot(
-    "lines", "expected overlap", "length of the sequence (frames)", "expected overlap", "eao"
-)
-RANKING = Plot("bars", "expected average overlap", "", "EAO", "eao")
 
 
-def ar_plot(reliability: Callable[[dict[str, float]], float]) -> Plot:
-    """VOT's AR plot: accuracy over the chance to track `SENSITIVITY` frames without failure.
+def _survival(result: Result, tracker: str) -> tuple[float, float]:
+    row = result.trackers[tracker]
+    return math.exp(-SENSITIVITY * row["robustness"] / 100), row["accuracy"]
 
-    Args:
-        reliability: a tracker's figures -> that chance.
-    """
 
-    def place(result: Result, tracker: str) -> tuple[float, float]:
-        row = result.trackers[tracker]
-        return reliability(row), row["accuracy"]
-
-    return Plot(
+PLOTS = {
+    "expected_overlap": Plot(
+        "lines", "expected overlap", "length of the sequence (frames)", "expected overlap", "eao"
+    ),
+    # VOT's AR plot: accuracy over the chance to track so many frames without failure
+    "accuracy_robustness": Plot(
         "points",
         f"accuracy and robustness, S = {SENSITIVITY}",
         f"reliability: exp(-{SENSITIVITY} x failures per frame)",
         "accuracy",
-        data=place,
-    )
-
-
-PLOTS = {
-    "expected_overlap": CURVE,
-    "accuracy_robustness": ar_plot(lambda row: math.exp(-SENSITIVITY * row["robustness"] / 100)),
-    "eao_ranking": RANKING,
+        data=_survival,
+    ),
+    "eao_ranking": Plot("bars", "expected average overlap", "", "EAO", "eao"),
 }
 
 
@@ -118,18 +107,20 @@ def _reaches(regions, width, height):
         return (right > width - 2) | (bottom > height - 2)
 
 
+def burn_in(codes: Int[np.ndarray, "repetitions n"]) -> Bool[np.ndarray, "repetitions n"]:
+    """Which frames accuracy ignores since they follow a start."""
+    ignored = np.zeros(codes.shape, bool)
+    for repetition, start in np.argwhere(codes == START):
+        ignored[repetition, start : start + BURN_IN] = True
+    return ignored
+
+
 def burned_in(scored: Scored) -> Float[np.ndarray, "repetitions n"]:
     """Overlap without the frames after each start."""
-    overlap = scored.whole.copy()
-    for row, codes in zip(overlap, scored.codes):
-        for start in np.flatnonzero(codes == START):
-            row[start : start + BURN_IN] = np.nan
-    return overlap
+    return np.where(burn_in(scored.codes), np.nan, scored.whole)
 
 
-def mean_over_repetitions(
-    overlap: Float[np.ndarray, "repetitions n"],
-) -> Float[np.ndarray, " n"]:
+def mean_over_repetitions(overlap: Float[np.ndarray, "r n"]) -> Float[np.ndarray, " n"]:
     """Mean of the repetitions that have an overlap in the frame; NaN where none has."""
     known = ~np.isnan(overlap)
     count = known.sum(0)
@@ -312,10 +303,7 @@ def resampled_eao(
     means, defined = _sums(cut)
     part = slice(max(low - 2, 0), high - 1)
     curves = _curve(means[:, part], defined[:, part], weight)[:, 1:]
-    with np.errstate(invalid="ignore"):
-        known = ~np.isnan(curves)
-        total = np.where(known, curves, 0).sum(1, dtype=np.float64)
-        return np.where(known.any(1), total / np.maximum(known.sum(1), 1), np.nan)
+    return mean_over_repetitions(curves.T)
 
 
 def middle_half(lengths: Int[np.ndarray, " n"]) -> Interval:

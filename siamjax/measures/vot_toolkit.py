@@ -26,8 +26,8 @@ from jaxtyping import Bool, Float, Int, Real
 from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.measures import bootstrap, vot
-from siamjax.measures.result import Figure, Interval, Part, Runs, Sequences
-from siamjax.measures.vot import BURN_IN, SENSITIVITY
+from siamjax.measures.result import Figure, Interval, Part, Result, Runs, Sequences
+from siamjax.measures.vot import SENSITIVITY
 
 FIGURES = {
     "eao": vot.FIGURES["eao"],
@@ -38,10 +38,15 @@ FIGURES = {
     "reliability": Figure("reliability (30 frames)"),
     "lost": vot.FIGURES["lost"],
 }
-PLOTS = {
-    "expected_overlap": vot.CURVE,
-    "accuracy_robustness": vot.ar_plot(lambda row: row["reliability"]),
-    "eao_ranking": vot.RANKING,
+
+
+def _reliability(result: Result, tracker: str) -> tuple[float, float]:
+    row = result.trackers[tracker]
+    return row["reliability"], row["accuracy"]
+
+
+PLOTS = vot.PLOTS | {
+    "accuracy_robustness": dataclasses.replace(vot.PLOTS["accuracy_robustness"], data=_reliability)
 }
 
 
@@ -112,17 +117,13 @@ def _extent(region) -> tuple[int, int, int, int]:
 
 def _filled(region, left: int, top: int, width: int, height: int) -> np.ndarray:
     """(height, width) bool: the pixels of a region in a window of the image."""
+    columns, rows = np.arange(width), np.arange(height)
     if len(region) == 4:
-        mask = np.zeros((height, width), bool)
         x0, y0, x1, y1 = _extent(region)
-        rows = slice(max(y0 - top, 0), max(y1 - top + 1, 0))
-        mask[rows, max(x0 - left, 0) : max(x1 - left + 1, 0)] = True
-        return mask
-    columns = np.arange(width)
-    mask = np.zeros((height, width), bool)
-    for start, stop in _spans(region[0::2] - left, region[1::2] - top, np.arange(height)):
-        mask |= (columns >= start[:, None]) & (columns <= stop[:, None])
-    return mask
+        inside = (rows >= y0 - top) & (rows <= y1 - top)
+        return inside[:, None] & (columns >= x0 - left) & (columns <= x1 - left)
+    spans = _spans(region[0::2] - left, region[1::2] - top, rows)
+    return np.any([(columns >= a[:, None]) & (columns <= b[:, None]) for a, b in spans], 0)
 
 
 def _spans(xs, ys, rows):
@@ -155,13 +156,9 @@ def _spans(xs, ys, rows):
 def sequence_accuracy(scored: Scored) -> float:
     """Mean over the repetitions of the mean overlap, without ten frames from each start, failures
     and pauses; 0 for a repetition without any other frame."""
-    means = []
-    for overlap, codes in zip(scored.overlap, scored.codes, strict=True):
-        counted = (codes != UNKNOWN) & (codes != FAILURE)
-        for start in np.flatnonzero(codes == START):
-            counted[start : start + BURN_IN] = False
-        means.append(overlap[counted].mean() if counted.any() else 0.0)
-    return float(np.mean(means))
+    ignored = vot.burn_in(scored.codes) | np.isin(scored.codes, (UNKNOWN, FAILURE))
+    counted = [overlap[~row] for overlap, row in zip(scored.overlap, ignored, strict=True)]
+    return float(np.mean([overlap.mean() if overlap.size else 0.0 for overlap in counted]))
 
 
 def sequence_failures(scored: Scored) -> float:

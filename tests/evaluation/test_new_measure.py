@@ -1,0 +1,53 @@
+"""A measure is one new file and one line of a table: the example of docs/extending.md."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siamjax.datasets.forms.base import unscored
+from siamjax.datasets.results import Store
+from siamjax.evaluation import report, scoring
+from siamjax.measures import table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lost_frames(tmp_path, monkeypatch):
+    """The table of measures with the documented example in it."""
+    chapter = (ROOT / "docs/extending.md").read_text().split("## A measure\n")[1]
+    (tmp_path / "modules").mkdir()
+    code = re.search(r"```python\n(.*?)```", chapter, re.DOTALL)[1]
+    (tmp_path / "modules/lost_frames_of_a_test.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    monkeypatch.setitem(table.MEASURES, "lost_frames", "lost_frames_of_a_test")
+
+
+def test_a_new_measure_needs_one_file_and_one_line(lost_frames, clips, tmp_path):
+    dataset = dataclasses.replace(clips.dataset, measures="lost_frames")
+    benchmark = dataclasses.replace(clips, dataset=dataset)
+    store = Store(tmp_path / "results", dataset)
+    for tracker, lost in (("bad", 4), ("good", 1)):
+        for sequence in benchmark.sequences:
+            regions = sequence.boxes.copy()
+            regions[1 : 1 + lost] = np.nan
+            store.write(tracker, sequence, unscored(regions))
+    results = {name: tmp_path / "results" / name for name in ("bad", "good")}
+    scores = scoring.score(benchmark, results)
+    assert scores.ranked() == ["good", "bad"]  # the smaller the better
+
+    page = report.write(tmp_path / "out", scores, benchmark, results).read_text()
+    saved = json.loads((tmp_path / "out/scores.json").read_text())
+    assert saved["trackers"] == {"bad": {"lost_frames": 4.0}, "good": {"lost_frames": 1.0}}
+    assert "| tracker | lost frames |" in (tmp_path / "out/table.md").read_text()
+    assert "| good | 1.0 [1.0, 1.0] |" in (tmp_path / "out/table.md").read_text()
+    assert r"good & \textbf{1.0} \\" in (tmp_path / "out/table.tex").read_text()
+    assert ",good,lost_frames,1.0,1.0,1.0\n" in (tmp_path / "out/trackers.csv").read_text()
+    assert ",bad,clip000,4.0\n" in (tmp_path / "out/sequences.csv").read_text()
+    assert "frames without a region" in (tmp_path / "out/plots/lost_frames.svg").read_text()
+    assert "<td class=best data-value='1.0'>1.0" in page
+    assert "lost frames" in report.terminal(scores)
