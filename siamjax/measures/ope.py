@@ -124,8 +124,9 @@ def summary(curve: Curves) -> dict[str, float]:
 
 def mean_curves(all_curves: list[Curves]) -> Curves:
     """The curves of a benchmark: means over its sequences, each counting the same."""
-    *means, overlap = (np.mean(part, 0) for part in zip(*map(dataclasses.astuple, all_curves)))
-    return Curves(*means, float(overlap))
+    parts = zip(*map(dataclasses.astuple, all_curves), strict=True)
+    success, precision, normalised, overlap = (np.mean(part, 0) for part in parts)
+    return Curves(success, precision, normalised, float(overlap))
 
 
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
