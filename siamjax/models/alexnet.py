@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
-from siamjax.models.conv import Numerics, conv_bn, max_pool
+from siamjax.models.conv import Numerics, conv_bn
 
 # Per layer1..layer5: channels, side of the kernel, stride, max pooling (3x3, stride 2) behind it.
 LAYERS = (
@@ -32,7 +32,7 @@ class Layer(nn.Module):
         conv = dict(features=self.features, size=self.size, stride=self.stride, bias=True)
         x = conv_bn(self.numerics, conv, x, train, ("conv", "bn"))
         if self.pool:
-            x = max_pool(x)
+            x = self.numerics.operations.max_pool(x, 0)
         return nn.relu(x) if self.relu else x
 
 

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from siamjax.models import backend
+from siamjax.models.formulations import along, moments
 
 EPSILON = 1e-5
 MOMENTUM = 0.1  # share of the batch in the new running statistics
@@ -37,7 +37,7 @@ class BatchNorm(nn.Module):
         if not train:
             factor = scale * jax.lax.rsqrt(var.value + EPSILON)
             offset = bias - mean.value * factor
-            y = x.astype(jnp.float32) * _along(factor, x) + _along(offset, x)
+            y = x.astype(jnp.float32) * along(factor, x) + along(offset, x)
             return y.astype(self.dtype)
 
         axis = None if self.is_initializing() else self.axis_name
@@ -58,37 +58,10 @@ def _normalise(x, scale, bias, axis):
     one exchange between devices, where the automatic one makes several of each. What it keeps is x
     as it came, which may be half as large as its float32.
     """
-    mean, var = (_moments if backend.name() == "cpu" else moments_in_one_pass)(x, axis)
+    mean, var = moments(x, axis)
     factor = scale * jax.lax.rsqrt(var + EPSILON)
-    y = (x.astype(jnp.float32) - _along(mean, x)) * _along(factor, x) + _along(bias, x)
+    y = (x.astype(jnp.float32) - along(mean, x)) * along(factor, x) + along(bias, x)
     return y, mean, var
-
-
-def _moments(x, axis):
-    """Mean and biased variance of each channel, over all devices."""
-    x, axes = x.astype(jnp.float32), tuple(range(x.ndim - 1))
-    mean = _mean_over_devices(x.mean(axes), axis)
-    return mean, _mean_over_devices(jnp.square(x - _along(mean, x)).mean(axes), axis)
-
-
-def moments_in_one_pass(x, axis=None):
-    """`_moments` for devices whose time goes into reading x: its values are counted from the first
-    one, so that the difference of mean square and squared mean loses no digits to the mean.
-
-    Args:
-        x: (..., C).
-        axis: device axis, or None.
-
-    Returns:
-        (C,) mean and biased variance, float32, over all devices.
-    """
-    axes = tuple(range(x.ndim - 1))
-    first = x[(0,) * len(axes)].astype(jnp.float32)
-    away = x.astype(jnp.float32) - _along(first, x)
-    offset, square = away.mean(axes), jnp.square(away).mean(axes)
-    var = jnp.maximum(square - jnp.square(offset), 0)
-    mean = _mean_over_devices(first + offset, axis)
-    return mean, _mean_over_devices(var + jnp.square(first + offset - mean), axis)
 
 
 def _normalise_forward(x, scale, bias, axis):
@@ -100,26 +73,16 @@ def _normalise_backward(axis, residuals, gradients):
     x, scale, mean, inverse = residuals
     axes = tuple(range(x.ndim - 1))
     gradient = gradients[0]
-    normal = (x.astype(jnp.float32) - _along(mean, x)) * _along(inverse, x)
+    normal = (x.astype(jnp.float32) - along(mean, x)) * along(inverse, x)
     sums = jnp.stack([gradient.sum(axes), (gradient * normal).sum(axes)])
     total = sums if axis is None else jax.lax.psum(sums, axis)
-    of_mean, of_var = (_along(share, x) for share in total / _count(x, axis))
-    x_gradient = _along(scale * inverse, x) * (gradient - of_mean - normal * of_var)
+    of_mean, of_var = (along(share, x) for share in total / _count(x, axis))
+    x_gradient = along(scale * inverse, x) * (gradient - of_mean - normal * of_var)
     # those of scale and bias are this device's share, as every parameter's
     return x_gradient.astype(x.dtype), sums[1], sums[0]
 
 
 _normalise.defvjp(_normalise_forward, _normalise_backward)
-
-
-def _along(channels, x):
-    """(C,) with as many axes as x (..., C)."""
-    return jnp.expand_dims(channels, range(x.ndim - 1))
-
-
-def _mean_over_devices(value, axis):
-    """Every device holds as many values, so means of means are exact."""
-    return value if axis is None else jax.lax.pmean(value, axis)
 
 
 def _count(x, axis):

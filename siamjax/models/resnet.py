@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax.numpy as jnp
 
-from siamjax.models.conv import Numerics, conv_bn, fan_out_normal, max_pool
+from siamjax.models.conv import Numerics, conv_bn, fan_out_normal
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 EXPANSION = {18: 1, 34: 1, 50: 4}  # output channels of a block / channels of its 3x3
@@ -140,7 +140,7 @@ class ResNet(nn.Module):
         x = nn.relu(conv_bn(numerics, stem, x, "conv1" in train_parts, ("conv1", "bn1")))
         levels[0] = x
         if max(self.levels) > 0:
-            x = max_pool(x, padding=1)
+            x = numerics.operations.max_pool(x, 1)
         for i in range(max(self.levels)):
             name = f"layer{i + 1}"
             stage = Stage(

@@ -1,5 +1,6 @@
 """Region proposal heads on template and search features, their fusion (SiamRPN++, section 3)."""
 
+import functools
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 from siamjax.errors import UserError
 from siamjax.models.conv import Conv, ConvBN, Numerics
-from siamjax.models.xcorr import batched_depthwise_correlation, batched_upchannel_correlation
+from siamjax.models.xcorr import depthwise_correlation, upchannel_correlation
 
 
 class DepthwiseBranch(nn.Module):
@@ -29,7 +30,8 @@ class DepthwiseBranch(nn.Module):
         self.kernel = ConvBN(size=3, **shared)
         self.search = ConvBN(size=3, **shared)
         self.hidden = ConvBN(size=1, **shared)
-        self.out = Conv(self.outputs, bias=True)  # float32: small, and the logits are
+        # float32: small, and the logits are
+        self.out = Conv(self.outputs, bias=True, numerics=self.numerics.exact())
 
     def kernels(self, template, train: bool = False):
         """(B, 7, 7, C) template features -> (B, 5, 5, C) correlation kernels."""
@@ -37,7 +39,8 @@ class DepthwiseBranch(nn.Module):
 
     def correlate(self, kernels, search, train: bool = False):
         """(B, 5, 5, C) kernels, (B, 31, 31, C) search features -> (B, 25, 25, outputs)."""
-        similarity = batched_depthwise_correlation(self.search(search, train), kernels)
+        correlate = functools.partial(depthwise_correlation, operations=self.numerics.operations)
+        similarity = jax.vmap(correlate)(self.search(search, train), kernels)
         return self.out(self.hidden(similarity, train))
 
 
@@ -55,11 +58,12 @@ class UpChannelBranch(nn.Module):
 
     def setup(self):
         """Makes the layers (called by Flax)."""
-        shared = {"size": 3, "bias": True, "dtype": self.numerics.dtype}
+        shared = {"size": 3, "bias": True, "numerics": self.numerics}
         self.kernel = Conv(self.channels * self.outputs, **shared)
         self.search = Conv(self.channels, **shared)
         if self.adjust:
-            self.out = Conv(self.outputs, bias=True)  # float32: small, and the logits are
+            # float32 as the other branch's
+            self.out = Conv(self.outputs, bias=True, numerics=self.numerics.exact())
 
     def kernels(self, template, train: bool = False):
         """(B, 6, 6, C) template features -> (B, 4, 4, outputs * C) correlation kernels."""
@@ -67,7 +71,8 @@ class UpChannelBranch(nn.Module):
 
     def correlate(self, kernels, search, train: bool = False):
         """Kernels, (B, H, W, C) search features -> (B, S, S, outputs)."""
-        response = batched_upchannel_correlation(self.search(search), kernels)
+        correlate = functools.partial(upchannel_correlation, operations=self.numerics.operations)
+        response = jax.vmap(correlate)(self.search(search), kernels)
         return self.out(response) if self.adjust else response
 
 

@@ -12,6 +12,7 @@ from siamjax.geometry.anchors import Anchors
 from siamjax.models import alexnet, mobilenetv2, resnet
 from siamjax.models.adjust import TEMPLATE_SIDE, Neck, centre_crop
 from siamjax.models.conv import Numerics
+from siamjax.models.formulations import FORMULATIONS
 from siamjax.models.rpn import Head
 
 # name -> (module, {name: index} of its levels)
@@ -46,6 +47,8 @@ class SiamRPN(nn.Module):
         anchors_per_cell: A.
         bn_axis_name: device axis that batch statistics are averaged over; None: per device.
         folded: variables come from `siamjax.models.folding.fold` (inference only).
+        formulation: of convolutions and pooling: "platform", whatever is fastest where the program
+            runs, or "plain", XLA's convolutions everywhere.
 
     Raises:
         UserError: a field's value that makes no network, or an image of the wrong shape.
@@ -62,6 +65,7 @@ class SiamRPN(nn.Module):
     anchors_per_cell: int = 5
     bn_axis_name: str | None = None
     folded: bool = False
+    formulation: str = "platform"
 
     def setup(self):
         """Makes the layers (called by Flax).
@@ -69,7 +73,10 @@ class SiamRPN(nn.Module):
         Raises:
             UserError: a field's value that makes no network.
         """
-        numerics = Numerics(_choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded)
+        _choose("formulation", self.formulation, FORMULATIONS)
+        numerics = Numerics(
+            _choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded, self.formulation
+        )
         _choose("correlation", self.correlation, dict.fromkeys(CORRELATIONS))
         build, _ = _choose("backbone", self.backbone, BACKBONES)
         levels = self.level_indices()

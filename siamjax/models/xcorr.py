@@ -3,13 +3,17 @@
 Every function here works on one pair; the network applies it to a batch through `jax.vmap`.
 """
 
-import jax
+from jaxtyping import Array, Float
 
-from siamjax.models import backend
-from siamjax.models.conv import conv2d, depthwise_by_shifts, depthwise_conv2d, lax_conv
+from siamjax.models.formulations import FORMULATIONS, Operations, grouped_conv2d
+
+PLATFORM = FORMULATIONS["platform"]
+Features = Float[Array, "h w c"]
 
 
-def depthwise_correlation(search, kernel):
+def depthwise_correlation(
+    search: Features, kernel: Features, operations: Operations = PLATFORM
+) -> Features:
     """Correlates each channel of the search features with the same channel of the kernel, unpadded.
 
     Depth-wise cross-correlation of SiamRPN++, section 3.3.
@@ -21,22 +25,21 @@ def depthwise_correlation(search, kernel):
     Returns:
         (H - h + 1, W - w + 1, C) similarity per channel.
     """
-    # Shifted products on TPUs too, where depthwise layers are XLA's grouped convolution: here each
-    # image of a batch has a kernel of its own.
-    convolve = depthwise_conv2d if backend.name() == "cpu" else depthwise_by_shifts
-    return convolve(search[None], kernel[:, :, None])[0]
+    return operations.correlation(search[None], kernel[:, :, None])[0]
 
 
-def correlate_by_grouped_conv(search, kernel):
+def correlate_by_grouped_conv(search: Features, kernel: Features) -> Features:
     """`depthwise_correlation` as the convolution with one group per channel: the oracle.
 
     It is what other frameworks run, and slow in XLA on CPU, its gradient most of all
-    (benchmarks/xcorr.py). Shapes as there: (H, W, C) and (h, w, C).
+    (benchmarks/xcorr.py).
     """
-    return lax_conv(search[None], kernel[:, :, None], groups=search.shape[-1])[0]
+    return grouped_conv2d(search[None], kernel[:, :, None])[0]
 
 
-def upchannel_correlation(search, kernel):
+def upchannel_correlation(
+    search: Features, kernel: Features, operations: Operations = PLATFORM
+) -> Features:
     """Correlates the search features with a full kernel per output channel (SiamRPN, section 3.2).
 
     Args:
@@ -48,8 +51,4 @@ def upchannel_correlation(search, kernel):
     """
     height, width, _ = kernel.shape
     kernel = kernel.reshape(height, width, -1, search.shape[-1]).swapaxes(2, 3)
-    return conv2d(search[None], kernel)[0]
-
-
-batched_depthwise_correlation = jax.vmap(depthwise_correlation)
-batched_upchannel_correlation = jax.vmap(upchannel_correlation)
+    return operations.conv2d(search[None], kernel)[0]

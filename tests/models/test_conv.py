@@ -2,11 +2,12 @@
 
 import flax.linen as nn
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from siamjax.models import backend, conv
+from siamjax.models import formulations as conv
 from siamjax.models.winograd import winograd_conv2d
 
 
@@ -31,12 +32,9 @@ def test_winograd_is_the_convolution(size, padding, dilation):
 
 def test_wide_kernels_take_winograd_and_narrow_ones_do_not():
     for channels in (conv.WIDE, conv.WIDE - 1):
-        text = str(
-            jax.make_jaxpr(lambda x, k: conv.conv2d(x, k, 1, 1))(
-                *arrays(0, (1, 6, 6, channels), (3, 3, channels, conv.WIDE))
-            )
-        )
-        assert ("conv_general_dilated" in text) == (channels < conv.WIDE)
+        x, kernel = arrays(0, (1, 6, 6, channels), (3, 3, channels, conv.WIDE))
+        text = stablehlo(lambda x=x, k=kernel: conv.conv2d(x, k, 1, 1), "cpu")
+        assert ("stablehlo.convolution" in text) == (channels < conv.WIDE)
 
 
 @pytest.mark.parametrize("channels", [(70, 64), (64, 70)])
@@ -54,13 +52,11 @@ def test_conv2d(stride, padding, size, channels):
 @pytest.mark.parametrize(
     "stride, padding, dilation", [(1, 1, 1), (2, 0, 1), (2, 1, 1), (1, 4, 4), (3, 1, 2)]
 )
-@pytest.mark.parametrize("machine", ["cpu", "gpu"])
-def test_depthwise(machine, stride, padding, dilation, monkeypatch):
-    monkeypatch.setattr(backend, "name", lambda: machine)
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "default", None])
+def test_depthwise(platform, stride, padding, dilation):
+    convolve = conv.TABLE["depthwise"][platform] if platform else conv.depthwise_conv2d
     x, kernel = arrays(0, (2, 11, 12, 7), (3, 3, 1, 7))
-    result, pull = jax.vjp(
-        lambda x, k: conv.depthwise_conv2d(x, k, stride, padding, dilation), x, kernel
-    )
+    result, pull = jax.vjp(lambda x, k: convolve(x, k, stride, padding, dilation), x, kernel)
     wanted, pull_wanted = jax.vjp(
         lambda x, k: conv.lax_conv(x, k, stride, padding, dilation, groups=7), x, kernel
     )
@@ -85,18 +81,22 @@ def test_max_pool(padding):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-def test_tpus_get_xlas_operations(monkeypatch):
-    monkeypatch.setattr(backend, "name", lambda: "tpu")
+def stablehlo(function, platform):
+    """The program of a function without arguments, lowered here for a platform."""
+    return jax.export.export(jax.jit(function), platforms=(platform,))().mlir_module()
+
+
+def test_tpus_get_xlas_operations():
     x, wide, single = arrays(0, (1, 9, 9, 64), (3, 3, 64, 64), (3, 3, 1, 64))
-    assert "conv_general" in str(jax.make_jaxpr(lambda: conv.conv2d(x, wide, 1, 1))())
-    assert "feature_group_count=64" in str(
-        jax.make_jaxpr(lambda: conv.depthwise_conv2d(x, single, 1, 1))()
+    assert "stablehlo.convolution" in stablehlo(lambda: conv.conv2d(x, wide, 1, 1), "tpu")
+    assert "feature_group_count = 64" in stablehlo(
+        lambda: conv.depthwise_conv2d(x, single, 1, 1), "tpu"
     )
-    assert "reduce_window" in str(jax.make_jaxpr(lambda: conv.max_pool(x))())
+    assert "stablehlo.reduce_window" in stablehlo(lambda: conv.max_pool(x), "tpu")
 
 
-def test_gpus_get_no_grouped_convolution(monkeypatch):
-    monkeypatch.setattr(backend, "name", lambda: "gpu")
+def test_gpus_get_no_grouped_convolution():
     x, single = arrays(0, (1, 9, 9, 64), (3, 3, 1, 64))
-    text = str(jax.make_jaxpr(lambda: conv.depthwise_conv2d(x, single, 1, 1))())
-    assert "conv_general" not in text
+    for platform in ("cuda", "rocm"):
+        text = stablehlo(lambda: conv.depthwise_conv2d(x, single, 1, 1), platform)
+        assert "stablehlo.convolution" not in text

@@ -5,14 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from siamjax.models import backend
-from siamjax.models.norm import BatchNorm, moments_in_one_pass
+from siamjax.models import formulations
+from siamjax.models.formulations import moments_in_one_pass
+from siamjax.models.norm import BatchNorm
 
 
-@pytest.fixture(params=["cpu", "gpu"], autouse=True)
-def machine(request, monkeypatch):
-    """Each backend's formulation."""
-    monkeypatch.setattr(backend, "name", lambda: request.param)
+@pytest.fixture(params=["cpu", "default"], autouse=True)
+def platform(request, monkeypatch):
+    """Each platform's formulation."""
+    chosen = formulations.TABLE["moments"][request.param]
+    monkeypatch.setitem(formulations.TABLE, "moments", {"default": chosen})
 
 
 def setup(**fields):

@@ -1,11 +1,14 @@
 """The correlations against plain loops and against the grouped convolution."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from siamjax.models import backend, xcorr
+from siamjax.models import xcorr
+from siamjax.models.formulations import FORMULATIONS, TABLE
 
 
 def pair(seed=0, search=(9, 8), kernel=(4, 3), channels=5):
@@ -24,23 +27,26 @@ def by_loops(search, kernel):
     )
 
 
-@pytest.fixture(params=["cpu", "gpu", "tpu"])
-def machine(request, monkeypatch):
-    """Each backend's formulation."""
-    monkeypatch.setattr(backend, "name", lambda: request.param)
+@pytest.fixture(params=["cpu", "default", "plain"])
+def correlate(request):
+    """The correlation in each formulation."""
+    operations = FORMULATIONS["plain"]
+    if request.param != "plain":
+        operations = operations._replace(correlation=TABLE["correlation"][request.param])
+    return functools.partial(xcorr.depthwise_correlation, operations=operations)
 
 
-def test_values(machine):
+def test_values(correlate):
     search, kernel = pair()
     wanted = by_loops(search, kernel)
     search, kernel = jnp.float32(search), jnp.float32(kernel)
-    for correlate in (xcorr.depthwise_correlation, xcorr.correlate_by_grouped_conv):
-        np.testing.assert_allclose(correlate(search, kernel), wanted, atol=1e-5)
+    for function in (correlate, xcorr.depthwise_correlation, xcorr.correlate_by_grouped_conv):
+        np.testing.assert_allclose(function(search, kernel), wanted, atol=1e-5)
 
 
-def test_gradients_equal_the_oracles(machine):
+def test_gradients_equal_the_oracles(correlate):
     search, kernel = (jnp.float32(array) for array in pair(1))
-    result, pull = jax.vjp(xcorr.depthwise_correlation, search, kernel)
+    result, pull = jax.vjp(correlate, search, kernel)
     _, pull_oracle = jax.vjp(xcorr.correlate_by_grouped_conv, search, kernel)
     gradient = jnp.float32(np.random.default_rng(2).standard_normal(result.shape))
     for ours, wanted in zip(pull(gradient), pull_oracle(gradient)):
@@ -51,10 +57,12 @@ def test_each_target_of_a_batch_has_its_own_kernel():
     pairs = [pair(seed) for seed in range(3)]
     search, kernels = (jnp.float32(np.stack(arrays)) for arrays in zip(*pairs))
 
-    def loss(search, kernels):
-        return jnp.sum(xcorr.batched_depthwise_correlation(search, kernels) ** 2)
+    batched = jax.vmap(xcorr.depthwise_correlation)
 
-    result = xcorr.batched_depthwise_correlation(search, kernels)
+    def loss(search, kernels):
+        return jnp.sum(batched(search, kernels) ** 2)
+
+    result = batched(search, kernels)
     for i, (one_search, one_kernel) in enumerate(pairs):
         np.testing.assert_allclose(result[i], by_loops(one_search, one_kernel), atol=1e-5)
     whole = jax.grad(loss, (0, 1))(search, kernels)
