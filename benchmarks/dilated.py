@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from machine import machine
 from xcorr import compiled, milliseconds
 
-from siamjax.models.conv import lax_conv
+from siamjax.models.formulations import lax_conv
 
 # name: input channels, output channels, dilation (the padding is the same)
 LAYERS = {

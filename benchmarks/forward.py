@@ -17,37 +17,33 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from machine import machine
 
-from siamjax.models import SiamRPN, conv, init_variables
+from siamjax.models import SiamRPN, formulations, init_variables
 from siamjax.models.folding import fold
+from siamjax.models.formulations import FORMULATIONS
 from siamjax.models.import_torch import to_pysot
 
 PYTORCH = "PyTorch eager"
-
-
-def xla_only(x, kernel, stride=1, padding=0, dilation=1):
-    return conv.lax_conv(x, kernel, stride, padding, dilation)
 
 
 def dots(x, kernel, stride=1, padding=0, dilation=1):
     """1x1 as a matrix product, the rest by XLA's convolution."""
     if kernel.shape[:2] == (1, 1) and stride == 1 and padding == 0:
         return x @ kernel[0, 0]
-    return conv.lax_conv(x, kernel, stride, padding, dilation)
+    return formulations.lax_conv(x, kernel, stride, padding, dilation)
 
 
 def shifted_dots(x, kernel, stride=1, padding=0, dilation=1):
     """Wide kernels as a sum of one matrix product per tap."""
-    if kernel.shape[0] == 1 or kernel.shape[2] < conv.WIDE:
+    if kernel.shape[0] == 1 or kernel.shape[2] < formulations.WIDE:
         return dots(x, kernel, stride, padding, dilation)
     taps = kernel.reshape(-1, *kernel.shape[2:])
-    shifts = conv.shifts(x, kernel.shape, stride, padding, dilation)
+    shifts = formulations.shifts(x, kernel.shape, stride, padding, dilation)
     return sum(patch @ tap for patch, tap in zip(shifts, taps))
 
 
@@ -55,13 +51,12 @@ def patches(x, kernel, stride=1, padding=0, dilation=1):
     """Wide kernels as patches times one matrix."""
     if kernel.shape[0] == 1 or kernel.shape[2] < 256:
         return dots(x, kernel, stride, padding, dilation)
-    columns = jnp.concatenate(conv.shifts(x, kernel.shape, stride, padding, dilation), -1)
+    columns = jnp.concatenate(formulations.shifts(x, kernel.shape, stride, padding, dilation), -1)
     return columns @ kernel.reshape(-1, kernel.shape[-1])
 
 
-FORMULATIONS = {
-    "product": conv.conv2d,
-    "XLA's convolution": xla_only,
+CONVOLUTIONS = {
+    "XLA's convolution": formulations.lax_conv,
     "1x1 as dot": dots,
     "3x3 as shifted dots": shifted_dots,
     "3x3 as patches": patches,
@@ -146,11 +141,10 @@ def main():
     rng = np.random.default_rng(0)
     z, x = (rng.uniform(0, 255, (1, n, n, 3)).astype(np.float32) for n in (127, args.search))
 
-    def of_formulation(function):
-        with mock.patch.object(conv, "conv2d", function):
-            return frame(model, variables, z, x)
-
-    makers = {name: lambda f=f: of_formulation(f) for name, f in FORMULATIONS.items()}
+    makers = {"product": lambda: frame(model, variables, z, x)}
+    for name, convolution in CONVOLUTIONS.items():
+        FORMULATIONS[name] = FORMULATIONS["platform"]._replace(conv2d=convolution)
+        makers[name] = lambda name=name: frame(model.clone(formulation=name), variables, z, x)
     makers["product, folded"] = lambda: frame(*fold(model, variables), z, x)
     makers["product, bfloat16"] = lambda: frame(model.clone(dtype="bfloat16"), variables, z, x)
     unknown = set(args.only or ()) - makers.keys()

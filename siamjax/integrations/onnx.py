@@ -2,7 +2,7 @@
 
 `template.onnx` turns the template crop into correlation kernels, once per target; `search.onnx`
 turns a search crop and kernels into cls and loc. Crops are (1, side, side, 3) float32, BGR, 0..255.
-What is around them (crop, decoding, state) is a page of code in `siamjax.tracking`.
+What is around them (crop, decoding, state) is in `siamjax.tracking.tracker`.
 
 jax2onnx needs an older orbax than training does, so this runs in an environment of its own:
 
@@ -12,17 +12,16 @@ jax2onnx needs an older orbax than training does, so this runs in an environment
 """
 
 import argparse
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from siamjax import api, files, models
 from siamjax.errors import UserError, run_main
+from siamjax.models import folding
 
 _CLOSE = 1e-4  # largest difference from JAX, relative to an array's largest value
 
@@ -50,10 +49,8 @@ def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
             f"{error.name} is not installed; ONNX export has an environment of its own, "
             "see siamjax/integrations/onnx.py"
         ) from error
-    from siamjax import models
-    from siamjax.models import folding
-
-    model, variables = folding.fold(models.build(config), variables)
+    model = models.build(config).clone(formulation="plain")
+    model, variables = folding.fold(model, variables)
     rng = np.random.default_rng(0)
     z, x = (
         rng.uniform(0, 255, (1, side, side, 3)).astype(np.float32)
@@ -68,51 +65,27 @@ def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
     def search(x, *kernels):
         return model.apply(variables, jax.tree.unflatten(tree, kernels), x, method="respond")
 
-    folder = Path(folder)
     halves = {"template": (template, [z]), "search": (search, [x, *kernels])}
     differences = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, (half, inputs) in halves.items():
-            shapes = [jax.ShapeDtypeStruct(a.shape, jnp.float32) for a in inputs]
-            with _plain_convolutions():
-                graph = to_onnx(half, shapes, model_name=name, return_mode="proto")
-            partial = folder / f".{name}.partial"
+    for name, (half, inputs) in halves.items():
+        shapes = [jax.ShapeDtypeStruct(a.shape, jnp.float32) for a in inputs]
+        graph = to_onnx(half, shapes, model_name=name, return_mode="proto")
+        with files.replacing(Path(folder) / f"{name}.onnx") as partial:
             onnx.save(graph, str(partial))
             session = onnxruntime.InferenceSession(str(partial))
-            fed = {node.name: np.asarray(a) for node, a in zip(session.get_inputs(), inputs)}
-            expected = jax.jit(half)(*inputs)
-            for i, (ours, theirs) in enumerate(zip(expected, session.run(None, fed))):
-                scale = max(float(np.abs(ours).max()), 1e-12)
-                differences[f"{name} {i}"] = float(np.abs(ours - theirs).max()) / scale
-            os.replace(partial, folder / f"{name}.onnx")
-    except OSError as error:
-        raise UserError(f"--out={folder}: cannot be written ({error.strerror})") from error
+        fed = {node.name: np.asarray(a) for node, a in zip(session.get_inputs(), inputs)}
+        expected = jax.jit(half)(*inputs)
+        for i, (ours, theirs) in enumerate(zip(expected, session.run(None, fed))):
+            scale = max(float(np.abs(ours).max()), 1e-12)
+            differences[f"{name} {i}"] = float(np.abs(ours - theirs).max()) / scale
     worst = max(differences.values())
     if not worst < _CLOSE:
         raise UserError(f"{folder}: onnxruntime differs from JAX by {worst:.1e}; do not use it")
     return differences
 
 
-@contextlib.contextmanager
-def _plain_convolutions() -> Iterator[None]:
-    """Convolutions as such in the graph, not the matrix products that are fast in XLA on CPU."""
-    from siamjax.models import conv
-
-    def depthwise(x, kernel, stride=1, padding=0, dilation=1):
-        return conv.lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
-
-    with (
-        mock.patch.object(conv, "conv2d", conv.lax_conv),
-        mock.patch.object(conv, "depthwise_conv2d", depthwise),
-    ):
-        yield
-
-
 def main() -> None:
     """Writes the files that the flags name."""
-    from siamjax import api
-
     parser = argparse.ArgumentParser(description="The two halves of the network as ONNX.")
     parser.add_argument("--checkpoint", required=True, help="a .npz weights file")
     parser.add_argument("--out", default="onnx", help="folder; default %(default)s")

@@ -3,7 +3,7 @@
 The file is a zip archive, which `siamjax.tracking.exported` reads: `init` and `update`
 (`jax.export`, for CPU, CUDA and TPU, any frame size), `weights.npz` (their first argument, in
 order), `settings.npy` (the numbers of `Settings`, which may be changed without exporting again) and
-`config.json`. The convolutions are formulated for the backend that exports, slower on another.
+`config.json`. Each platform has its own formulation of the convolutions.
 """
 
 import functools

@@ -53,6 +53,12 @@ def small():
     return _small
 
 
+@pytest.fixture(scope="session")
+def small_network():
+    """`small` for fixtures that live longer than a test."""
+    return _small
+
+
 @pytest.fixture
 def random_variables():
     return _random_variables

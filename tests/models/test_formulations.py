@@ -1,0 +1,96 @@
+"""A program made on one platform holds each platform's own formulation of the network."""
+
+import re
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from siamjax.errors import UserError
+from siamjax.models.folding import fold
+from siamjax.models.initialise import shapes
+
+
+def program(model, *platforms):
+    """StableHLO of template and search side, lowered here for other platforms."""
+    z, x = (jax.ShapeDtypeStruct((1, n, n, 3), jnp.float32) for n in (127, 255))
+    step = jax.jit(lambda variables, z, x: model.apply(variables, z, x))
+    return jax.export.export(step, platforms=platforms)(shapes(model), z, x).mlir_module()
+
+
+def group_counts(text):
+    """Of the convolutions: how many have one group, how many more."""
+    groups = [int(n) for n in re.findall(r"feature_group_count = (\d+)", text)]
+    return groups.count(1), len(groups) - groups.count(1)
+
+
+@pytest.fixture(scope="module")
+def exported(small_network):
+    """{(family, platform): StableHLO}."""
+    models = {
+        "resnet18": small_network("resnet18", width=1.0, blocks=(1, 1, 1, 1), levels=(2,)),
+        "mobilenetv2": small_network("mobilenetv2", levels=(3,)),
+    }
+    return {
+        (family, platform): program(model, platform)
+        for family, model in models.items()
+        for platform in ("cpu", "cuda", "tpu")
+    }
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_accelerators_get_plain_convolutions(exported, platform):
+    text = exported["resnet18", platform]
+    plain, grouped = group_counts(text)
+    # both crops: stem, 2 in layer1, 2 and the projection in layer2; adjust layer; in each branch
+    # kernel or search, and on the search side two more
+    assert (plain, grouped) == (2 * (1 + 2 + 3 + 1) + 2 * (1 + 1 + 2), 0)
+    assert "stablehlo.dot_general" not in text
+
+
+def test_cpus_get_their_own(exported):
+    text = exported["resnet18", "cpu"]
+    plain, _ = group_counts(text)
+    # the stem and what is narrower than 64 channels: the heads' 3x3
+    assert plain == 2 * 1 + 2 * 2
+    # Winograd's 16 products per wide 3x3 of stride 1, one per 1x1 and 3x3 of stride 2
+    assert len(re.findall("stablehlo.dot_general", text)) == 2 * (3 * 16 + 2 + 1) + 2 * 2
+    assert "stablehlo.reduce_window" not in text
+
+
+def test_depthwise_layers(exported):
+    grouped = {name: group_counts(exported["mobilenetv2", name])[1] for name in ("cpu", "cuda")}
+    assert grouped == {"cpu": 0, "cuda": 0}
+    # each crop: one per block of layer1 to layer3
+    assert group_counts(exported["mobilenetv2", "tpu"])[1] == 2 * (1 + 2 + 3)
+    for platform in ("cuda", "tpu"):
+        assert "stablehlo.dot_general" not in exported["mobilenetv2", platform]
+
+
+def test_one_program_for_all_platforms_holds_them_all(small_network):
+    text = program(small_network("mobilenetv2", levels=(3,)), "cpu", "cuda", "tpu")
+    assert group_counts(text)[1] > 0  # the TPU's
+    assert "stablehlo.dot_general" in text  # the CPU's
+    assert "stablehlo.case" in text
+
+
+def test_plain_is_one_formulation_and_the_same_function(family, small, random_variables, crops):
+    model = small(family)
+    variables = random_variables(model)
+    plain = model.clone(formulation="plain")
+    text = str(jax.make_jaxpr(plain.apply)(variables, *crops()))
+    assert "platform_index" not in text
+    assert "dot_general" not in text
+    assert "platform_index" in str(jax.make_jaxpr(model.apply)(variables, *crops()))
+    network, folded = fold(plain, variables)
+    assert network.formulation == "plain"
+    wanted = jax.jit(model.apply)(variables, *crops(search=191))
+    for ours, theirs in zip(jax.jit(network.apply)(folded, *crops(search=191)), wanted):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+
+
+def test_unknown_formulation(small):
+    with pytest.raises(UserError, match="did you mean plain"):
+        shapes(small("alexnet", formulation="plane"))
