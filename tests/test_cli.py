@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from siamjax import cli
 from siamjax.cli import build_parser, dispatch
 from siamjax.errors import UserError
 
@@ -41,6 +43,67 @@ def test_every_command_explains_itself():
     for name, command in commands.choices.items():
         assert command.description, name
         assert all(a.help for a in command._actions), name
+
+
+HELP = """
+import sys
+from siamjax import cli
+try:
+    cli.dispatch(sys.argv[1:])
+except SystemExit:
+    print("modules:", *sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments, commands",
+    [
+        (["--help"], set()),
+        (["--version"], set()),
+        (["track", "--help"], {"", ".track", ".flags"}),
+    ],
+)
+def test_only_the_chosen_command_is_imported(arguments, commands):
+    modules = command("-c", HELP, *arguments).stdout.split("modules:")[1].split()
+    assert {m.removeprefix("siamjax.commands") for m in modules if "siamjax.commands" in m} == (
+        commands
+    )
+    assert not {"jax", "flax", "matplotlib", "grain"} & set(modules)
+    assert commands or "numpy" not in modules
+
+
+@pytest.mark.parametrize("arguments, limit", [(["--help"], 0.25), (["track", "--help"], 0.3)])
+def test_help_takes_little_time(arguments, limit):
+    def seconds():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert command("-m", "siamjax.cli", *arguments).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) <= limit
+
+
+GREET = """
+DESCRIPTION = "Greets."
+
+def add_arguments(parser):
+    parser.add_argument("--name", default="you", help="whom")
+
+def run(args):
+    print(f"hello {args.name}")
+    return 3
+"""
+
+
+def test_a_command_is_one_file_and_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "greet_command.py").write_text(GREET)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cli.COMMANDS, "greet", ("greet_command", "says hello"))
+    assert dispatch(["greet", "--name=all"]) == 3
+    assert capsys.readouterr().out == "hello all\n"
+    assert "says hello" in build_parser([]).format_help()
+    with pytest.raises(UserError, match="unknown argument --size=3"):
+        dispatch(["greet", "--size=3"])
 
 
 @pytest.mark.parametrize(
@@ -79,7 +142,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
     assert not (ROOT / "x").exists()
 
 
-def test_demo_does_the_whole_path_and_goes_on(tmp_path, monkeypatch, capsys):
+def test_demo_does_the_whole_path_and_resumes(tmp_path, monkeypatch, capsys):
     from siamjax.datasets import synthetic
 
     monkeypatch.setattr(synthetic, "CLIPS", 2)

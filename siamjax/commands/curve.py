@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from siamjax.commands.flags import add_benchmark, load_benchmark, words
+from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
+from siamjax.commands.flags import words
 from siamjax.evaluation import trackers
 
 DESCRIPTION = """\

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from siamjax import api
-from siamjax.commands.flags import add_benchmark, add_checkpoint, check_least, load_benchmark, words
+from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
+from siamjax.commands.flags import add_checkpoint, check_least, words
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError

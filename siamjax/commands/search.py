@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from siamjax import api
-from siamjax.commands.flags import add_benchmark, add_checkpoint, load_benchmark
+from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
+from siamjax.commands.flags import add_checkpoint
 from siamjax.datasets import registry
 from siamjax.errors import UserError
 from siamjax.evaluation.trackers import checkpoint_identity

@@ -60,5 +60,5 @@ def run(args: argparse.Namespace) -> int | None:
     if not study.run(config, workdir, plan, benchmark)["finished"]:
         return 143
     print((workdir / "table.md").read_text(), end="")
-    print(f"heat maps: {workdir / 'heatmaps.png'}")
+    print(f"pictures: {', '.join(map(str, sorted(workdir.glob('*.png'))))}")
     return None
