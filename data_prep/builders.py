@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apache_beam as beam
-import numpy as np
 import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
@@ -23,7 +22,7 @@ from tqdm import tqdm
 from data_prep import parts
 from data_prep.source import Source
 from siamjax import bundled
-from siamjax.data import index, shards
+from siamjax.data import index, shards, tfds_metadata
 from siamjax.errors import UserError
 
 
@@ -72,19 +71,11 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
 
     def _info(self) -> tfds.core.DatasetInfo:
         """The features of a record; see `siamjax.data.tfrecord`."""
-        side = self.plan.options.crop
-        image = tfds.features.Image(shape=(side, side, 3), encoding_format="jpeg")
-        features = {
-            "image": {"encoded": image},
-            "video": tfds.features.Text(),
-            "track": tfds.features.Text(),
-            "frame": tfds.features.Scalar(np.int64),
-            "size": tfds.features.Tensor(shape=(2,), dtype=np.float32),
-        }
+        features = tfds_metadata.features(self.plan.options.crop)
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"Context crops of {self.plan.source.name} for siamjax.",
-            features=tfds.features.FeaturesDict(features),
+            features=tfds.features.FeatureConnector.from_json(features),
         )
 
     @property
@@ -135,36 +126,20 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         missing = parts.open_work(self.work, self.plan)
         self._make(missing)
         columns, files, skipped = parts.join_parts(self.work, len(self.plan.parts))
-        out = Path(self.data_dir)
-        with shards.explain_os_errors(self._out):
-            listed = []
-            for i, file in enumerate(files):
-                name = shards.shard_name(self.name, i, len(files))
-                _link(file["path"], out / name)
-                listed.append({"file": name, "bytes": file["bytes"]})
-            plan, options = self.plan, dataclasses.asdict(self.plan.options)
-            manifest = {
-                "name": self.name,
-                **{name: value for name, value in options.items() if name != "shard_mb"},
-                "source": str(plan.source.root),
-                "source_hash": plan.source_hash,
-                "code_hash": plan.code_hash,
-                "key": plan.key,
-                "videos_in_source": sum(map(len, plan.parts)),
-                "skipped": skipped,
-                "shards": listed,
-            }
-            index.write(out, manifest, **columns)
-        template = tfds.core.ShardedFileTemplate(
-            dataset_name=self.name, data_dir=out, split="train", filetype_suffix="tfrecord"
-        )
-        split = tfds.core.SplitInfo(
-            name="train",
-            shard_lengths=[file["records"] for file in files],
-            num_bytes=sum(file["bytes"] for file in files),
-            filename_template=template,
-        )
-        self.info.set_splits(tfds.core.splits.SplitDict([split]))
+        plan, options = self.plan, dataclasses.asdict(self.plan.options)
+        del options["shard_mb"]
+        head = {
+            "name": self.name,
+            **options,
+            "source": str(plan.source.root),
+            "source_hash": plan.source_hash,
+            "code_hash": plan.code_hash,
+            "key": plan.key,
+            "videos_in_source": sum(map(len, plan.parts)),
+            "skipped": skipped,
+        }
+        shards.write_set(Path(self.data_dir), files, columns, head, {}, place=_link)
+        self.info.read_from_directory(self.data_dir)
 
     def _log_download_bytes(self):
         """Nothing is downloaded."""
@@ -180,12 +155,8 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         make = functools.partial(bundled.call, "data_prep.parts", "make_part", str(self.work))
         try:
             with beam.Pipeline(options=self._pipeline_options(len(missing))) as pipeline:
-                _ = (
-                    pipeline
-                    | "parts" >> beam.Create(missing)
-                    | "spread" >> beam.Reshuffle()
-                    | "make" >> beam.Map(make)
-                )
+                spread = pipeline | beam.Create(missing) | beam.Reshuffle()
+                _ = spread | "make" >> beam.Map(make)
         except Exception as error:
             raise parts.user_error(error) or error from error
         finally:
@@ -200,24 +171,16 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         mode = "multi_processing" if workers > 1 else "in_memory"
         # The direct runner that is part of Beam itself; newer default ones fetch a program.
         runner = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
-        return PipelineOptions(
-            [
-                f"--runner={runner}",
-                f"--direct_running_mode={mode}",
-                f"--direct_num_workers={workers}",
-                *given,
-            ]
-        )
+        direct = [f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]
+        return PipelineOptions([f"--runner={runner}", *direct, *given])
 
     def _watch(self, stop):
         """A progress bar over the finished parts."""
-        total = len(self.plan.parts)
-        with tqdm(total=total, desc=self.name, unit="part") as bar:
-            while True:
+        with tqdm(total=len(self.plan.parts), desc=self.name, unit="part") as bar:
+            ended = False
+            while not ended:
                 ended = stop.wait(1.0)
                 bar.update(len(list(self.work.glob("part-?????"))) - bar.n)
-                if ended:
-                    return
 
 
 def _link(old, new):

@@ -189,10 +189,9 @@ def make_part(folder: str, i: int) -> int:
             for record in video_crops(source, video, options, skipped):
                 files.add(record)
         files.finish()
-        numbers = zip(files.paths, files.sizes, files.lengths)
         counts = {
             "skipped": {reason: n for reason, n in sorted(skipped.items()) if n},
-            "files": [{"name": p.name, "bytes": n, "records": k} for p, n, k in numbers],
+            "files": [{**file, "path": file["path"].name} for file in files.files],
         }
         columns = files.columns.arrays()
         write_whole(temporary / _COLUMNS, lambda file: np.savez(file, **columns))
@@ -203,7 +202,7 @@ def make_part(folder: str, i: int) -> int:
     finally:
         files.abandon()
         shutil.rmtree(temporary, ignore_errors=True)
-    return sum(files.lengths)
+    return sum(file["records"] for file in files.files)
 
 
 def video_crops(source: Source, video: Video, options: Options, skipped: Counter):
@@ -259,7 +258,7 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
             videos += len(columns["videos"])
             tracks += len(columns["tracks"])
         skipped.update(counts["skipped"])
-        files += [{**file, "path": part / file["name"]} for file in counts["files"]]
+        files += [{**file, "path": part / file["path"]} for file in counts["files"]]
     whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
     whole["videos"], whole["tracks"] = whole["videos"].tolist(), whole["tracks"].tolist()
     return whole, files, dict(sorted(skipped.items()))

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,7 @@ class RecordFiles:
 
     Attributes:
         columns: of the records written.
-        paths: the files, in order.
-        sizes: their bytes.
-        lengths: their numbers of records.
+        files: path, bytes and number of records of each file, in order.
     """
 
     def __init__(self, folder: Path, stem: str, max_bytes: int):
@@ -91,9 +90,7 @@ class RecordFiles:
         self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
         self._file = None
         self.columns = Columns()
-        self.paths: list[Path] = []
-        self.sizes: list[int] = []
-        self.lengths: list[int] = []
+        self.files: list[dict] = []
 
     def add(self, record: Record) -> None:
         """Appends a record; begins a new file where it would make one larger than allowed.
@@ -106,17 +103,16 @@ class RecordFiles:
             raise ValueError(f"target of {record.size[0]} x {record.size[1]} px")
         data = frame_record(encode_example(record))
         with explain_os_errors(self._folder):
-            if self._file is None or self.sizes[-1] + len(data) > self._max_bytes:
+            if self._file is None or self.files[-1]["bytes"] + len(data) > self._max_bytes:
                 self.finish()
-                self.paths.append(self._folder / f"{self._stem}-{len(self.paths):05d}.part")
-                self.sizes.append(0)
-                self.lengths.append(0)
-                self._file = open(self.paths[-1], "wb")  # noqa: SIM115
+                path = self._folder / f"{self._stem}-{len(self.files):05d}.part"
+                self.files.append({"path": path, "bytes": 0, "records": 0})
+                self._file = open(path, "wb")  # noqa: SIM115
             self._file.write(data)
-        payload = len(data) - HEADER - FOOTER
-        self.columns.add(record, len(self.paths) - 1, self.sizes[-1], payload)
-        self.sizes[-1] += len(data)
-        self.lengths[-1] += 1
+        last, payload = self.files[-1], len(data) - HEADER - FOOTER
+        self.columns.add(record, len(self.files) - 1, last["bytes"], payload)
+        last["bytes"] += len(data)
+        last["records"] += 1
 
     def finish(self) -> None:
         """Brings the last file to the disk.
@@ -208,17 +204,9 @@ class ShardWriter:
         """
         files = self._files
         try:
-            with explain_os_errors(self.folder):
-                files.finish()
-                shards = []
-                for i, path in enumerate(files.paths):
-                    file = shard_name(self.name, i, len(files.paths))
-                    os.replace(path, self.folder / file)
-                    shards.append({"file": file, "bytes": files.sizes[i]})
-                tfds_metadata.write(self.folder, self.name, self.crop, files.lengths, files.sizes)
-                head = {"name": self.name, "crop": self.crop, "jpeg_quality": self.jpeg_quality}
-                manifest = {**head, "shards": shards, **manifest}
-                index_lib.write(self.folder, manifest, **files.columns.arrays())
+            files.finish()
+            head = {"name": self.name, "crop": self.crop, "jpeg_quality": self.jpeg_quality}
+            write_set(self.folder, files.files, files.columns.arrays(), head, manifest)
         finally:
             self._release()
 
@@ -236,6 +224,32 @@ class ShardWriter:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def write_set(
+    folder: Path, files: Sequence[dict], columns: dict, head: dict, rest: dict, place=os.replace
+) -> None:
+    """Makes a data set of record files: they become its shards, then metadata, index and manifest.
+
+    Args:
+        folder: the data set's folder.
+        files: as of `RecordFiles`.
+        columns: of the index.
+        head, rest: the manifest before and behind the list of shards; name and crop in the first.
+        place: puts the file of the first path under the second.
+
+    Raises:
+        UserError: there is no record, or the folder can't be written.
+    """
+    listed = []
+    with explain_os_errors(folder):
+        for i, file in enumerate(files):
+            name = shard_name(head["name"], i, len(files))
+            place(file["path"], folder / name)
+            listed.append({"file": name, "bytes": file["bytes"]})
+        lengths, sizes = [f["records"] for f in files], [f["bytes"] for f in files]
+        tfds_metadata.write(folder, head["name"], head["crop"], lengths, sizes)
+        index_lib.write(folder, {**head, "shards": listed, **rest}, **columns)
 
 
 def shard_name(name: str, i: int, count: int) -> str:

@@ -35,11 +35,12 @@ def write(folder: Path, name: str, crop: int, lengths: Sequence[int], sizes: Seq
             }
         ],
     }
-    for file, content in (("features.json", _features(crop)), ("dataset_info.json", info)):
+    for file, content in (("features.json", features(crop)), ("dataset_info.json", info)):
         write_whole(folder / file, json.dumps(content, indent=2) + "\n")
 
 
-def _features(crop: int) -> dict:
+def features(crop: int) -> dict:
+    """The features of a record, as in `features.json`."""
     image = {"shape": _shape(crop, crop, 3), "dtype": "uint8", "encodingFormat": "jpeg"}
     text = _feature("text_feature.Text", text={})
     return _group(
