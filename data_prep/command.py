@@ -15,17 +15,7 @@ from data_prep.source import Source, box_fault
 from siamjax.data import index
 from siamjax.errors import UserError, run_main
 
-# flag: its range; None: no upper end; help
-_NUMBERS = {
-    "workers": (0, None, "processes; 0: all cores"),
-    "limit": (0, None, "take the first videos only; 0: all"),
-    "crop": (16, None, "side of the crops, px"),
-    "exemplar": (1, None, "side of the target with context in the crop, px"),
-    "context": (0.0, None, "context on each side, as a fraction of width + height"),
-    "jpeg_quality": (0, 100, "0..100"),
-    "shard_mb": (1, None, "most that a shard holds, MiB"),
-    "seed": (0, None, "of the order of the videos"),
-}
+_FIELDS = dataclasses.fields(parts.Options)
 
 
 def run(source_class: type[Source]) -> None:
@@ -47,6 +37,8 @@ def main(
         UserError: bad arguments or input.
     """
     arguments, beam_options = _parse(source_class, argv, prog)
+    parts.check_number("workers", arguments.workers, 0)
+    options = parts.Options(**{f.name: getattr(arguments, f.name) for f in _FIELDS})
     if source_class.__module__ == "__main__":  # workers need the class under its module's name
         module = importlib.import_module(sys.modules["__main__"].__spec__.name)
         source_class = getattr(module, source_class.__name__)
@@ -59,11 +51,10 @@ def main(
     out = Path(arguments.out)
     if arguments.beam_runner:
         beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
-    fields = [field.name for field in dataclasses.fields(parts.Options)]
     builder = _builders().CropBuilder(
         source,
         data_dir=out,
-        options=parts.Options(**{name: getattr(arguments, name) for name in fields}),
+        options=options,
         workers=arguments.workers,
         beam_options=beam_options,
     )
@@ -88,26 +79,11 @@ def _parse(source_class, argv, prog):
     add("--out", help="folder that is written")
     add("--check", action="store_true", help="report on the source, write nothing")
     add("--beam_runner", default="", help="Beam runner instead of the direct one")
-    defaults = {"workers": 0} | dataclasses.asdict(parts.Options())
-    for name, (_, _, text) in _NUMBERS.items():
-        value = defaults[name]
-        add(f"--{name}", type=type(value), default=value, help=f"{text} (default {value})")
-    arguments, beam_options = parser.parse_known_args(argv)
-    for name, (low, high, _) in _NUMBERS.items():
-        check_number(name, getattr(arguments, name), low, high)
-    return arguments, beam_options
-
-
-def check_number(name: str, value: float, low: float, high: float | None = None) -> None:
-    """Checks the value of a flag.
-
-    Raises:
-        UserError: it lies outside of its range.
-    """
-    if value < low:
-        raise UserError(f"--{name}={value}: must be at least {low}")
-    if high is not None and value > high:
-        raise UserError(f"--{name}={value}: must be in {low}..{high}")
+    add("--workers", type=int, default=0, help="processes; 0: all cores (default 0)")
+    for field in _FIELDS:
+        text = f"{field.metadata['help']} (default {field.default})"
+        add(f"--{field.name}", type=field.type, default=field.default, help=text)
+    return parser.parse_known_args(argv)
 
 
 def _builders():

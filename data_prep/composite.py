@@ -69,12 +69,10 @@ class Composite(Coco):
         """The targets of each frame that are seen; as its image the scene's."""
         file, *size = video.payload["scene"]
         for number, frame in enumerate(_plan(video)):
-            boxes = [frame.box]
-            boxes += [cutouts.seen_box(frame, k, size) for k in range(1, TARGETS)]
-            for track, box in enumerate(boxes):
+            others = (cutouts.seen_box(frame, k, size) for k in range(1, TARGETS))
+            for track, box in enumerate([frame.box, *others]):
                 if box is not None:
-                    x1, y1, x2, y2 = map(float, box)
-                    yield Target(str(track), number, (x1, y1, x2, y2), f"{SPLIT}/{file}")
+                    yield Target(str(track), number, tuple(map(float, box)), f"{SPLIT}/{file}")
 
     def frames(self, video, targets):
         """The painted frames; None where one of the clip's photographs is not readable."""

@@ -191,7 +191,8 @@ class Painter:
         self._seed, self._scene = tuple(seed), scene
         rng = np.random.default_rng((*self._seed, 1))
         gains = np.exp(rng.uniform(-OBJECT_LIGHT, OBJECT_LIGHT, len(outlines)))
-        self._cuts = [_cut(*each) for each in zip(photographs, outlines, gains, strict=True)]
+        objects = zip(photographs, outlines, gains, strict=True)
+        self._cuts = [_cut(*parts) for parts in objects]
 
     def paint(self, frame: Frame, number: int) -> np.ndarray:
         """Frame `number` of the clip: (H, W, 3) BGR uint8."""
@@ -227,7 +228,7 @@ def _cut(photograph, outline, gain):
     low, high = np.maximum(low, 0), np.minimum(high, photograph.shape[1::-1])
     width, height = high - low
     cover = cv2.GaussianBlur(coverage([p - low for p in points], height, width), (0, 0), SOFT)
-    # the soft edge ends on the outline, so that no surroundings come along
+    # the soft edge ends on the outline, so that no surroundings are pasted with it
     cover = cv2.addWeighted(cover, 2, cover, 0, -255)
     image = photograph[low[1] : high[1], low[0] : high[0]]
     return _Cut(cv2.convertScaleAbs(image, alpha=gain), cover, low)

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import math
 import os
 import re
 import shutil
@@ -38,27 +39,40 @@ _COLUMNS = "columns.npz"
 _COUNTS = "counts.json"
 
 
+def check_number(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Checks the value of a flag.
+
+    Raises:
+        UserError: it lies outside of its range.
+    """
+    if not low <= value <= high:
+        span = f"at least {low}" if high == math.inf else f"in {low}..{high}"
+        raise UserError(f"--{name}={value}: must be {span}")
+
+
+def _flag(default: float, low: float, text: str, high: float = math.inf):
+    return dataclasses.field(default=default, metadata={"range": (low, high), "help": text})
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How crops are made.
+    """How crops are made; each field is a flag of the command.
 
-    Attributes:
-        crop: side of the crops, px.
-        exemplar: side, px, that the target's context square has in the crop.
-        context: context on each side as a fraction of width + height of the box.
-        jpeg_quality: 0..100.
-        shard_mb: MiB, most that a shard holds.
-        seed: of the order of the videos.
-        limit: take the first videos only; 0: all.
+    Raises:
+        UserError: a value lies outside of its range.
     """
 
-    crop: int = 511
-    exemplar: int = 127
-    context: float = 0.5
-    jpeg_quality: int = 95
-    shard_mb: int = 128
-    seed: int = 0
-    limit: int = 0
+    crop: int = _flag(511, 16, "side of the crops, px")
+    exemplar: int = _flag(127, 1, "side of the target with context in the crop, px")
+    context: float = _flag(0.5, 0, "context on each side, as a fraction of width + height")
+    jpeg_quality: int = _flag(95, 0, "0..100", high=100)
+    shard_mb: int = _flag(128, 1, "most that a shard holds, MiB")
+    seed: int = _flag(0, 0, "of the order of the videos")
+    limit: int = _flag(0, 0, "take the first videos only; 0: all")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            check_number(field.name, getattr(self, field.name), *field.metadata["range"])
 
 
 @dataclasses.dataclass(frozen=True)

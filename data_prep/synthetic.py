@@ -17,7 +17,6 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import parts
-from data_prep.command import check_number
 from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main
@@ -68,7 +67,7 @@ def build(
     """
     numbers = {"videos": videos, "seed": seed, "length": length, "every": every}
     for name, value in {**numbers, "workers": workers}.items():
-        check_number(name, value, LOWEST[name])
+        parts.check_number(name, value, LOWEST[name])
     out = Path(out)
     made_with = {
         "source": NAME,
