@@ -53,6 +53,27 @@ def test_penalty_by_hand():
     assert best == pytest.approx(float(candidate.penalty * candidate.score), rel=1e-6)
 
 
+def test_penalty_of_a_long_anchor_for_an_upright_target():
+    cls, loc = maps(9)
+    cls[4, 4, 5 + 0] = 12.0  # 104 x 32
+    candidate, _, _ = pick(cls, loc, target=(40.0, 80.0), penalty_k=0.1)
+    sides = [np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2)) for w, h in ((104, 32), (40, 80))]
+    change = max(sides) / min(sides) * (104 / 32) / (40 / 80)
+    assert float(candidate.penalty) == pytest.approx(np.exp(-(change - 1) * 0.1), rel=1e-5)
+
+
+def test_scores_by_hand():
+    cls, loc = maps(9, background=0.0)
+    cls[4, 3, 5 + 2] = np.log(3.0)  # 3 of 4
+    _, response, _ = pick(cls, loc, target=(32.0, 64.0), penalty_k=0.3, influence=0.4)
+    place = 2 * 81 + 4 * 9 + 3
+    assert float(response.score[place]) == pytest.approx(0.75)
+    change = 128 / np.sqrt((32 + 48) * (64 + 48)) * 2
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * 3 / 8)
+    expected = 0.75 * np.exp(-(change - 1) * 0.3) * 0.6 + window * 0.4
+    assert float(response.penalised[place]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_window_prefers_the_centre_and_is_zero_on_the_rim():
     cls, loc = maps(9)
     cls[4, 4, 5 + 2], cls[0, 4, 5 + 2] = 11.0, 12.0
@@ -77,6 +98,15 @@ def test_second_peak_sees_another_object_but_not_the_neighbour():
     assert float(pick(cls, loc)[0].second_peak) < 1e-6
     cls[12, 22, 5 + 2] = 30.0  # 80 px beside it, score one half
     assert float(pick(cls, loc)[0].second_peak) == pytest.approx(0.5, rel=1e-4)
+
+
+def test_second_peak_of_small_scores_and_at_the_edge_of_the_box():
+    cls, loc = maps(25, background=30.0)
+    cls[12, 12, 5 + 2] = 30 + np.log(0.004)
+    cls[12, 16, 5 + 2] = 30 + np.log(0.002)  # 32 px beside it: on the edge of 64 px
+    assert float(pick(cls, loc)[0].second_peak) < 1e-6
+    cls[12, 17, 5 + 2] = 30 + np.log(0.002)
+    assert float(pick(cls, loc)[0].second_peak) == pytest.approx(0.5, rel=0.01)
 
 
 def test_candidates_that_overflow_are_never_chosen():

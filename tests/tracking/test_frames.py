@@ -20,6 +20,7 @@ def test_alpha_is_dropped_and_grey_repeated():
     alpha = np.concatenate([COLOUR, np.full((2, 3, 1), 9, np.uint8)], -1)
     np.testing.assert_array_equal(as_bgr(alpha), COLOUR)
     grey = COLOUR[..., 0]
+    np.testing.assert_array_equal(as_bgr(grey[:1, :1]), [[[grey[0, 0]] * 3]])
     for frame in (grey, grey[..., None]):
         np.testing.assert_array_equal(as_bgr(frame), np.stack([grey] * 3, -1))
 
@@ -52,6 +53,7 @@ def test_boxes_that_are_taken(box):
     ("box", "message"),
     [
         ((1, 2, 0, 5), "width and height have to be positive"),
+        ((1, 2, 5, 0), "width and height have to be positive"),
         ((1, 2, 5, -1), "1,2,5,-1: width and height have to be positive"),
         ((np.nan, 2, 5, 5), "four finite numbers"),
         ((1, np.inf, 5, 5), "four finite numbers"),
@@ -61,6 +63,7 @@ def test_boxes_that_are_taken(box):
         ((-5, 2, 5, 5), "outside the frame"),
         ((3, 120, 5, 5), "outside the frame"),
         ((3, -7, 5, 5), "outside the frame"),
+        ((3, -5, 5, 5), "outside the frame"),
     ],
 )
 def test_boxes_that_are_refused(box, message):

@@ -136,3 +136,11 @@ def test_settings_do_not_compile_again(parts, clip):
         step(model, config, variables, new, state, clip.frames[1])
         compiled.append(step._cache_size())
     assert compiled[0] == compiled[1]
+
+
+def test_state_is_donated(parts, clip):
+    model, config, variables, settings = parts
+    sizes, boxes = np.int32([[160, 120]]), np.float32([clip.boxes[0]])
+    state = rollout.init_clips(model, config, variables, clip.frames[None, 0], boxes, sizes)
+    rollout.follow_clips(model, config, variables, settings, state, clip.frames[None, 1:3], sizes)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.kernels))
