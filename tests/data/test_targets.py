@@ -109,6 +109,31 @@ def test_a_negative_pair_takes_its_negatives_around_the_object():
     assert columns.max() <= 16
 
 
+def test_all_negatives_of_a_negative_pair():
+    rule = TargetRule(negatives=10**6)
+    label = assign(np.random.default_rng(3), rule, GRID, (151, 111, 60, 60), True)
+    expected = np.full_like(label, -1)
+    # ceil(24 / 8 + .5) = 4 cells right of cell 12, ceil(-16 / 8 + .5) = -1 below it
+    expected[:, 8:15, 13:20] = 0
+    np.testing.assert_array_equal(label, expected)
+
+
+@pytest.mark.parametrize("width, height, overlap", [(10, 3, 0.3), (5, 3, 0.6)])
+def test_an_overlap_of_exactly_a_threshold_is_ignored(width, height, overlap):
+    grid = Anchors(stride=1, ratios=(1.0,), scales=(3,)).grid(3)
+    label = assign(np.random.default_rng(0), RULE, grid, (0, 0, width, height), False)
+    assert 9 / (width * height) == overlap
+    assert label[0, 1, 1] == -1
+
+
+def test_anchors_beside_a_small_object_do_not_overlap_it():
+    grid = Anchors(stride=1, ratios=(1.0,), scales=(1,)).grid(5)
+    label = assign(np.random.default_rng(0), RULE, grid, (0, 0, 1, 1), False)
+    expected = np.zeros((1, 5, 5), np.int8)
+    expected[0, 2, 2] = 1
+    np.testing.assert_array_equal(label, expected)
+
+
 def test_a_negative_pair_far_outside_has_no_label():
     assert (assign(np.random.default_rng(3), RULE, GRID, (1000, 127, 60, 60), True) == -1).all()
     assert (assign(np.random.default_rng(3), RULE, GRID, (-1000, 127, 60, 60), True) == -1).all()

@@ -81,6 +81,42 @@ def test_pixels_outside_the_image_do_not_count():
     assert polygons.raster_overlap(a, b, (100, 100))[0] == 1
 
 
+def test_a_window_inside_the_image_keeps_its_first_pixels():
+    overlap = polygons.raster_overlap([[-50, -50, 60, 70]], [[0, 0, 5, 20]], (100, 100))
+    assert overlap[0] == pytest.approx(6 / 11)  # columns 0..5 of 0..10
+    overlap = polygons.raster_overlap([[-50, -50, 70, 60]], [[0, 0, 20, 5]], (100, 100))
+    assert overlap[0] == pytest.approx(6 / 11)
+
+
+def test_corners_are_rounded_half_away_from_zero():
+    b = [[0, 0, 20, 20]]
+    assert polygons.raster_overlap([[0.45, 0.49, 20, 20]], b)[0] == 1
+    # columns 1..21 of the window, in which the other covers 0..20
+    assert polygons.raster_overlap([[0.5, 0, 20, 20]], b)[0] == pytest.approx(20 / 22)
+
+
+def test_regions_of_very_different_areas_do_not_overlap():
+    offset = np.array([1000.0, 500.0] * 4)
+    large = polygons.corners([0, 0, 200_000, 60_000]) + offset
+    for height, overlap in ((9_000, 0), (15_000, 15_001 / 60_001)):
+        small = polygons.corners([0, 0, 200_000, height]) + offset
+        found = polygons.raster_overlap(large[None], small[None])
+        assert found[0] == pytest.approx(overlap, abs=1e-6)
+
+
+def test_boxes_of_many_regions():
+    regions = np.random.default_rng(0).uniform(0, 100, (2, 3, 8))
+    boxes = polygons.box_of_region(regions)
+    for i, j in np.ndindex(2, 3):
+        np.testing.assert_array_equal(boxes[i, j], polygons.box_of_region(regions[i, j]))
+
+
+def test_box_of_a_line_is_finite():
+    # no area to divide by: the extent of 20 px times sqrt(10 px * 10 px), plus a pixel
+    box = polygons.box_of_region([0, 0, 10, 0, 20, 0, 10, 0])
+    np.testing.assert_allclose(box, [-90.5, -0.5, 201, 1])
+
+
 def test_box_of_a_turned_square_keeps_its_area():
     side, centre = 20.0, np.array([50.0, 40.0])
     for angle in np.linspace(0, np.pi / 2, 7):
