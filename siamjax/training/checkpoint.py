@@ -6,10 +6,10 @@ Each holds three items: `variables` (the weights to track with and their batch n
 package versions, checksums).
 """
 
+import contextlib
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,15 @@ import google_crc32c
 import jax
 import ml_collections
 import numpy as np
+from orbax import checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
 
 from siamjax.config import from_json, to_json
 from siamjax.errors import UserError
-from siamjax.training.state import TrainState, to_host
+from siamjax.training.resources import Resources
+from siamjax.training.state import TrainState, misfit, named, to_host
 
+_COUNTERS = ("step", "skipped", "skipped_in_row")
 _PACKAGES = (
     "siamjax",
     "jax",
@@ -38,7 +42,7 @@ _PACKAGES = (
 class Checkpoints:
     """The checkpoints of one run.
 
-    Saving goes on in the background while training continues; `close` waits for it.
+    They are written in the background while training continues; `close` waits for it.
 
     Args:
         workdir: the run's folder.
@@ -50,10 +54,6 @@ class Checkpoints:
     """
 
     def __init__(self, workdir, keep: int = 3, keep_best: int = 1):
-        from orbax import checkpoint as ocp
-        from orbax.checkpoint import checkpoint_managers as policies
-
-        self._ocp = ocp
         self._folder = Path(workdir).absolute() / "checkpoints"
         best = policies.BestN(
             get_metric_fn=lambda metrics: metrics["score"],
@@ -101,22 +101,20 @@ class Checkpoints:
             "crc32c": {"variables": _checksum(variables), "training": _checksum(training)},
             "extra": extra,
         }
-        save = self._ocp.args
-        self._guard(self._manager.wait_until_finished)
-        if step in self._manager.all_steps():
-            return
-        self._guard(
-            lambda: self._manager.save(
+        with self._disk_errors():
+            self._manager.wait_until_finished()
+            if step in self._manager.all_steps():
+                return
+            self._manager.save(
                 step,
-                args=save.Composite(
-                    variables=save.StandardSave(variables),
-                    training=save.StandardSave(training),
-                    meta=save.JsonSave(meta),
+                args=ocp.args.Composite(
+                    variables=ocp.args.StandardSave(variables),
+                    training=ocp.args.StandardSave(training),
+                    meta=ocp.args.JsonSave(meta),
                 ),
                 metrics=None if score is None else {"score": float(score)},
                 force=True,
             )
-        )
 
     def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """The newest state that can be read, and the `extra` it was saved with; None where there is
@@ -131,7 +129,7 @@ class Checkpoints:
         Raises:
             UserError: there are checkpoints and none of them can be read.
         """
-        found = _newest_readable(self._folder, self.steps(), lambda path: _read(path, True))
+        found = _newest_readable(self._folder, self.steps(), with_training=True)
         if found is None:
             return None
         (variables, training, meta), step, broken = found
@@ -146,17 +144,22 @@ class Checkpoints:
         """Waits for the save in progress.
 
         Raises:
-            UserError: it failed.
+            UserError: it could not be written.
         """
-        try:
-            self._guard(self._manager.wait_until_finished)
-        finally:
-            self._manager.close()
+        with Resources() as resources:
+            resources.closing(self._manager)
+            with self._disk_errors():
+                self._manager.wait_until_finished()
 
-    def _guard(self, action: Callable[[], Any]) -> None:
+    @contextlib.contextmanager
+    def _disk_errors(self):
+        """Reports what the operating system refused as a UserError; other errors pass."""
         try:
-            action()
+            yield
         except Exception as error:
+            # TensorStore raises ValueError and appends the system's code to the message.
+            if not isinstance(error, OSError) and "os_error_code" not in str(error):
+                raise
             good = self.steps()
             last = f"step {good[-1]} is safe" if good else "there is none yet"
             reason = " ".join(str(error).split())[:300]
@@ -188,7 +191,7 @@ def load_variables(path) -> tuple[ml_collections.ConfigDict, dict[str, Any], int
     else:
         folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
         steps = saved_steps(folder)
-    found = _newest_readable(folder, steps, lambda step: _read(step, False))
+    found = _newest_readable(folder, steps, with_training=False)
     if found is None:
         raise UserError(f"{path}: no checkpoint here; give a folder that run_train.py wrote to")
     (variables, _, meta), step, _ = found
@@ -203,71 +206,39 @@ def saved_steps(folder: Path) -> list[int]:
 
 
 def _items(state: TrainState):
-    """(variables to track with, everything else) as trees of named arrays."""
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    rest = {"step": state.step, "skipped": state.skipped, "skipped_in_row": state.skipped_in_row}
-    training = {f"state/{name}": value for name, value in rest.items()}
-    training |= _named(state.opt_state, "optimizer/")
+    """(variables to track with, everything else by name)."""
+    training = {f"state/{name}": getattr(state, name) for name in _COUNTERS}
+    training |= named(state.opt_state, "optimizer/")
     if state.ema:
-        training |= _named(variables, "live/")
-        variables = state.ema
-    return variables, training
+        training |= named(state.live, "live/")
+    return state.tracked, training
 
 
 def _assemble(template: TrainState, variables, training) -> TrainState:
-    live = template.replace(ema={}) if template.ema else template
-    both = {"params": live.params, "batch_stats": live.batch_stats}
-    ema = {}
-    if template.ema:
-        ema = variables
-        variables = _like(both, training, "live/")
+    """The inverse of `_items`."""
+    tracked = _like(template.tracked, named(variables), "")
     return TrainState(
-        step=training["state/step"],
-        params=_check(template.params, variables["params"]),
-        batch_stats=_check(template.batch_stats, variables["batch_stats"]),
+        **(_like(template.live, training, "live/") if template.ema else tracked),
         opt_state=_like(template.opt_state, training, "optimizer/"),
-        ema=_check(template.ema, ema),
-        skipped=training["state/skipped"],
-        skipped_in_row=training["state/skipped_in_row"],
+        ema=tracked if template.ema else {},
+        **{name: training[f"state/{name}"] for name in _COUNTERS},
     )
 
 
-def _named(tree, prefix):
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        prefix + jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves
-    }
-
-
-def _like(tree, named, prefix):
-    leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
-    names = [prefix + jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
-    missing = [name for name in names if name not in named]
-    if missing:
-        raise UserError(
-            f"the checkpoint lacks {missing[0]}: it was made by another version or config"
-        )
-    return jax.tree.unflatten(structure, [named[name] for name in names])
-
-
-def _check(template, tree):
-    """`tree`, after seeing that it has the template's names and shapes."""
-    want = {name: np.shape(x) for name, x in _named(template, "").items()}
-    have = {name: np.shape(x) for name, x in _named(tree, "").items()}
-    wrong = sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name))
+def _like(tree, values, prefix):
+    """The tree with the values that have its leaves' names after `prefix`."""
+    wanted = named(tree, prefix)
+    given = {name: value for name, value in values.items() if name.startswith(prefix)}
+    wrong = misfit(wanted, given)
     if wrong:
-        name = wrong[0]
-        raise UserError(
-            f"the checkpoint does not fit the network: {name} is {have.get(name, 'absent')} there, "
-            f"{want.get(name, 'absent')} here"
-        )
-    return tree
+        raise UserError(f"the checkpoint is of another version or config: {wrong}")
+    return jax.tree.unflatten(jax.tree.structure(tree), [given[name] for name in wanted])
 
 
 def _checksum(tree) -> int:
     """CRC-32C over names, types, shapes and values of a tree's arrays."""
     crc = 0
-    for name, value in sorted(_named(tree, "").items()):
+    for name, value in sorted(named(tree).items()):
         value = np.ascontiguousarray(value)
         crc = google_crc32c.extend(crc, f"{name} {value.dtype} {value.shape}".encode())
         crc = google_crc32c.extend(crc, value.tobytes())
@@ -276,8 +247,6 @@ def _checksum(tree) -> int:
 
 def _read(path: Path, with_training: bool):
     """The items of one checkpoint; any exception means that it can't be read."""
-    from orbax import checkpoint as ocp
-
     with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
         meta = reader.restore(path / "meta")
     items = {}
@@ -289,16 +258,17 @@ def _read(path: Path, with_training: bool):
     return items["variables"], items.get("training"), meta
 
 
-def _newest_readable(folder: Path, steps: list[int], read):
-    """(what `read` gave, step, newer steps that can't be read), or None where there are no
+def _newest_readable(folder: Path, steps: list[int], with_training: bool):
+    """(what `_read` gave, step, newer steps that can't be read), or None where there are no
     steps."""
     broken = []
     for step in reversed(steps):
+        path = folder / str(step)
         try:
-            return read(folder / str(step)), step, broken
+            return _read(path, with_training), step, broken
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            print(f"checkpoint {folder / str(step)} can't be read: {reason}", file=sys.stderr)
+            print(f"checkpoint {path} can't be read: {reason}", file=sys.stderr)
             broken.append(step)
     if broken:
         raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
@@ -319,8 +289,6 @@ def _set_aside(path: Path) -> None:
 def _versions() -> dict[str, str]:
     versions = {"python": sys.version.split()[0]}
     for name in _PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions

@@ -1,7 +1,6 @@
 """Training from start to end, and from wherever it stopped."""
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -13,52 +12,35 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
+from jax.experimental import multihost_utils
 
 from siamjax import compile_cache, models
 from siamjax.config import difference, from_json, to_json
 from siamjax.data import loader as loader_lib
 from siamjax.errors import UserError
-from siamjax.training import (
-    checkpoint,
-    metrics,
-    optimizer,
-    parallel,
-    preview,
-    schedule,
-    state,
-    step,
-)
+from siamjax.files import write_whole
+from siamjax.training import checkpoint, metrics, optimizer, parallel, preview, schedule, state
+from siamjax.training.initial import initial_variables
+from siamjax.training.resources import Resources
+from siamjax.training.step import make_step
 
-# Fields that may change between a run and its continuation: they leave the result as it is.
-_FREE = (
-    "name",
-    "data.workers",
-    "data.prefetch",
-    "data.max_bad_fraction",
-    "train.max_skipped",
-    "train.checkpoint_every",
-    "train.keep",
-    "train.keep_best",
-    "train.evaluate",
-    "train.log_every",
-    "train.images_every",
-    "tracker.penalty_k",
-    "tracker.window_influence",
-    "tracker.lr",
-    "tracker.long_term",
-    "tracker.lost_instance",
-    "tracker.lost_window_influence",
-    "tracker.confidence_low",
-    "tracker.confidence_high",
-)
+# Fields that may change between a run and its continuation, by section: they leave the result as it
+# is.
+_MAY_CHANGE = {
+    "": "name",
+    "data": "workers prefetch max_bad_fraction",
+    "train": "max_skipped checkpoint_every keep keep_best evaluate log_every images_every",
+    "tracker": "penalty_k window_influence lr long_term lost_instance lost_window_influence "
+    "confidence_low confidence_high",
+}
 
 Validate = Callable[[ml_collections.ConfigDict, dict, int, int], dict[str, float]]
 
 
 def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
-    """Trains a network, or goes on training it where the checkpoints in `workdir` end.
+    """Trains a network, or resumes training where the checkpoints in `workdir` end.
 
-    Writes `config.json`, `metrics.jsonl`, `checkpoints/` and `tensorboard/`. A continued run makes
+    Writes `config.json`, `metrics.jsonl`, `checkpoints/` and `tensorboard/`. A resumed run makes
     the same numbers as one that was never interrupted: the state holds everything, the data are
     drawn from seed and step. SIGTERM makes it save a checkpoint after the step in progress and
     return.
@@ -88,33 +70,34 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             f"--config.data.pairs_per_epoch={config.data.pairs_per_epoch} makes no step of "
             f"--config.train.batch_size={config.train.batch_size} pairs"
         )
-    total = per_epoch * config.train.epochs
     # Whatever refuses the run comes before the first file is written.
     if _begun(workdir):
         _compare(workdir, config)
     else:
         loader_lib.make_sampler(config)
-    run = _Run(config, workdir, per_epoch, total)
-    _prepare(workdir, config)
-
-    saved = checkpoint.Checkpoints(workdir, config.train.keep, config.train.keep_best)
-    try:
+    run = _Run(config, workdir, per_epoch)
+    keep, keep_best = config.train.keep, config.train.keep_best
+    with Resources() as resources:
+        saved = resources.closing(checkpoint.Checkpoints(workdir, keep, keep_best))
+        if run.lead:
+            write_whole(workdir / "config.json", to_json(config))
         run.restore(saved)
-        if run.done == total:
-            print(f"{workdir}: finished already at step {total}", file=sys.stderr)
-            return run.last_line() | {"finished": True}
-        with _Termination() as termination:
-            return run.go(host_batch, validate, termination)
-    finally:
-        saved.close()
+        if run.done == run.total:
+            print(f"{workdir}: finished already at step {run.total}", file=sys.stderr)
+            finished = True
+        else:
+            termination = resources.enter_context(_Termination())
+            run.open(resources, host_batch)
+            finished = run.train(validate, termination)
+        return _last_line(workdir) | {"finished": finished}
 
 
 class _Run:
-    """One run: what `train` holds while it goes on."""
+    """One run: the state, the programs, and where batches come from and numbers go."""
 
-    def __init__(self, config, workdir: Path, per_epoch: int, total: int):
+    def __init__(self, config, workdir: Path, per_epoch: int):
         self.config, self.workdir = config, workdir
-        self.per_epoch, self.total = per_epoch, total
+        self.per_epoch, self.total = per_epoch, per_epoch * config.train.epochs
         self.lead = jax.process_index() == 0
         self.rates = schedule.from_config(config)
         self.model = models.build(config)
@@ -124,99 +107,99 @@ class _Run:
         self.state = state.create(variables, transform, config.train.ema > 0)
         self.window = metrics.Window()
         self.done = 0
+        self._in_flight: tuple[int, dict] | None = None  # number and metrics of a step
         self._preview: Callable | None = None
-        self._programs: dict[str, Callable] = {}
+        self._program: tuple[optimizer.Phase, Callable] | None = None
 
     def restore(self, saved: checkpoint.Checkpoints) -> None:
-        """Takes the state from the newest checkpoint, if there is one, and goes to the devices."""
+        """Takes the state from the newest checkpoint, if there is one, and puts it on the
+        devices."""
         self.saved = saved
         restored = saved.restore(self.state)
         if restored is not None:
             self.state, extra = restored
             self.done = extra["step"]
             self.window = metrics.Window(extra["window"])
-            if self.done < self.total and self.lead:
-                where = f"step {self.done} of {self.total}"
-                print(f"{self.workdir}: goes on from {where}", file=sys.stderr)
+            if self.done < self.total:
+                self._tell(f"{self.workdir}: goes on from step {self.done} of {self.total}")
         self.state = parallel.replicate(self.state)
 
-    def program(self, number: int) -> Callable:
-        """The compiled step for step `number` (0-based)."""
-        phase = optimizer.phase_of(self.config.train, number // self.per_epoch)
-        if phase.name not in self._programs:
-            axis = parallel.AXIS if self.config.train.sync_bn else None
-            model = self.model.clone(bn_axis_name=axis)
-            one = step.make_step(
-                self.config, model, self.labels, phase, self.per_epoch, parallel.AXIS
-            )
-            self._programs = {phase.name: parallel.compile_step(one)}
-        return self._programs[phase.name]
-
-    def go(self, host_batch: int, validate: Validate | None, termination) -> dict[str, Any]:
-        """The order of things matters: the step is dispatched first; while the device works, the
-        host makes the next batch, starts its copy to the device, and reads the metrics of the step
-        before."""
-        config = self.config
+    def open(self, resources: Resources, host_batch: int) -> None:
+        """Opens what `train` reads from and writes to."""
+        if self.lead:
+            path = self.workdir / "metrics.jsonl"
+            self.lines = resources.closing(metrics.JsonLines(path, self.done))
+            folder = self.workdir / "tensorboard"
+            self.board = resources.closing(metrics.TensorBoard(folder, self.done))
+        batch_size = self.config.train.batch_size
+        self.bar = resources.closing(metrics.Progress(self.total, self.done, batch_size, self.lead))
         batches = loader_lib.make_loader(
-            config,
+            self.config,
             start_step=self.done,
             batch_size=host_batch,
             host=jax.process_index(),
             hosts=jax.process_count(),
-            workers=config.data.workers,
         )
-        self.lines = (
-            metrics.JsonLines(self.workdir / "metrics.jsonl", self.done) if self.lead else None
-        )
-        self.board = (
-            metrics.TensorBoard(self.workdir / "tensorboard", self.done) if self.lead else None
-        )
-        self.bar = metrics.Progress(self.total, self.done, config.train.batch_size, self.lead)
-        self.batches = batches
-        in_flight = None
-        try:
-            on_host = next(batches)
-            batch = parallel.put(on_host)
-            while self.done < self.total:
-                run_step = self.program(self.done)
-                self.state, results = run_step(self.state, batch)
-                self.done += 1
-                shown = on_host if self._images_due(self.done) else None
-                if self.done < self.total:
-                    begin = time.monotonic()
-                    on_host = next(batches)
-                    batch = parallel.put(on_host)
-                    if parallel.ready(results):
-                        self.bar.idle(time.monotonic() - begin)
-                if in_flight is not None:
-                    self._record(*in_flight)
-                in_flight = (self.done, results)
-                if shown is not None:
-                    self._show(shown)
-                epoch_ends = self.done % self.per_epoch == 0
-                every = config.train.checkpoint_every
-                stop = termination.asked(self.done)
-                if epoch_ends or stop or (every and self.done % every == 0):
-                    self._record(*in_flight)
-                    in_flight = None
-                    self._save(validate if epoch_ends else None)
-                if stop and self.done < self.total:
-                    if self.lead:
-                        where = f"step {self.done} of {self.total}"
-                        note = f"stopped by SIGTERM at {where}; the same command goes on"
-                        print(note, file=sys.stderr)
-                    return self.last_line() | {"finished": False}
-            return self.last_line() | {"finished": True}
-        finally:
-            batches.close()
-            self.bar.close()
-            if self.lead:
-                self.lines.close()
-                self.board.close()
+        self.batches = resources.closing(batches)
 
-    def _record(self, number: int, results) -> None:
-        """Reads the metrics of step `number` (1-based), which waits for it; logs when a line is
-        due."""
+    def train(self, validate: Validate | None, termination: "_Termination") -> bool:
+        """The remaining steps; False when SIGTERM ended them early.
+
+        The order matters: the step is dispatched first; while the device works, the host makes the
+        next batch, starts its copy to the device, and reads the metrics of the step before.
+        """
+        train = self.config.train
+        on_host = next(self.batches)
+        batch = parallel.put(on_host)
+        while self.done < self.total:
+            self.state, results = self._compiled_step()(self.state, batch)
+            self.done += 1
+            shown = on_host if self.lead and self._due(train.images_every) else None
+            if self.done < self.total:
+                begin = time.monotonic()
+                on_host = next(self.batches)
+                batch = parallel.put(on_host)
+                if parallel.ready(results):
+                    self.bar.idle(time.monotonic() - begin)
+            self._record()
+            self._in_flight = self.done, results
+            if shown is not None:
+                self._show(shown)
+            epoch_ends = self._due(self.per_epoch)
+            stop = termination.asked(self.done)
+            if epoch_ends or stop or self._due(train.checkpoint_every):
+                self._record()
+                self._save(validate if epoch_ends else None)
+            if stop and self.done < self.total:
+                where = f"step {self.done} of {self.total}"
+                self._tell(f"stopped by SIGTERM at {where}; the same command resumes it")
+                return False
+        return True
+
+    def _compiled_step(self) -> Callable:
+        """The program of the next step; that of the phase before is let go."""
+        phase = optimizer.phase_of(self.config.train, self.done // self.per_epoch)
+        if self._program is None or self._program[0] != phase:
+            axis = parallel.AXIS if self.config.train.sync_bn else None
+            model = self.model.clone(bn_axis_name=axis)
+            step = make_step(self.config, model, self.labels, phase, self.per_epoch, parallel.AXIS)
+            self._program = phase, parallel.compile_step(step)
+        return self._program[1]
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.done % every == 0
+
+    def _tell(self, message: str) -> None:
+        if self.lead:
+            print(message, file=sys.stderr)
+
+    def _record(self) -> None:
+        """Reads the metrics of the step in flight, if there is one, which waits for it; logs when a
+        line is due."""
+        if self._in_flight is None:
+            return
+        number, results = self._in_flight  # 1-based
+        self._in_flight = None
         values = parallel.first(results)
         self.window.add(values)
         self.bar.step(values["loss"])
@@ -231,12 +214,13 @@ class _Run:
             return
         epoch = (number - 1) // self.per_epoch
         lr = float(self.rates[epoch])
+        backbone_trains = optimizer.BACKBONE in optimizer.phase_of(train, epoch).groups
         line = {
             "step": number,
             "epoch": epoch,
             **self.window.take(),
             "lr": lr,
-            "lr_backbone": lr * train.backbone_lr if self._backbone_trains(epoch) else 0.0,
+            "lr_backbone": lr * train.backbone_lr if backbone_trains else 0.0,
             "skipped": int(values["skipped"]),
             "bad_records": self.batches.skipped,
             **self.bar.speed(),
@@ -248,25 +232,17 @@ class _Run:
             shown |= {name: x for name, x in values.items() if name.startswith("fusion/")}
             self.board.scalars(number, shown)
 
-    def _images_due(self, number: int) -> bool:
-        every = self.config.train.images_every
-        return self.lead and bool(every) and number % every == 0
-
     def _show(self, batch) -> None:
         if self._preview is None:
             self._preview = preview.make_preview(self.config, self.model)
-        now = {"params": self.state.params, "batch_stats": self.state.batch_stats}
-        self.board.images(self.done, self._preview(state.to_host(now), batch))
-
-    def _backbone_trains(self, epoch: int) -> bool:
-        phase = optimizer.phase_of(self.config.train, epoch)
-        return optimizer.BACKBONE in phase.groups
+        self.board.images(self.done, self._preview(state.to_host(self.state.live), batch))
 
     def _save(self, validate: Validate | None) -> None:
         score = None
         if validate is not None and self.lead:
             epoch = self.done // self.per_epoch - 1
-            scores = validate(self.config, self.variables(), epoch, self.done)
+            variables = state.to_host(self.state.tracked)
+            scores = validate(self.config, variables, epoch, self.done)
             if scores:
                 score = float(np.mean(list(scores.values())))
                 self.lines.write({"step": self.done, "epoch": epoch, "scores": scores})
@@ -274,24 +250,6 @@ class _Run:
                 self.board.scalars(self.done, shown)
         score = parallel.from_first_host(score)
         self.saved.save(self.state, self.config, {"window": self.window.state()}, score)
-
-    def variables(self) -> dict[str, Any]:
-        """A host copy of the weights to track with: the moving averages where they are kept."""
-        chosen = self.state.ema or {
-            "params": self.state.params,
-            "batch_stats": self.state.batch_stats,
-        }
-        return state.to_host(chosen)
-
-    def last_line(self) -> dict[str, Any]:
-        """The newest line of metrics.jsonl with a loss; empty where there is none."""
-        path = self.workdir / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        for line in reversed(lines):
-            values = json.loads(line)
-            if "loss" in values:
-                return values
-        return {}
 
 
 class _Termination:
@@ -316,65 +274,8 @@ class _Termination:
     def asked(self, number: int) -> bool:
         """Whether to stop after step `number`."""
         if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
-
             return multihost_utils.reached_preemption_sync_point(number)
         return self._asked
-
-
-def initial_variables(config, model) -> dict[str, Any]:
-    """The variables a run starts from: drawn from the seed, then overwritten by those of
-    `train.init_from`.
-
-    Args:
-        config: the experiment.
-        model: its network.
-
-    Raises:
-        UserError: `init_from` is neither a weights file nor a run's folder, or does not fit the
-            network.
-    """
-    size = {"exemplar": config.crops.exemplar, "search": config.crops.search}
-    variables = models.init_variables(model, config.seed, **size)
-    source = config.train.init_from
-    if not source:
-        return variables
-    if Path(source).is_dir():
-        _, given, _ = checkpoint.load_variables(source)
-    elif Path(source).is_file():
-        from siamjax.models import weights
-
-        _, given = weights.load(source)
-    else:
-        raise UserError(f"--config.train.init_from={source}: no such file or folder")
-    return _overwrite(variables, given, source)
-
-
-def _overwrite(variables, given, source):
-    """`variables` with every array that `given` has; a part (backbone, neck, head) is given whole
-    or not at all."""
-    result = {}
-    for collection, parts in variables.items():
-        result[collection] = dict(parts)
-        for part, tree in given.get(collection, {}).items():
-            want, have = _shapes(parts.get(part, {})), _shapes(tree)
-            for name in sorted(want.keys() | have.keys()):
-                if want.get(name) != have.get(name):
-                    raise UserError(
-                        f"--config.train.init_from={source}: {collection}/{part}/{name} is "
-                        f"{have.get(name, 'absent')} there, {want.get(name, 'absent')} in the "
-                        "network; give weights of the same architecture"
-                    )
-            result[collection][part] = jax.tree.map(np.asarray, tree)
-    return result
-
-
-def _shapes(tree) -> dict[str, tuple[int, ...]]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): np.shape(leaf)
-        for path, leaf in leaves
-    }
 
 
 def _begun(workdir: Path) -> bool:
@@ -383,27 +284,24 @@ def _begun(workdir: Path) -> bool:
     return bool(saved) and (workdir / "config.json").exists()
 
 
-def _prepare(workdir: Path, config) -> None:
-    """Makes the run's folder and its config.json."""
-    path = workdir / "config.json"
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        if jax.process_index() == 0:
-            temporary = path.with_name("config.json.tmp")
-            temporary.write_text(to_json(config))
-            os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"--workdir={workdir}: can't be written ({error.strerror or error}); give another one"
-        ) from error
-
-
 def _compare(workdir: Path, config) -> None:
     """Refuses a config that would change a run under way."""
     old = from_json((workdir / "config.json").read_text())
-    changed = [line for line in difference(old, config) if line.split(":")[0] not in _FREE]
+    changed = []
+    for line in difference(old, config):
+        section, _, field = line.split(":")[0].rpartition(".")
+        if field not in _MAY_CHANGE.get(section, "").split():
+            changed.append(line)
     if changed:
         raise UserError(
             f"--workdir={workdir}: the run there has another config ({'; '.join(changed)}); "
             "give the config it began with, or another --workdir"
         )
+
+
+def _last_line(workdir: Path) -> dict[str, Any]:
+    """The newest line of metrics.jsonl with a loss; empty where there is none."""
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = (values for values in map(json.loads, reversed(lines)) if "loss" in values)
+    return next(found, {})

@@ -10,8 +10,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int8
 
 from siamjax.geometry import anchors as anchors_lib
+
+Labels = Int8[np.ndarray | Array, "b a s s"]  # 1 positive, 0 negative, -1 takes no part
+Scalar = Float32[Array, ""]
 
 
 class Counts(NamedTuple):
@@ -28,8 +33,8 @@ class Counts(NamedTuple):
     pairs: jax.Array
 
 
-def count(label) -> Counts:
-    """Counts of a batch of labels, (B, A, S, S) in {1, 0, -1}, as float32 scalars."""
+def count(label: Labels) -> Counts:
+    """Counts of a batch of labels, as float32 scalars."""
     return Counts(
         jnp.sum(label == 1, dtype=jnp.float32),
         jnp.sum(label == 0, dtype=jnp.float32),
@@ -37,7 +42,9 @@ def count(label) -> Counts:
     )
 
 
-def targets_from_batch(anchors: anchors_lib.Anchors, batch, search: int = 255):
+def targets_from_batch(
+    anchors: anchors_lib.Anchors, batch, search: int = 255
+) -> tuple[Labels, Float32[Array, "b a s s 4"], Float32[Array, "b a s s"]]:
     """What the head should answer, from the batch's labels and boxes.
 
     Args:
@@ -48,24 +55,31 @@ def targets_from_batch(anchors: anchors_lib.Anchors, batch, search: int = 255):
 
     Returns:
         label: as given.
-        delta: (B, A, S, S, 4) float32 offsets of the box from each anchor; 0 where the anchor is
-            not positive.
-        weight: (B, A, S, S) float32, 1 / number of the pair's positives on its positives, else 0.
+        delta: offsets of the box from each anchor; 0 where the anchor is not positive.
+        weight: 1 / number of the pair's positives on its positives, else 0.
     """
     label, box = batch["label"], batch["box"]
     grid = jnp.asarray(anchors.grid(label.shape[-1], centre=search // 2))
     positive = label == 1
     # A negative pair's box takes no part; a box of size 1 keeps its logarithm finite.
     used = jnp.any(positive, axis=(1, 2, 3))[:, None]
-    box = jnp.where(used, box, jnp.float32([0, 0, 1, 1]))
-    delta = anchors_lib.encode(grid, box[:, None, None, None, :])
+    box = jnp.where(used, box, jnp.float32([[0, 0, 1, 1]]))
+    delta = anchors_lib.encode(grid[None], box[:, None, None, None, :])
     delta = jnp.where(positive[..., None], delta, 0.0)
     number = jnp.sum(positive, axis=(1, 2, 3), keepdims=True, dtype=jnp.float32)
-    weight = positive / (number + 1e-6)
+    weight = positive.astype(jnp.float32) / (number + 1e-6)
     return label, delta, weight
 
 
-def rpn_loss(cls, loc, label, delta, weight, counts: Counts | None = None, minimum: int = 1):
+def rpn_loss(
+    cls: Float[np.ndarray | Array, "b s s two_a"],
+    loc: Float[np.ndarray | Array, "b s s four_a"],
+    label: Labels,
+    delta: Float32[np.ndarray | Array, "b a s s 4"],
+    weight: Float32[np.ndarray | Array, "b a s s"],
+    counts: Counts | None = None,
+    minimum: int = 1,
+) -> tuple[Scalar, Scalar]:
     """Balanced two-class cross-entropy and weighted L1.
 
     The classification loss is half the mean negative log-likelihood over the positives plus half
@@ -74,17 +88,17 @@ def rpn_loss(cls, loc, label, delta, weight, counts: Counts | None = None, minim
     with plain L1.)
 
     Args:
-        cls: (B, S, S, 2A) logits, channel = class * A + anchor; 0 background, 1 object.
-        loc: (B, S, S, 4A) offsets, channel = k * A + anchor.
-        label: (B, A, S, S) in {1, 0, -1}; -1 takes no part.
-        delta: (B, A, S, S, 4) target offsets.
-        weight: (B, A, S, S) weight of each anchor's offsets.
+        cls: logits, channel = class * A + anchor; 0 background, 1 object.
+        loc: offsets, channel = k * A + anchor.
+        label: of each anchor.
+        delta: target offsets.
+        weight: of each anchor's offsets.
         counts: what the sums are divided by; of the whole batch where this is a part of it. None:
             of `label`.
         minimum: a side (positives, negatives) with fewer elements than this contributes 0.
 
     Returns:
-        cls_loss, loc_loss: float32 scalars, the share of this part in the batch's losses.
+        cls_loss, loc_loss: the share of this part in the batch's losses.
     """
     counts = count(label) if counts is None else counts
     per_cell = label.shape[1]
@@ -103,8 +117,7 @@ def rpn_loss(cls, loc, label, delta, weight, counts: Counts | None = None, minim
 
 def _by_anchor(maps, per_cell):
     """(B, S, S, K * A) -> (B, A, S, S, K)."""
-    batch, height, width, channels = maps.shape
-    maps = maps.reshape(batch, height, width, channels // per_cell, per_cell)
+    maps = maps.reshape(*maps.shape[:3], -1, per_cell)
     return maps.transpose(0, 4, 1, 2, 3)
 
 

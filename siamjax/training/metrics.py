@@ -1,12 +1,14 @@
 """Where the numbers of a run go: JSON lines, TensorBoard, a progress bar."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
+from tensorboardX import SummaryWriter
 from tqdm import tqdm
+
+from siamjax.files import write_whole
 
 MEANS = ("loss", "cls_loss", "loc_loss", "grad_norm", "positives")
 
@@ -33,8 +35,8 @@ class Window:
         return means
 
     def state(self) -> dict[str, Any]:
-        """JSON values from which the window can be built again; later steps leave them as they are,
-        since a checkpoint is written while training goes on."""
+        """JSON values from which the window can be built again; a copy, since a checkpoint is
+        written while training continues."""
         return {"sums": dict(self._sums), "number": self._number}
 
 
@@ -44,20 +46,14 @@ class JsonLines:
     Args:
         path: the file.
         step: lines of later steps, and a line cut off by a crash, are removed first.
+
+    Raises:
+        UserError: the file can't be written.
     """
 
     def __init__(self, path: Path, step: int):
-        kept = []
-        if path.exists():
-            for line in path.read_text().splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        kept.append(line + "\n")
-                except (ValueError, KeyError, TypeError):
-                    continue
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(kept))
-        os.replace(temporary, path)
+        lines = path.read_text().splitlines() if path.exists() else []
+        write_whole(path, "".join(line + "\n" for line in lines if _is_up_to(line, step)))
         self._file = path.open("a")
 
     def write(self, values: dict[str, Any]) -> None:
@@ -70,6 +66,13 @@ class JsonLines:
         self._file.close()
 
 
+def _is_up_to(line: str, step: int) -> bool:
+    try:
+        return json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 class TensorBoard:
     """TensorBoard events without TensorFlow.
 
@@ -79,8 +82,6 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, step: int):
-        from tensorboardX import SummaryWriter
-
         self._writer = SummaryWriter(str(folder), purge_step=step + 1, flush_secs=30)
 
     def scalars(self, step: int, values: dict[str, float | None]) -> None:

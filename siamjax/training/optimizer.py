@@ -50,7 +50,7 @@ def rules(unfreeze_layers) -> dict[str, str]:
 def paths(tree) -> Any:
     """The tree with each leaf replaced by its path, joined by "/"."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: "/".join(str(getattr(key, "key", key)) for key in path), tree
+        lambda path, _: jax.tree_util.keystr(path, simple=True, separator="/"), tree
     )
 
 
@@ -76,17 +76,13 @@ def label(params, unfreeze_layers) -> Any:
             raise ValueError(f"parameter {path} matches {len(matches)} of the group rules {known}")
         return matches[0]
 
-    names = paths(params)
-    backbone = [
-        name.split("/")[1] for name in jax.tree.leaves(names) if name.startswith("backbone/")
-    ]
     for layer in unfreeze_layers:
-        if layer not in backbone:
+        if layer not in params["backbone"]:
             raise UserError(
                 f"--config.train.unfreeze_layers: the backbone has no {layer!r}; "
-                f"its parts are {', '.join(dict.fromkeys(backbone))}"
+                f"its parts are {', '.join(sorted(params['backbone']))}"
             )
-    return jax.tree.map(group, names)
+    return jax.tree.map(group, paths(params))
 
 
 def make(train, labels, active=(REST, BACKBONE)) -> optax.GradientTransformation:
@@ -100,22 +96,22 @@ def make(train, labels, active=(REST, BACKBONE)) -> optax.GradientTransformation
         train: the config's train section (momentum, weight_decay, backbone_lr).
         labels: from `label`.
         active: groups that train; the others get update 0 and keep their momentum untouched, so
-            that the state has the same form whoever trains.
+            that the state has the same form in every phase.
     """
 
-    def sgd(factor):
-        return optax.chain(
+    def sgd(group, factor):
+        transform = optax.chain(
             optax.add_decayed_weights(train.weight_decay),
             optax.trace(decay=train.momentum),
             optax.scale(factor),
         )
+        return transform if group in active else _resting(transform)
 
-    groups = {REST: sgd(1.0), BACKBONE: sgd(train.backbone_lr)}
-    groups = {name: sgd_ if name in active else _rest(sgd_) for name, sgd_ in groups.items()}
+    groups = {REST: sgd(REST, 1.0), BACKBONE: sgd(BACKBONE, train.backbone_lr)}
     return optax.multi_transform({**groups, FROZEN: optax.set_to_zero()}, labels)
 
 
-def _rest(transform):
+def _resting(transform):
     def update(updates, state, params=None):
         del params
         return jax.tree.map(jnp.zeros_like, updates), state

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from siamjax.errors import UserError
@@ -26,17 +27,17 @@ def initialise(flag: str) -> None:
     Raises:
         UserError: a flag of another form.
     """
-    if not flag:
-        return
     if flag == "auto":
         jax.distributed.initialize()
-        return
-    try:
-        address, processes, index = flag.split(",")
-        processes, index = int(processes), int(index)
-    except ValueError:
-        raise UserError(f"--distributed={flag}: give auto or HOST:PORT,PROCESSES,INDEX") from None
-    jax.distributed.initialize(address, processes, index)
+    elif flag:
+        try:
+            address, processes, index = flag.split(",")
+            processes, index = int(processes), int(index)
+        except ValueError:
+            raise UserError(
+                f"--distributed={flag}: give auto or HOST:PORT,PROCESSES,INDEX"
+            ) from None
+        jax.distributed.initialize(address, processes, index)
 
 
 def host_batch_size(batch_size: int, accumulate: int) -> int:
@@ -81,12 +82,8 @@ def put(batch):
     """Starts the copy of this host's batch (leading axis pairs) onto its devices (leading axes
     device, pairs)."""
     devices = jax.local_device_count()
-    sharding = _sharding(PartitionSpec(AXIS))
-
-    def split(x):
-        return jax.device_put(x.reshape(devices, -1, *x.shape[1:]), sharding)
-
-    return jax.tree.map(split, dict(batch))
+    split = {name: x.reshape(devices, -1, *x.shape[1:]) for name, x in batch.items()}
+    return jax.device_put(split, _sharding(PartitionSpec(AXIS)))
 
 
 def _sharding(spec):
@@ -97,8 +94,6 @@ def from_first_host(number: float | None) -> float | None:
     """The number that the first host gives, on every host; None stays None."""
     if jax.process_count() == 1:
         return number
-    from jax.experimental import multihost_utils
-
     given = np.float32(np.nan if number is None else number)
     number = float(multihost_utils.broadcast_one_to_all(given))
     return None if np.isnan(number) else number
@@ -106,7 +101,7 @@ def from_first_host(number: float | None) -> float | None:
 
 def first(metrics) -> dict[str, float]:
     """The metrics as numbers, from this host's first device; waits for the step that makes them."""
-    return {name: float(np.ravel(x.addressable_shards[0].data)[0]) for name, x in metrics.items()}
+    return {name: np.asarray(x.addressable_shards[0].data).item() for name, x in metrics.items()}
 
 
 def ready(metrics) -> bool:

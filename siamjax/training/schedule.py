@@ -2,16 +2,17 @@
 4.1)."""
 
 import numpy as np
+from jaxtyping import Float64
 
 
 def learning_rates(
     epochs: int,
     warmup_epochs: int,
-    warmup_start: float,
-    warmup_end: float,
-    lr_start: float,
-    lr_end: float,
-) -> np.ndarray:
+    warmup_start: float | int,
+    warmup_end: float | int,
+    lr_start: float | int,
+    lr_end: float | int,
+) -> Float64[np.ndarray, " {epochs}"]:
     """The learning rate of each epoch.
 
     Args:
@@ -22,23 +23,13 @@ def learning_rates(
         warmup_end: see `warmup_start`.
         lr_start: rate of the first epoch after the warm-up.
         lr_end: rate of the last epoch; the values between are log-spaced.
-
-    Returns:
-        (epochs,) float64.
     """
     warmup_epochs = min(warmup_epochs, epochs)
     warmup = np.geomspace(warmup_start, warmup_end, warmup_epochs + 1)[:-1]
     return np.concatenate([warmup, np.geomspace(lr_start, lr_end, epochs - warmup_epochs)])
 
 
-def from_config(config) -> np.ndarray:
+def from_config(config) -> Float64[np.ndarray, " epochs"]:
     """The table of an experiment's `train` section."""
-    train = config.train
-    return learning_rates(
-        train.epochs,
-        train.warmup_epochs,
-        train.warmup_start,
-        train.warmup_end,
-        train.lr_start,
-        train.lr_end,
-    )
+    names = ("epochs", "warmup_epochs", "warmup_start", "warmup_end", "lr_start", "lr_end")
+    return learning_rates(**{name: config.train[name] for name in names})

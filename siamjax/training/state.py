@@ -13,13 +13,13 @@ class TrainState:
     """The state of training; one copy, whatever the number of devices.
 
     Attributes:
-        step: int32, steps done, skipped ones included; also the position in the data.
+        step: steps done, skipped ones included; also the position in the data.
         params: the network's parameters.
         batch_stats: running means and variances of batch norm.
         opt_state: the momentum of every parameter that ever trains.
         ema: moving averages {"params", "batch_stats"}, or an empty dict where none are kept.
-        skipped: int32, steps skipped so far because their loss was not finite or too large.
-        skipped_in_row: int32, such steps since the last good one.
+        skipped: steps skipped so far because their loss was not finite or too large.
+        skipped_in_row: such steps since the last good one.
     """
 
     step: jax.Array
@@ -30,6 +30,16 @@ class TrainState:
     skipped: jax.Array
     skipped_in_row: jax.Array
 
+    @property
+    def live(self) -> dict[str, Any]:
+        """The variables that train."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+    @property
+    def tracked(self) -> dict[str, Any]:
+        """The variables to track with: the moving averages where they are kept."""
+        return self.ema or self.live
+
 
 def create(variables, optimizer, ema: bool) -> TrainState:
     """The state before the first step.
@@ -39,19 +49,37 @@ def create(variables, optimizer, ema: bool) -> TrainState:
         optimizer: from `siamjax.training.optimizer.make`.
         ema: whether moving averages are kept.
     """
-    params, batch_stats = variables["params"], variables.get("batch_stats", {})
-    copy = jax.tree.map(np.array, {"params": params, "batch_stats": batch_stats}) if ema else {}
-    return TrainState(
+    state = TrainState(
         step=jnp.int32(0),
-        params=params,
-        batch_stats=batch_stats,
-        opt_state=optimizer.init(params),
-        ema=copy,
+        params=variables["params"],
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=optimizer.init(variables["params"]),
+        ema={},
         skipped=jnp.int32(0),
         skipped_in_row=jnp.int32(0),
     )
+    return state.replace(ema=jax.tree.map(np.array, state.live)) if ema else state
 
 
 def to_host(tree):
     """A copy of a tree in host memory that later steps can't change."""
-    return jax.tree.map(lambda leaf: np.array(leaf), jax.device_get(tree))
+    return jax.tree.map(np.array, jax.device_get(tree))
+
+
+def named(tree, prefix: str = "") -> dict[str, Any]:
+    """The leaves of a tree by their paths, joined by "/"."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        prefix + jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in leaves
+    }
+
+
+def misfit(wanted: dict[str, Any], given: dict[str, Any]) -> str | None:
+    """The first name, in alphabetical order, whose array is missing, left over or of another shape
+    in `given`, and both shapes; None where all fit."""
+    for name in sorted(wanted.keys() | given.keys()):
+        want, have = (np.shape(x[name]) if name in x else "absent" for x in (wanted, given))
+        if want != have:
+            return f"{name} is {have} there, {want} in the network"
+    return None

@@ -1,14 +1,38 @@
-"""One training step: a pure function that knows of other devices only by an axis name."""
+"""One training step: a pure function that knows other devices only by an axis name.
+
+`make_step` joins three parts: the gradients of a batch, the update they make, and the metrics.
+"""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from jaxtyping import Array, Float, Float32, UInt8
 
 from siamjax.geometry.anchors import Anchors
 from siamjax.training import losses, optimizer, schedule
 from siamjax.training.state import TrainState
+
+
+class _Rule(NamedTuple):
+    """What `train.reference_quirks` changes, to train as the published models were trained."""
+
+    # Each device, and each part of an accumulated batch, divides its losses by its own counts.
+    # Their gradients are then summed, not averaged: n parts make n times the step. The reference
+    # runs one process per GPU, and its all-reduce sums.
+    own_counts: bool
+    # A side (positives, negatives) with fewer anchors contributes 0: the reference selects them by
+    # squeezed indices, and one index squeezes to a scalar that it takes for none.
+    minimum: int
+    # The reference builds a new optimiser when the backbone begins to train.
+    forget_momentum: bool
+
+
+_PLAIN = _Rule(own_counts=False, minimum=1, forget_momentum=False)
+_REFERENCE = _Rule(own_counts=True, minimum=2, forget_momentum=True)
 
 
 def make_step(
@@ -20,12 +44,7 @@ def make_step(
     state and its share of the batch, and every device returns the same state. The losses are
     divided by numbers counted over all devices and the gradients summed, so that n devices equal
     one device with the whole batch, where no batch norm stands between (or where it is
-    synchronised).
-
-    With `train.reference_quirks` each device, and each part of an accumulated batch, has losses of
-    its own means (0 for a side with fewer than two elements), their gradients are summed and not
-    averaged, and the momentum is lost at the switch of phases, as in the training of the published
-    models.
+    synchronised). `train.reference_quirks` trains by the rule of the published models.
 
     Args:
         config: the experiment.
@@ -39,14 +58,31 @@ def make_step(
         train_step: state, batch -> state, metrics. The batch is one device's share of what
         `siamjax.data.loader` yields. Metrics are float32 scalars, equal on every device: loss,
         cls_loss, loc_loss, grad_norm (before clipping), positives (per pair), lr (of the state's
-        epoch), skipped_in_row, skipped, and
-        where the levels are fused by learned weights `fusion/<branch>_<level>`, their shares.
+        epoch), skipped_in_row, skipped, and where the levels are fused by learned weights
+        `fusion/<branch>_<level>`, their shares.
     """
-    train, quirks = config.train, config.train.reference_quirks
-    anchors = Anchors(**config.anchors)
-    transform = optimizer.make(train, labels, phase.groups)
-    rates = np.asarray(schedule.from_config(config), np.float32)
-    switch = train.unfreeze_epoch * steps_per_epoch
+    rule = _REFERENCE if config.train.reference_quirks else _PLAIN
+    gradients = _make_gradients(config, model, labels, phase, axis, rule)
+    update = _make_update(config, labels, phase, steps_per_epoch, rule)
+
+    def train_step(state: TrainState, batch) -> tuple[TrainState, dict]:
+        grads, batch_stats, metrics = gradients(state, dict(batch))
+        new, lr = update(state, grads, batch_stats, metrics)
+        counters = {
+            "lr": lr,
+            "skipped": new.skipped.astype(jnp.float32),
+            "skipped_in_row": new.skipped_in_row.astype(jnp.float32),
+        }
+        return new, metrics | counters | _fusion_shares(new.params, config.model.levels)
+
+    return train_step
+
+
+def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
+    """gradients(state, batch) -> (gradients, batch_stats, metrics): of `train.accumulate` parts of
+    the batch, one after the other, and summed over the devices. The gradients have None in the
+    place of parameters that do not train."""
+    train, anchors = config.train, Anchors(**config.anchors)
 
     def forward(params, batch_stats, batch):
         return model.apply(
@@ -64,97 +100,98 @@ def make_step(
     def loss_of_part(active, params, batch_stats, batch, targets, counts):
         params = optimizer.join(active, params)
         (cls, loc), changed = forward(params, batch_stats, batch)
-        cls_loss, loc_loss = losses.rpn_loss(cls, loc, *targets, counts, minimum=2 if quirks else 1)
+        cls_loss, loc_loss = losses.rpn_loss(cls, loc, *targets, counts, rule.minimum)
         loss = train.cls_weight * cls_loss + train.loc_weight * loc_loss
         return loss, (changed.get("batch_stats", batch_stats), jnp.stack([cls_loss, loc_loss]))
 
-    def train_step(state: TrainState, batch) -> tuple[TrainState, dict]:
-        batch = dict(batch)
+    gradient_of_part = jax.grad(loss_of_part, has_aux=True)
+
+    def gradients(state, batch):
         targets = losses.targets_from_batch(anchors, batch, config.crops.search)
-        everywhere = jax.tree.map(lambda n: jax.lax.psum(n, axis), losses.count(targets[0]))
-        counts = None if quirks else everywhere
+        counts = jax.lax.psum(losses.count(targets[0]), axis)
         active = optimizer.split(state.params, labels, phase.groups)
-        gradient = jax.grad(loss_of_part, has_aux=True)
 
         def add_part(carry, part):
-            total, batch_stats, parts_losses = carry
-            grads, (batch_stats, part_losses) = gradient(
-                active, state.params, batch_stats, part[0], part[1], counts
+            sums, batch_stats = carry
+            grads, (batch_stats, part_losses) = gradient_of_part(
+                active, state.params, batch_stats, *part, None if rule.own_counts else counts
             )
-            return (
-                jax.tree.map(jnp.add, total, grads),
-                batch_stats,
-                parts_losses + part_losses,
-            ), None
+            return (jax.tree.map(jnp.add, sums, (grads, part_losses)), batch_stats), None
 
-        nothing = (jax.tree.map(jnp.zeros_like, active), state.batch_stats, jnp.zeros(2))
+        carry = (jax.tree.map(jnp.zeros_like, active), jnp.zeros(2)), state.batch_stats
         if train.accumulate == 1:
-            (grads, batch_stats, part_losses), _ = add_part(nothing, (batch, targets))
+            carry, _ = add_part(carry, (batch, targets))
         else:
             parts = jax.tree.map(lambda x: _parts(x, train.accumulate), (batch, targets))
-            (grads, batch_stats, part_losses), _ = jax.lax.scan(add_part, nothing, parts)
-
-        grads = jax.lax.psum(grads, axis)
-        cls_loss, loc_loss = jax.lax.psum(part_losses, axis)
-        if quirks:
-            cls_loss, loc_loss = (
-                x / (train.accumulate * jax.lax.psum(1, axis)) for x in (cls_loss, loc_loss)
-            )
+            carry, _ = jax.lax.scan(add_part, carry, parts)
+        sums, batch_stats = carry
+        grads, (cls_loss, loc_loss) = jax.lax.psum(sums, axis)
+        if rule.own_counts:  # a sum of means so far
+            number = train.accumulate * jax.lax.psum(1, axis)
+            cls_loss, loc_loss = cls_loss / number, loc_loss / number
         if not train.sync_bn:
             batch_stats = _of_first_device(batch_stats, axis)
-        loss = train.cls_weight * cls_loss + train.loc_weight * loc_loss
-        norm = jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(grads)))
-        good = jnp.isfinite(loss) & (loss <= train.max_loss) & jnp.isfinite(norm)
+        metrics = {
+            "loss": train.cls_weight * cls_loss + train.loc_weight * loc_loss,
+            "cls_loss": cls_loss,
+            "loc_loss": loc_loss,
+            "grad_norm": optax.tree.norm(grads),
+            "positives": counts.positives / counts.pairs,
+        }
+        return grads, batch_stats, metrics
 
+    return gradients
+
+
+def _make_update(config, labels, phase, steps_per_epoch, rule) -> Callable:
+    """update(state, gradients, batch_stats, metrics) -> (state, learning rate): clipping,
+    optimiser, moving averages. A step whose loss or gradient is not finite, or whose loss is too
+    large, changes the counters alone."""
+    train = config.train
+    transform = optimizer.make(train, labels, phase.groups)
+    rates = np.asarray(schedule.from_config(config), np.float32)
+    switch = train.unfreeze_epoch * steps_per_epoch
+
+    def update(state, grads, batch_stats, metrics):
+        loss, norm = metrics["loss"], metrics["grad_norm"]
+        # optax.clip_by_global_norm rounds otherwise and does not bound the divisor
         clip = jnp.minimum(1.0, train.clip_norm / (norm + 1e-6))
         clipped = jax.tree.map(lambda g: g * clip, grads)
         opt_state = state.opt_state
-        if quirks and phase.name == "full":
+        if rule.forget_momentum and phase.name == "full":
             opt_state = jax.tree.map(lambda m: jnp.where(state.step == switch, 0, m), opt_state)
         updates, opt_state = transform.update(
             optimizer.join(clipped, state.params, jnp.zeros_like), opt_state, state.params
         )
         lr = jnp.asarray(rates)[jnp.minimum(state.step // steps_per_epoch, len(rates) - 1)]
-        trained = jax.tree.map(
+        params = jax.tree.map(
             lambda p, u, g: p - lr * u if g in phase.groups else p, state.params, updates, labels
         )
+        good = jnp.isfinite(loss) & (loss <= train.max_loss) & jnp.isfinite(norm)
 
         def keep(new, old):
-            return jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
+            return jax.tree.map(lambda new, old: jnp.where(good, new, old), new, old)
 
-        new = TrainState(
+        new = state.replace(params=params, batch_stats=batch_stats, opt_state=opt_state)
+        new = keep(new, state).replace(
             step=state.step + 1,
-            params=keep(trained, state.params),
-            batch_stats=keep(batch_stats, state.batch_stats),
-            opt_state=keep(opt_state, state.opt_state),
-            ema=state.ema,
-            skipped=state.skipped + ~good,
+            skipped=jnp.where(good, state.skipped, state.skipped + 1),
             skipped_in_row=jnp.where(good, 0, state.skipped_in_row + 1),
         )
         if train.ema:
-            now = {"params": new.params, "batch_stats": new.batch_stats}
-            mean = jax.tree.map(lambda m, x: train.ema * m + (1 - train.ema) * x, state.ema, now)
-            new = new.replace(ema=keep(mean, state.ema))
-        metrics = {
-            "loss": loss,
-            "cls_loss": cls_loss,
-            "loc_loss": loc_loss,
-            "grad_norm": norm,
-            "positives": everywhere.positives / everywhere.pairs,
-            "lr": lr,
-            "skipped": new.skipped.astype(jnp.float32),
-            "skipped_in_row": new.skipped_in_row.astype(jnp.float32),
-            **_fusion_shares(new.params, config.model.levels),
-        }
-        return new, metrics
+            # this order of arguments: ema * average + (1 - ema) * new
+            averages = optax.incremental_update(state.ema, new.live, train.ema)
+            new = new.replace(ema=keep(averages, state.ema))
+        return new, lr
 
-    return train_step
+    return update
 
 
-def image(pixels, noise):
-    """The network's input: (B, H, W, 3) grey levels 0..255 as float32, minus each image's colour
-    noise (B, 3)."""
-    return pixels.astype(jnp.float32) - noise[:, None, None, :]
+def image(
+    pixels: UInt8[np.ndarray | Array, "b h w 3"], noise: Float[np.ndarray | Array, "b 3"]
+) -> Float32[Array, "b h w 3"]:
+    """The network's input: grey levels 0..255, minus each image's colour noise."""
+    return jnp.asarray(pixels, jnp.float32) - noise[:, None, None, :]
 
 
 def _fusion_shares(params, levels):

@@ -267,7 +267,7 @@ def test_fine_tuning_starts_from_a_run(whole, tiny, tmp_path):
 
 
 def test_a_run_of_version_0_1_resumes(shards, tmp_path, monkeypatch):
-    """The checkpoint of step 5 of 8, with moving averages, loads and its run ends as it did then."""
+    """The checkpoint of step 5 of 8, with moving averages, loads; its run ends as it did then."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shards").symlink_to(shards)
     shutil.unpack_archive(DATA / "run_0_1.tar.gz", tmp_path, filter="data")

@@ -1,0 +1,56 @@
+"""The variables that a training run starts from."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from siamjax import models
+from siamjax.errors import UserError
+from siamjax.models import weights
+from siamjax.training import checkpoint
+from siamjax.training.state import misfit, named
+
+
+def initial_variables(config, model) -> dict[str, Any]:
+    """The variables a run starts from: drawn from the seed, then overwritten by those of
+    `train.init_from`.
+
+    Args:
+        config: the experiment.
+        model: its network.
+
+    Raises:
+        UserError: `init_from` is neither a weights file nor a run's folder, or does not fit the
+            network.
+    """
+    size = {"exemplar": config.crops.exemplar, "search": config.crops.search}
+    variables = models.init_variables(model, config.seed, **size)
+    source = config.train.init_from
+    if not source:
+        return variables
+    if Path(source).is_dir():
+        _, given, _ = checkpoint.load_variables(source)
+    elif Path(source).is_file():
+        _, given = weights.load(source)
+    else:
+        raise UserError(f"--config.train.init_from={source}: no such file or folder")
+    return _overwrite(variables, given, source)
+
+
+def _overwrite(variables, given, source):
+    """`variables` with every array that `given` has; a part (backbone, neck, head) is given whole
+    or not at all."""
+    result = {collection: dict(parts) for collection, parts in variables.items()}
+    for collection, parts in result.items():
+        for part, tree in given.get(collection, {}).items():
+            prefix = f"{collection}/{part}/"
+            wrong = misfit(named(parts.get(part, {}), prefix), named(tree, prefix))
+            if wrong:
+                raise UserError(
+                    f"--config.train.init_from={source}: {wrong}; give weights of the same "
+                    "architecture"
+                )
+            parts[part] = jax.tree.map(np.asarray, tree)
+    return result
