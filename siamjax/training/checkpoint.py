@@ -53,7 +53,7 @@ class Checkpoints:
         UserError: the folder can't be written.
     """
 
-    def __init__(self, workdir, keep: int = 3, keep_best: int = 1):
+    def __init__(self, workdir, keep: int, keep_best: int):
         self._folder = Path(workdir).absolute() / "checkpoints"
         best = policies.BestN(
             get_metric_fn=lambda metrics: metrics["score"],
@@ -162,10 +162,9 @@ class Checkpoints:
                 raise
             good = self.steps()
             last = f"step {good[-1]} is safe" if good else "there is none yet"
-            reason = " ".join(str(error).split())[:300]
             raise UserError(
-                f"{self._folder}: the checkpoint could not be written ({reason}); free some space "
-                f"and give the same command again; the last good checkpoint: {last}"
+                f"{self._folder}: the checkpoint could not be written ({_reason(error)}); free "
+                "some space and give the same command again; the last good checkpoint: " + last
             ) from error
 
 
@@ -267,21 +266,25 @@ def _newest_readable(folder: Path, steps: list[int], with_training: bool):
         try:
             return _read(path, with_training), step, broken
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            print(f"checkpoint {path} can't be read: {reason}", file=sys.stderr)
+            print(f"checkpoint {path} can't be read: {_reason(error)}", file=sys.stderr)
             broken.append(step)
     if broken:
         raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
     return None
 
 
+def _reason(error: Exception) -> str:
+    """The beginning of its message, as one line."""
+    return " ".join(str(error).split())[:300]
+
+
 def _set_aside(path: Path) -> None:
+    """Moves a checkpoint to the folder `corrupt` of its run; the first host does it."""
     if jax.process_index() != 0:
         return
     target = path.parent.parent / "corrupt" / path.name
     target.parent.mkdir(exist_ok=True)
-    if target.exists():
-        shutil.rmtree(target)
+    shutil.rmtree(target, ignore_errors=True)
     path.rename(target)
     print(f"moved {path} to {target}", file=sys.stderr)
 

@@ -120,12 +120,12 @@ class _Run:
             self.state, extra = restored
             self.done = extra["step"]
             self.window = metrics.Window(extra["window"])
-            if self.done < self.total:
-                self._tell(f"{self.workdir}: goes on from step {self.done} of {self.total}")
         self.state = parallel.replicate(self.state)
 
     def open(self, resources: Resources, host_batch: int) -> None:
         """Opens what `train` reads from and writes to."""
+        if self.done:
+            self._tell(f"{self.workdir}: goes on from step {self.done} of {self.total}")
         if self.lead:
             path = self.workdir / "metrics.jsonl"
             self.lines = resources.closing(metrics.JsonLines(path, self.done))

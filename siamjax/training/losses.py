@@ -61,9 +61,9 @@ def targets_from_batch(
     label, box = batch["label"], batch["box"]
     grid = jnp.asarray(anchors.grid(label.shape[-1], centre=search // 2))
     positive = label == 1
-    # A negative pair's box takes no part; a box of size 1 keeps its logarithm finite.
+    # A negative pair's box takes no part; a size of 1 keeps its logarithm finite.
     used = jnp.any(positive, axis=(1, 2, 3))[:, None]
-    box = jnp.where(used, box, jnp.float32([[0, 0, 1, 1]]))
+    box = jnp.where(used, box, 1.0)
     delta = anchors_lib.encode(grid[None], box[:, None, None, None, :])
     delta = jnp.where(positive[..., None], delta, 0.0)
     number = jnp.sum(positive, axis=(1, 2, 3), keepdims=True, dtype=jnp.float32)

@@ -84,7 +84,7 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int):
         self._writer = SummaryWriter(str(folder), purge_step=step + 1, flush_secs=30)
 
-    def scalars(self, step: int, values: dict[str, float | None]) -> None:
+    def scalars(self, step: int, values: dict[str, float | int | None]) -> None:
         """Adds points; None is left out."""
         for name, value in values.items():
             if value is not None:

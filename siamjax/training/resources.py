@@ -1,21 +1,17 @@
 """Things that are closed at the end of a block, whatever happens in it."""
 
 import contextlib
-from typing import Protocol, TypeVar
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-T = TypeVar("T", bound=_Closable)
 
 
 class Resources(contextlib.ExitStack):
     """An ExitStack that shows the first error: what closing raises after it becomes a note."""
 
-    def closing(self, resource: T) -> T:
-        """Closes the resource at the end of the block, before those that were given earlier."""
+    def closing(self, resource):
+        """Closes the resource at the end of the block, before those that were given earlier.
+
+        Returns:
+            The resource.
+        """
 
         def close(_, first, __):
             try:

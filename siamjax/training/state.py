@@ -13,22 +13,22 @@ class TrainState:
     """The state of training; one copy, whatever the number of devices.
 
     Attributes:
-        step: steps done, skipped ones included; also the position in the data.
+        step: int32, steps done, skipped ones included; also the position in the data.
         params: the network's parameters.
         batch_stats: running means and variances of batch norm.
         opt_state: the momentum of every parameter that ever trains.
         ema: moving averages {"params", "batch_stats"}, or an empty dict where none are kept.
-        skipped: steps skipped so far because their loss was not finite or too large.
-        skipped_in_row: such steps since the last good one.
+        skipped: int32, steps skipped so far because their loss was not finite or too large.
+        skipped_in_row: int32, such steps since the last good one.
     """
 
-    step: jax.Array
+    step: Any
     params: Any
     batch_stats: Any
     opt_state: Any
     ema: Any
-    skipped: jax.Array
-    skipped_in_row: jax.Array
+    skipped: Any
+    skipped_in_row: Any
 
     @property
     def live(self) -> dict[str, Any]:

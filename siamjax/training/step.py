@@ -163,7 +163,7 @@ def _make_update(config, labels, phase, steps_per_epoch, rule) -> Callable:
         updates, opt_state = transform.update(
             optimizer.join(clipped, state.params, jnp.zeros_like), opt_state, state.params
         )
-        lr = jnp.asarray(rates)[jnp.minimum(state.step // steps_per_epoch, len(rates) - 1)]
+        lr = jnp.take(rates, state.step // steps_per_epoch, mode="clip")
         params = jax.tree.map(
             lambda p, u, g: p - lr * u if g in phase.groups else p, state.params, updates, labels
         )

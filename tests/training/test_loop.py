@@ -232,10 +232,14 @@ def test_bad_input_leaves_nothing_behind(tiny, tmp_path, run_train):
         loop.train(tiny(accumulate=3), tmp_path / "a")
     with pytest.raises(UserError, match="makes no step"):
         loop.train(tiny(batch_size=10), tmp_path / "a")
+    with pytest.raises(UserError, match="makes no step"):
+        loop.train(tiny(epochs=0), tmp_path / "a")
     assert not (tmp_path / "a").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="can't be written"):
         loop.train(tiny(), tmp_path / "file" / "run")
+    with pytest.raises(UserError, match="can't be written"):  # one step an epoch is enough
+        loop.train(tiny(data__pairs_per_epoch=2), tmp_path / "file" / "run")
     with pytest.raises(UserError, match=r"init_from=nowhere\.npz: no such file"):
         loop.train(tiny(init_from="nowhere.npz"), tmp_path / "b")
     with pytest.raises(UserError, match=r"no 'layer9'; its parts are"):
@@ -414,6 +418,40 @@ def test_pictures(tiny, tmp_path, monkeypatch):
     assert far.any()
     np.testing.assert_array_equal(shown[3]["targets"][far], crops[far])
     assert (shown[3]["scores"] != crops).any()
+
+
+def test_the_first_error_is_shown_when_closing_fails_too(tiny, tmp_path, monkeypatch):
+    def fail(message):
+        def close(_):
+            raise OSError(message)
+
+        return close
+
+    def step(*_):
+        raise FloatingPointError("the step failed")
+
+    monkeypatch.setattr(parallel, "compile_step", lambda _: step)
+    monkeypatch.setattr(metrics.TensorBoard, "close", fail("TensorBoard"))
+    monkeypatch.setattr(checkpoint.Checkpoints, "close", fail("checkpoint"))
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(FloatingPointError, match="the step failed") as raised:
+        loop.train(tiny(), tmp_path)
+    assert [note.split()[0] for note in raised.value.__notes__] == ["TensorBoard", "Checkpoints"]
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_only_needed_batches_are_made_and_waits_are_measured(tiny, tmp_path, monkeypatch):
+    """Four steps take four batches; a stop asked for at the last step ends a finished run."""
+    drawn = []
+    real = loader.Loader.__next__
+    monkeypatch.setattr(loader.Loader, "__next__", lambda self: drawn.append(1) or real(self))
+    monkeypatch.setattr(loop._Termination, "asked", lambda _, step: step == 4)
+    monkeypatch.setattr(parallel, "ready", lambda _: True)  # the device waits for each batch
+    final = loop.train(tiny(epochs=1), tmp_path)
+    assert final["finished"]
+    assert len(drawn) == 4
+    busy = [line["device_busy"] for line in lines(tmp_path)][1:]
+    assert all(0 < share < 1 for share in busy[:-1])
 
 
 def test_each_phase_is_compiled_once(tiny, tmp_path, monkeypatch):

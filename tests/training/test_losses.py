@@ -87,6 +87,8 @@ def test_targets_by_hand():
     assert float(weight.sum()) == pytest.approx(1, rel=1e-5)
     assert np.isfinite(delta).all()
     assert not np.asarray(delta[1]).any()
+    _, of_default, _ = losses.targets_from_batch(anchors, batch)
+    np.testing.assert_array_equal(of_default, delta)
 
 
 @pytest.mark.reference

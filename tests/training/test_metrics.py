@@ -53,6 +53,40 @@ def test_speed_leaves_out_compilation(monkeypatch):
     progress.step(1.0)
     progress.step(1.0)
     assert progress.speed() == {"pairs_per_s": 2.0, "device_busy": pytest.approx(0.75)}
+    progress.idle(9.0)  # cannot be
+    assert progress.speed()["device_busy"] == 0
     progress.restart()
     assert progress.speed()["pairs_per_s"] is None
     progress.close()
+
+
+def test_what_the_bar_shows(monkeypatch):
+    now = 60.0
+    monkeypatch.setattr(metrics.time, "monotonic", lambda: now)
+    progress = metrics.Progress(total=10, start=3, batch_size=4)
+    progress.step(1.0)
+    progress.idle(1.0)
+    now = 64.0
+    progress.step(0.5)
+    assert progress._bar.n == 5
+    assert progress._bar.total == 10
+    assert progress._bar.postfix == "loss 0.500, 1.0 pairs/s, device 75 %"
+    progress.close()
+
+
+def test_a_whole_line_without_its_end_is_kept(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}')
+    lines = metrics.JsonLines(path, step=2)
+    lines.write({"step": 3})
+    lines.close()
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'
+
+
+def test_points_after_the_checkpoint_are_hidden(monkeypatch, tmp_path):
+    purged = []
+    monkeypatch.setattr(
+        metrics, "SummaryWriter", lambda folder, purge_step, **_: purged.append(purge_step)
+    )
+    metrics.TensorBoard(tmp_path, 5)
+    assert purged == [6]

@@ -8,8 +8,9 @@ import optax
 import pytest
 
 from siamjax.config import to_json
+from siamjax.geometry.anchors import Anchors
 from siamjax.models.norm import BatchNorm
-from siamjax.training import optimizer, state, step
+from siamjax.training import losses, optimizer, state, step
 
 A, S, B = 5, 3, 8
 PROGRAMS = {}  # compiled steps by config, phase and devices
@@ -211,6 +212,75 @@ def test_a_bad_step_changes_nothing_but_the_counters(config, batch, fault):
     if fault == "nan":
         good, _ = run(config(**fields), [bad, batch])
         assert (good.step, good.skipped, good.skipped_in_row) == (2, 1, 0)
+
+
+def test_a_loss_at_the_limit_is_good(config, batch):
+    _, [metrics] = run(config(), [batch])
+    limit = float(metrics["loss"])
+    now, _ = run(config(max_loss=limit), [batch])
+    assert now.skipped == 0
+    now, _ = run(config(max_loss=limit * (1 - 1e-6)), [batch])
+    assert now.skipped == 1
+
+
+def test_metrics_by_hand(config, batch):
+    """The losses of the network's answers, weighted; anchors of all pairs are counted."""
+    c = config(freeze_bn=True, cls_weight=0.5, loc_weight=3.0)
+    start, _ = run(c, [])
+    cls, loc = Network().apply(
+        start.live,
+        step.image(batch["template"], batch["template_noise"]),
+        step.image(batch["search"], batch["search_noise"]),
+    )
+    targets = losses.targets_from_batch(Anchors(**c.anchors), batch, 24)
+    cls_loss, loc_loss = map(float, losses.rpn_loss(cls, loc, *targets))
+    for devices in (1, 2):
+        _, [metrics] = run(c, [batch], devices=devices)
+        assert metrics["cls_loss"] == pytest.approx(cls_loss, rel=1e-5)
+        assert metrics["loc_loss"] == pytest.approx(loc_loss, rel=1e-5)
+        assert metrics["loss"] == pytest.approx(0.5 * cls_loss + 3 * loc_loss, rel=1e-5)
+        assert metrics["positives"] == (batch["label"] == 1).sum() / B
+
+
+@pytest.mark.parametrize("positives", [1, 2])
+def test_quirk_of_a_single_anchor(config, batch, positives):
+    """One positive anchor counts; with the quirks it takes two."""
+    label = np.full_like(batch["label"], -1)
+    label[0, :positives, 1, 1] = 1
+    few = {**batch, "label": label}
+    _, [plain] = run(config(freeze_bn=True), [few])
+    _, [quirk] = run(config(freeze_bn=True, reference_quirks=True), [few])
+    assert plain["cls_loss"] > 0
+    assert quirk["cls_loss"] == (plain["cls_loss"] if positives == 2 else 0)
+
+
+def test_two_parts_have_their_own_statistics(config, batch):
+    """A batch norm sees the parts one after the other."""
+    parts, _ = run(config(accumulate=2, lr_start=1e-9, lr_end=1e-9), [batch])
+    halves = [jax.tree.map(lambda x, i=i: x[i * B // 2 :][: B // 2], batch) for i in range(2)]
+    after, _ = run(config(lr_start=1e-9, lr_end=1e-9), halves)
+    assert_close(parts.batch_stats, after.batch_stats)
+    whole, _ = run(config(lr_start=1e-9, lr_end=1e-9), [batch])
+    assert differ(parts.batch_stats, whole.batch_stats)
+
+
+def test_moving_averages_by_hand(config, batch):
+    start, _ = run(config(ema=0.75), [])
+    after, _ = run(config(ema=0.75), [batch])
+    expected = jax.tree.map(lambda m, x: 0.75 * m + 0.25 * x, start.ema, after.live)
+    assert_close(after.ema, expected)
+    assert differ(after.ema, after.live)
+    assert after.tracked is after.ema
+
+
+def test_clipping_bounds_the_step(config, batch):
+    """A gradient of norm n is multiplied by limit / (n + 1e-6), one below the limit by 1."""
+    fields = {"freeze_bn": True, "weight_decay": 0.0}
+    start, _ = run(config(**fields), [])
+    free, [metrics] = run(config(**fields, clip_norm=1e9), [batch])
+    clipped, _ = run(config(**fields, clip_norm=0.5 * float(metrics["grad_norm"])), [batch])
+    for old, far, near in zip(*map(jax.tree.leaves, (start.params, free.params, clipped.params))):
+        np.testing.assert_allclose(near - old, 0.5 * (far - old), rtol=1e-3, atol=3e-7)
 
 
 def test_rematerialisation_changes_nothing(config, batch):
