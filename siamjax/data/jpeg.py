@@ -2,8 +2,8 @@
 
 Decoding is most of a training pair's cost, and a template needs less than a third of its crop. The
 crops are therefore written with a restart marker after each row of blocks: such rows can be decoded
-separately, so the wanted ones are put together to a JPEG of their own. A file without these markers is
-decoded whole.
+separately, so the wanted ones are put together to a JPEG of their own. A file without these markers
+is decoded whole.
 """
 
 import cv2
