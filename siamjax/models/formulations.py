@@ -10,6 +10,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from siamjax.models.winograd import winograd_conv2d
@@ -19,6 +20,8 @@ Kernel = Float[Array, "kh kw c d"]
 
 # Channels from which Winograd's 3x3 convolution is the fastest on CPU (benchmarks/forward.py).
 WIDE = 64
+# Name of a convolution's result, for policies of rematerialisation (`jax.checkpoint`).
+PRODUCT = "product"
 
 
 def lax_conv(
@@ -280,17 +283,18 @@ def conv2d(
         (B, H', W', D), H' = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1.
     """
     size, channels, features = kernel.shape[1:]
-    if (size, stride, padding) == (1, 1, 0):
-        return apply("pointwise", x, kernel)
     # The transform's sums need more digits than bfloat16 has.
-    wide = min(channels, features) >= WIDE and x.dtype == jnp.float32
-    if (size, stride) == (3, 1) and wide:
-        return apply("wide 3x3", x, kernel, padding=padding, dilation=dilation)
-    if (size, stride) == (3, 2) and wide:
-        return apply(
-            "wide 3x3, stride 2", x, kernel, stride=stride, padding=padding, dilation=dilation
-        )
-    return lax_conv(x, kernel, stride, padding, dilation)
+    wide = size == 3 and min(channels, features) >= WIDE and x.dtype == jnp.float32
+    if (size, stride, padding) == (1, 1, 0):
+        y = apply("pointwise", x, kernel)
+    elif wide and stride == 1:
+        y = apply("wide 3x3", x, kernel, padding=padding, dilation=dilation)
+    elif wide and stride == 2:
+        static = dict(stride=stride, padding=padding, dilation=dilation)
+        y = apply("wide 3x3, stride 2", x, kernel, **static)
+    else:
+        y = lax_conv(x, kernel, stride, padding, dilation)
+    return checkpoint_name(y, PRODUCT)
 
 
 def depthwise_conv2d(

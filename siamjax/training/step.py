@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Array, Float, Float32, UInt8
 
 from siamjax.geometry.anchors import Anchors
+from siamjax.models.formulations import PRODUCT
 from siamjax.training import losses, optimizer, schedule
 from siamjax.training.state import TrainState
 
@@ -95,7 +96,9 @@ def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
         )
 
     if train.remat:
-        forward = jax.checkpoint(forward, policy=_save_products_only)
+        # keeps what convolutions made, computes the cheap rest again
+        policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
+        forward = jax.checkpoint(forward, policy=policy)
 
     def loss_of_part(active, params, batch_stats, batch, targets, counts):
         params = optimizer.join(active, params)
@@ -210,9 +213,3 @@ def _parts(x, number):
 def _of_first_device(tree, axis):
     first = jax.lax.axis_index(axis) == 0
     return jax.lax.psum(jax.tree.map(lambda x: jnp.where(first, x, jnp.zeros_like(x)), tree), axis)
-
-
-def _save_products_only(primitive, *_, **__):
-    """Rematerialisation: keeps what convolutions and matrix products made, computes the cheap rest
-    again."""
-    return primitive.name in {"conv_general_dilated", "dot_general"}

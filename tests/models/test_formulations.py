@@ -10,6 +10,7 @@ import pytest
 
 from siamjax.errors import UserError
 from siamjax.models.folding import fold
+from siamjax.models.formulations import PRODUCT
 from siamjax.models.initialise import shapes
 
 
@@ -94,3 +95,28 @@ def test_plain_is_one_formulation_and_the_same_function(family, small, random_va
 def test_unknown_formulation(small):
     with pytest.raises(UserError, match="did you mean plain"):
         shapes(small("alexnet", formulation="plane"))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda"])
+def test_rematerialisation_computes_no_convolution_again(platform, small):
+    model = small("resnet18", width=1.0, blocks=(1, 1, 1, 1), levels=(2,))
+    variables = shapes(model)
+    stats = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), variables["batch_stats"])
+    z, x = (jnp.zeros((1, n, n, 3)) for n in (127, 135))
+
+    def products(policy):
+        def forward(params):
+            return model.apply({"params": params, "batch_stats": stats}, z, x)
+
+        def loss(params):
+            cls, loc = jax.checkpoint(forward, policy=policy)(params)
+            return jnp.sum(cls) + jnp.sum(loc)
+
+        step = jax.export.export(jax.jit(jax.value_and_grad(loss)), platforms=(platform,))
+        text = step(variables["params"]).mlir_module()
+        return len(re.findall(r"stablehlo\.(?:convolution|dot_general)", text))
+
+    policies = jax.checkpoint_policies
+    everything = products(policies.everything_saveable)
+    assert products(policies.save_only_these_names(PRODUCT)) == everything
+    assert products(policies.nothing_saveable) > everything
