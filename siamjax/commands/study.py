@@ -21,15 +21,15 @@ LENGTH, EVERY = 120, 8  # frames of a training video, and each n-th of them take
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags, and those of the studies."""
     add = parser.add_argument
-    names = "; ".join(f"{name}: {study.text}" for name, study in STUDIES.items())
-    add("what", choices=STUDIES, help=names)
+    studies = "; ".join(f"{name}: {text}" for name, (_, text, _) in STUDIES.items())
+    add("what", choices=STUDIES, help=studies)
     add("--workdir", required=True, help="folder of shards, runs, table and pictures")
     add("--config", help="experiment with a source 'synthetic' (default: the study's own)")
     add("--videos", type=int, default=200, help="training videos (default: %(default)s)")
     add("--workers", type=int, default=2, help="rendering processes (default: %(default)s)")
     add("--clips", type=int, default=16, help="held-out clips, 1..16 (default: %(default)s)")
-    for name, study in STUDIES.items():
-        for flag, (default, text) in study.flags.items():
+    for name, (_, _, flags) in STUDIES.items():
+        for flag, (default, text) in flags.items():
             add(flag, default=default, help=f"{name}: {text} (default: %(default)s)")
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int | None:
         UserError: what the user has to change.
     """
     check_least(args, clips=1)
-    experiment = args.config or STUDIES[args.what].config
+    experiment = args.config or f"{args.what}_study"
     config = load_config(experiment, args.overrides)
     if "synthetic" not in config.data.sources:
         raise UserError(
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int | None:
     workdir = Path(args.workdir)
     shards = workdir / "shards"
     config.data.sources.synthetic.path = str(shards)
-    study = importlib.import_module(STUDIES[args.what].module)
+    study = importlib.import_module(STUDIES[args.what][0])
     plan = study.plan(config, args)
     benchmark = registry.load("synthetic", limit=args.clips)
     synthetic.build(shards, args.videos, length=LENGTH, every=EVERY, workers=args.workers)

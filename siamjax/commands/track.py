@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ from siamjax import api, files, media, viz
 from siamjax.commands.flags import add_checkpoint, check_least
 from siamjax.errors import UserError
 from siamjax.media.tables import read_table
-from siamjax.media.tracks import FORMATS, Row, Tracks
+from siamjax.media.tracks import FORMATS, Row, Tracks, follow
 
 DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
 Box = tuple[float, ...]
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int | None:
     interrupted = False
     with writer or contextlib.nullcontext():
         try:
-            found = _follow(tqdm(frames, total=total, unit=" frames"), trackers, boxes)
+            found = follow(tqdm(frames, total=total, unit=" frames"), trackers, boxes)
             for frame, new, prediction in found:
                 rows += new
                 if writer or window:
@@ -91,22 +91,6 @@ def run(args: argparse.Namespace) -> int | None:
     if interrupted:
         print(f"interrupted after {count} frames; they are kept")
     return 130 if interrupted else None
-
-
-def _follow(
-    frames: Iterable[np.ndarray], trackers: Sequence, boxes: Sequence[Box]
-) -> Iterator[tuple[np.ndarray, list[Row], object]]:
-    """Yields every frame with a row per target and the first target's prediction (None in the
-    first frame)."""
-    for number, frame in enumerate(frames):
-        if number == 0:
-            for tracker, box in zip(trackers, boxes):
-                tracker.init(frame, box)
-            yield frame, [Row(0, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)], None
-            continue
-        found = [tracker.update(frame) for tracker in trackers]
-        rows = [Row(number, k, *p.box, p.score, p.second_peak, p.lost) for k, p in enumerate(found)]
-        yield frame, rows, found[0]
 
 
 def _annotate(frame: np.ndarray, rows: Sequence[Row], prediction) -> np.ndarray:

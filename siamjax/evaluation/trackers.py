@@ -1,11 +1,10 @@
 """The trackers of an evaluation: made from checkpoints and baselines, run, and never mixed up."""
 
-import dataclasses
 import difflib
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,78 +55,64 @@ def run_trackers(
     Raises:
         UserError: an unknown baseline, no such checkpoint, results of another checkpoint in `out`.
     """
-    out = Path(out)
-    made = None
+    out, constants = Path(out), dict(sorted((constants or {}).items()))
+    trackers: dict[str, runner.Factory] = {}
     if checkpoint is not None:
-        made = FromCheckpoint(str(checkpoint), tuple(sorted((constants or {}).items())))
-    trackers = _named(name, made, baselines)
+        checkpoint = str(checkpoint)
+        trackers[name] = functools.partial(from_checkpoint, checkpoint, constants)
+    trackers |= _baselines(baselines, trackers)
     if realtime is not None:
         trackers = {
             f"{key}@{realtime:g}fps": functools.partial(_in_real_time, make, realtime)
             for key, make in trackers.items()
         }
-    if made is not None:
+    if checkpoint is not None:
         name = next(iter(trackers))
-        claim(out, name, made.identity())
+        claim(out, name, f"{checkpoint_identity(checkpoint)} {tuple(constants.items())}")
         if batch:
             if realtime is not None:
                 raise UserError("--realtime measures single frames: leave out --batch")
             from siamjax.evaluation import batched
 
-            batched.run(benchmark, name, *made.load(), out, batch)
+            batched.run(benchmark, name, *load_checkpoint(checkpoint, constants), out, batch)
     scores = runner.evaluate(benchmark, trackers, out, repetitions=repetitions, workers=workers)
     return scores, {tracker: out / "results" / tracker for tracker in trackers}
 
 
-def _named(name: str, made: Callable | None, baselines: Sequence[str]) -> dict[str, Callable]:
-    trackers = {} if made is None else {name: made}
-    for baseline in baselines:
-        known.make(baseline)  # an unknown name is refused before anything runs
-        if baseline in trackers:
+def _baselines(names: Sequence[str], others: Mapping[str, Any]) -> dict[str, runner.Factory]:
+    for name in names:
+        known.make(name)  # an unknown name is refused before anything runs
+        if name in others:
             raise UserError(f"--name={name}: a baseline is called so; choose another name")
-        trackers[baseline] = functools.partial(known.make, baseline)
-    if not trackers:
+    if not names and not others:
         raise UserError(
             "nothing to evaluate: give --checkpoint=FILE, --baselines=static,template_matching,mil"
             " or --results=DIR"
         )
-    return trackers
+    return {name: functools.partial(known.make, name) for name in names}
 
 
 def _in_real_time(make: runner.Factory, fps: float) -> protocols.RealTime:
     return protocols.RealTime(make(), fps)
 
 
-@dataclasses.dataclass(frozen=True)
-class FromCheckpoint:
-    """Makes a checkpoint's tracker; can be sent to another process.
+def load_checkpoint(path: str, constants: Mapping[str, float]) -> tuple[Any, Any]:
+    """Config, with `constants` in its section `tracker`, and variables of a training folder,
+    checkpoint or .npz.
 
-    Attributes:
-        path: training folder, checkpoint or .npz.
-        constants: fields of the config's section `tracker` to replace.
+    Raises:
+        UserError: as `siamjax.load`.
     """
+    config, variables = api.load_variables(path)
+    with config.unlocked():
+        for name, value in constants.items():
+            config.tracker[name] = type(config.tracker[name])(value)
+    return config, variables
 
-    path: str
-    constants: tuple[tuple[str, float], ...] = ()
 
-    def __call__(self) -> protocols.Tracker:
-        return from_variables(*self.load())
-
-    def load(self) -> tuple[Any, Any]:
-        """Config, with the constants replaced, and variables."""
-        config, variables = api.load_variables(self.path)
-        with config.unlocked():
-            for name, value in self.constants:
-                config.tracker[name] = type(config.tracker[name])(value)
-        return config, variables
-
-    def identity(self) -> str:
-        """Tells its results from those of other checkpoints and constants.
-
-        Raises:
-            UserError: no such checkpoint.
-        """
-        return f"{checkpoint_identity(self.path)} {self.constants}"
+def from_checkpoint(path: str, constants: Mapping[str, float]) -> protocols.Tracker:
+    """A checkpoint's tracker; as `load_checkpoint`."""
+    return from_variables(*load_checkpoint(path, constants))
 
 
 def from_variables(config, variables) -> protocols.Tracker:

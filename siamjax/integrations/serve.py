@@ -34,6 +34,7 @@ from aiohttp import WSMsgType, web
 from siamjax import api, media, viz
 from siamjax.errors import UserError
 from siamjax.files import replacing
+from siamjax.media.tracks import follow
 from siamjax.tracking.frames import checked_box
 
 _FIELDS = ("frame", "x", "y", "w", "h", "score", "second_peak", "lost")
@@ -239,18 +240,12 @@ def _follow(tracker, entry, box, heatmap):
     rows: list[dict] = []
     writer = media.VideoWriter(entry.folder / "result.webm", entry.video.fps)
     try:
-        for number, frame in enumerate(entry.video):
-            shown, values = frame, (*box, 1.0, 0.0, False)
-            if number == 0:
-                tracker.init(frame, box)
-            else:
-                found = tracker.update(frame)
-                values = (*found.box, found.score, found.second_peak, found.lost)
-                if heatmap:
-                    shown = viz.draw_heatmap(frame, found.heatmap.score, found.heatmap.extent)
-            row = dict(zip(_FIELDS, (number, *values)))
+        for frame, (found,), prediction in follow(entry.video, [tracker], [box]):
+            row = {name: getattr(found, name) for name in _FIELDS}
             rows.append(row)
-            shown = viz.draw_boxes(shown, [values[:4]], [f"{row['score']:.2f}"])
+            if heatmap and prediction:
+                frame = viz.draw_heatmap(frame, prediction.heatmap.score, prediction.heatmap.extent)
+            shown = viz.draw_boxes(frame, [found.box], [f"{found.score:.2f}"])
             writer.write(shown)
             yield row, _jpeg(shown)
     finally:

@@ -1,11 +1,13 @@
-"""Tracks in files: a table of formats, each a function from tracks to text."""
+"""Tracks of a video: following targets, and a table of text formats for where they went."""
 
 import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Row(NamedTuple):
@@ -29,6 +31,31 @@ class Row(NamedTuple):
     def box(self) -> list[float]:
         """x, y, w, h in px, 0-based."""
         return [self.x, self.y, self.w, self.h]
+
+
+def follow(
+    frames: Iterable[np.ndarray], trackers: Sequence[Any], boxes: Sequence[Sequence[float]]
+) -> Iterator[tuple[np.ndarray, list[Row], Any]]:
+    """Follows a target with each tracker.
+
+    Args:
+        trackers: with `init` and `update` as of `siamjax.load`.
+        boxes: first box of each target, x, y, w, h in px, 0-based.
+
+    Yields:
+        Each frame, a row per target, and the first target's prediction (None in the first frame).
+    """
+    answers: list[Any]
+    found: list[Any] = [None]
+    for number, frame in enumerate(frames):
+        if number == 0:
+            for tracker, box in zip(trackers, boxes):
+                tracker.init(frame, box)
+            answers = [(*box, 1.0, 0.0, False) for box in boxes]
+        else:
+            found = [tracker.update(frame) for tracker in trackers]
+            answers = [(*p.box, p.score, p.second_peak, p.lost) for p in found]
+        yield frame, [Row(number, k, *answer) for k, answer in enumerate(answers)], found[0]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 
+from siamjax.geometry.boxes import cxcywh_to_xywh
+from siamjax.viz.draw import draw_boxes
+
 POSITIVE = (80, 200, 60)  # BGR
 NEGATIVE = (60, 60, 230)
 BOX = (0, 230, 255)
@@ -31,15 +34,14 @@ def draw_pair(
     side = search.shape[0]
     left = np.zeros((side, template.shape[1], 3), np.uint8)
     left[: template.shape[0]] = template
-    framed, dotted = search.copy(), (search // 2).astype(np.uint8)
-    for anchor in grid[label == 1]:
-        _rectangle(framed, anchor, POSITIVE)
-    _rectangle(framed, box, BOX)
+    positive = grid[label == 1]
+    boxes = cxcywh_to_xywh(np.concatenate([positive, np.reshape(box, (1, 4))]))
+    framed = draw_boxes(search, boxes, colours=[POSITIVE] * len(positive) + [BOX])
+    dotted = (search // 2).astype(np.uint8)
     for value, colour in ((0, NEGATIVE), (1, POSITIVE)):
         for x, y, _, _ in grid[label == value]:
             cv2.circle(dotted, (round(float(x)), round(float(y))), 2, colour, -1)
-    _rectangle(dotted, box, BOX)
-    return np.concatenate([left, framed, dotted], 1)
+    return np.concatenate([left, framed, draw_boxes(dotted, boxes[-1:], colours=[BOX])], 1)
 
 
 def position_map(centres: np.ndarray, side: int, cell: int = 5) -> np.ndarray:
@@ -58,9 +60,3 @@ def position_map(centres: np.ndarray, side: int, cell: int = 5) -> np.ndarray:
     level = np.uint8(255 * counts / max(counts.max(), 1))
     level = cv2.resize(level, None, fx=cell, fy=cell, interpolation=cv2.INTER_NEAREST)
     return cv2.applyColorMap(level[:side, :side], cv2.COLORMAP_VIRIDIS)
-
-
-def _rectangle(image, box, colour):
-    cx, cy, w, h = (float(v) for v in box)
-    corners = (round(cx - w / 2), round(cy - h / 2)), (round(cx + w / 2), round(cy + h / 2))
-    cv2.rectangle(image, *corners, colour, 1)

@@ -5,7 +5,7 @@ import pytest
 from siamjax.cli import dispatch
 from siamjax.commands import study
 from siamjax.errors import UserError
-from siamjax.studies import STUDIES, Study
+from siamjax.studies import STUDIES
 
 COUNT = """
 from siamjax.errors import UserError
@@ -23,11 +23,14 @@ def run(config, workdir, plan, benchmark):
 """
 
 
+STUDY = ["study", "count", "--config=demo"]
+
+
 @pytest.fixture
 def count(tmp_path, monkeypatch):
     (tmp_path / "count_study.py").write_text(COUNT)
     monkeypatch.syspath_prepend(tmp_path)
-    row = Study("count_study", "counts words", "demo", {"--words": ("a,b", "to count")})
+    row = ("count_study", "counts words", {"--words": ("a,b", "to count")})
     monkeypatch.setitem(STUDIES, "count", row)
     built = []
     monkeypatch.setattr(study.synthetic, "build", lambda *args, **kwargs: built.append(args))
@@ -36,16 +39,16 @@ def count(tmp_path, monkeypatch):
 
 def test_a_new_study(count, tmp_path, capsys):
     out = tmp_path / "out"
-    assert dispatch(["study", "count", f"--workdir={out}", "--clips=2"]) is None
+    assert dispatch([*STUDY, f"--workdir={out}", "--clips=2"]) is None
     assert capsys.readouterr().out.startswith(f"2 of 2, {out / 'shards'}\n")
     assert count == [(out / "shards", 200)]
 
 
 def test_it_refuses_its_own_flags_before_anything_is_rendered(count, tmp_path):
     with pytest.raises(UserError, match="--words: none"):
-        dispatch(["study", "count", f"--workdir={tmp_path / 'out'}", "--words=none"])
+        dispatch([*STUDY, f"--workdir={tmp_path / 'out'}", "--words=none"])
     assert not count
 
 
 def test_a_stopped_study_has_its_exit_code(count, tmp_path):
-    assert dispatch(["study", "count", f"--workdir={tmp_path / 'o'}", "--config.seed=1"]) == 143
+    assert dispatch([*STUDY, f"--workdir={tmp_path / 'o'}", "--config.seed=1"]) == 143
