@@ -86,9 +86,8 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             print(f"{workdir}: finished already at step {run.total}", file=sys.stderr)
             finished = True
         else:
-            termination = resources.enter_context(_Termination())
             run.open(resources, host_batch)
-            finished = run.train(validate, termination)
+            finished = run.train(validate)
         return _last_line(workdir) | {"finished": finished}
 
 
@@ -109,7 +108,7 @@ class _Run:
         self.done = 0
         self._in_flight: tuple[int, dict] | None = None  # number and metrics of a step
         self._preview: Callable | None = None
-        self._program: tuple[optimizer.Phase, Callable] | None = None
+        self._phase: optimizer.Phase | None = None
 
     def restore(self, saved: checkpoint.Checkpoints) -> None:
         """Takes the state from the newest checkpoint, if there is one, and puts it on the
@@ -124,6 +123,7 @@ class _Run:
 
     def open(self, resources: Resources, host_batch: int) -> None:
         """Opens what `train` reads from and writes to."""
+        self.termination = _Termination(resources)
         if self.done:
             self._tell(f"{self.workdir}: goes on from step {self.done} of {self.total}")
         if self.lead:
@@ -142,7 +142,7 @@ class _Run:
         )
         self.batches = resources.closing(batches)
 
-    def train(self, validate: Validate | None, termination: "_Termination") -> bool:
+    def train(self, validate: Validate | None) -> bool:
         """The remaining steps; False when SIGTERM ended them early.
 
         The order matters: the step is dispatched first; while the device works, the host makes the
@@ -166,7 +166,7 @@ class _Run:
             if shown is not None:
                 self._show(shown)
             epoch_ends = self._due(self.per_epoch)
-            stop = termination.asked(self.done)
+            stop = self.termination.asked(self.done)
             if epoch_ends or stop or self._due(train.checkpoint_every):
                 self._record()
                 self._save(validate if epoch_ends else None)
@@ -178,13 +178,14 @@ class _Run:
 
     def _compiled_step(self) -> Callable:
         """The program of the next step; that of the phase before is let go."""
-        phase = optimizer.phase_of(self.config.train, self.done // self.per_epoch)
-        if self._program is None or self._program[0] != phase:
-            axis = parallel.AXIS if self.config.train.sync_bn else None
-            model = self.model.clone(bn_axis_name=axis)
-            step = make_step(self.config, model, self.labels, phase, self.per_epoch, parallel.AXIS)
-            self._program = phase, parallel.compile_step(step)
-        return self._program[1]
+        config = self.config
+        phase = optimizer.phase_of(config.train, self.done // self.per_epoch)
+        if phase != self._phase:
+            axis = parallel.AXIS
+            model = self.model.clone(bn_axis_name=axis if config.train.sync_bn else None)
+            step = make_step(config, model, self.labels, phase, self.per_epoch, axis)
+            self._phase, self._step = phase, parallel.compile_step(step)
+        return self._step
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.done % every == 0
@@ -255,18 +256,11 @@ class _Run:
 class _Termination:
     """Remembers that SIGTERM came; several hosts agree on the step at which they stop."""
 
-    def __init__(self):
+    def __init__(self, resources: Resources):
         self._asked = False
-        self._previous: Any = None
-
-    def __enter__(self):
         if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
-            self._previous = signal.signal(signal.SIGTERM, self._remember)
-        return self
-
-    def __exit__(self, *_):
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
+            previous = signal.signal(signal.SIGTERM, self._remember)
+            resources.callback(signal.signal, signal.SIGTERM, previous)
 
     def _remember(self, *_):
         self._asked = True

@@ -56,22 +56,20 @@ experiment's is {config.data.search.shift:g} px.</p>
 
 
 def _pair(examples, position):
-    example = examples[position]
+    example, sources = examples[position], examples.sampler.sources
+    pair, label = example.pair, example.label
     template, search = (
-        np.clip(np.rint(image - noise), 0, 255).astype(np.uint8)
+        np.uint8(np.clip(np.rint(np.float32(image) - noise), 0, 255))
         for image, noise in (
-            (example.template.astype(np.float32), example.template_noise),
-            (example.search.astype(np.float32), example.search_noise),
+            (example.template, example.template_noise),
+            (example.search, example.search_noise),
         )
     )
-    picture = draw_pair(template, search, example.label, example.box, examples.grid)
-    pair, sources = example.pair, examples.sampler.sources
-    positive, negative = int((example.label == 1).sum()), int((example.label == 0).sum())
     kind = "negative" if pair.negative else "positive"
     kind += (", grey" if pair.grey else "") + (", mirrored" if pair.flip else "")
     return _figure(
-        picture,
-        f"{position}: {kind}; {positive} positive, {negative} negative anchors;"
+        draw_pair(template, search, label, example.box, examples.grid),
+        f"{position}: {kind}; {(label == 1).sum()} positive, {(label == 0).sum()} negative anchors;"
         f" {_name(sources[pair.source], pair.template)} /"
         f" {_name(sources[pair.search_source], pair.search)}",
     )

@@ -1,0 +1,53 @@
+"""The page of training pairs shows what the network is given."""
+
+import base64
+import re
+
+import cv2
+import numpy as np
+
+from siamjax.data.loader import Examples
+from siamjax.training import pairs_page
+
+
+def pictures(text):
+    """(width, height, picture) of each image of the page."""
+    found = re.findall(r'width="(\d+)" height="(\d+)" src="data:image/png;base64,([^"]+)"', text)
+    for width, height, data in found:
+        pixels = np.frombuffer(base64.b64decode(data), np.uint8)
+        yield int(width), int(height), cv2.imdecode(pixels, cv2.IMREAD_COLOR)
+
+
+def test_pairs_and_positions(tiny, monkeypatch):
+    centres = []
+
+    def position_map(found, side):
+        centres.append(found)
+        return np.zeros((side, side, 3), np.uint8)
+
+    monkeypatch.setattr(pairs_page, "position_map", position_map)
+    config = tiny(data__flip=0.5)
+    text = pairs_page.page(config, range(3, 5))
+    shown = list(pictures(text))
+    assert [picture.shape[:2] for *_, picture in shown] == [(h, w) for w, h, _ in shown]
+    examples = Examples(config)
+    for position, (*_, picture) in zip((3, 4), shown):
+        example = examples[position]
+        noisy = example.template.astype(np.float64) - example.template_noise
+        template = np.clip(np.rint(noisy), 0, 255)
+        assert np.abs(picture[:127, :127] - template).max() <= 1
+        positive, negative = ((example.label == value).sum() for value in (1, 0))
+        assert f"; {positive} positive, {negative} negative anchors;" in text
+        kind = "negative" if example.pair.negative else "positive"
+        kind += ", mirrored" * example.pair.flip
+        assert f"{position}: {kind}; " in text
+
+    # One map for each shift, of the positive ones of the first 2000 pairs.
+    assert re.findall(r"shift (\d+) px<", text) == ["0", "16", "32", "64"]
+    sampler = examples.sampler
+    pairs = [sampler.pair(i, sampler.generator(i)) for i in range(2000)]
+    assert [found.shape for found in centres] == [(sum(not p.negative for p in pairs), 2)] * 4
+    spread = [np.abs(found - 127).max() for found in centres]
+    assert spread[0] < 1e-9
+    assert 0.98 * 16 < spread[1] < 16 / (1 - config.data.search.scale)
+    np.testing.assert_allclose(spread[2:], [2 * spread[1], 4 * spread[1]], rtol=1e-9)
