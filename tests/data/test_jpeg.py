@@ -44,6 +44,14 @@ def test_less_is_decoded():
     assert len(rows) == 176  # up to block row 19, one more below
 
 
+def test_the_first_and_the_last_rows_alone():
+    data = jpeg.encode(picture(511, 511), 95)
+    rows, first = jpeg.decode_rows(data, 0, 100)
+    assert (first, len(rows)) == (0, 128)
+    rows, first = jpeg.decode_rows(data, 400, 511)
+    assert (first, len(rows)) == (384, 127)
+
+
 def test_markers_change_no_pixel():
     image = picture(511, 511)
     plain = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()

@@ -324,6 +324,7 @@ SHUFFLED_5000 = [698, 3123, 2068, 3074, 903, 4638, 1657, 2809]
 SHUFFLED_LARGE = [599700880, 289265507, 760929887, 304765677]
 SHUFFLED_1024 = [482, 233, 215, 915]
 SHUFFLED_1025 = [760, 908, 717, 612]
+SHUFFLED_4096 = [2363, 2851, 717, 2344]
 PLAIN_PAIRS = [
     (2, 6, 2, 6, False, False, False),
     (3, 15, 3, 14, False, False, False),
@@ -346,6 +347,7 @@ def test_known_permutations():
     assert [shuffled(i, 10**9, (4, 0)) for i in range(4)] == SHUFFLED_LARGE
     assert [shuffled(i, 1024, (7,)) for i in range(4)] == SHUFFLED_1024
     assert [shuffled(i, 1025, (7,)) for i in range(4)] == SHUFFLED_1025
+    assert [shuffled(i, 4096, (7,)) for i in range(4)] == SHUFFLED_4096
 
 
 def test_known_pairs():
