@@ -39,7 +39,7 @@ class Nfs(Dataset):
             raise UserError(
                 f"{path}: boxes for {len(boxes)} frames, {len(images)} images in {folder}"
             )
-        # the two rates end up to one frame apart
+        # the ends of the two rates differ by up to one frame
         count = min(len(images), len(boxes))
         frames = ImageFiles(images[:count])
         return Sequence(name, frames, boxes[:count], tags={"lost": lost[:count]})

@@ -99,7 +99,7 @@ def _nearest(name: str, by_key: dict):
 
 
 def search_path(dataset: Dataset, data_root: str | Path | None) -> list[Path]:
-    """The folders a benchmark is looked for in, in order."""
+    """The folders a benchmark is searched for in, in order."""
     if data_root is not None:
         return [Path(data_root)]
     places = map(Path, filter(None, (os.environ.get(ROOT_VARIABLE), "data")))
@@ -123,8 +123,8 @@ def load(
         images: whether sequences without images are left out; scoring of result files needs none.
 
     Raises:
-        UserError: unknown data set, folder not found (says what it needs, where to get it, where it
-            looked), a name in `sequences` that the benchmark does not have or that cannot be used,
+        UserError: unknown data set, folder not found (with what it needs, where to get it and where it
+            was searched for), a name in `sequences` that the benchmark does not have or that cannot be used,
             or nothing usable at all.
     """
     info = get(dataset)
@@ -132,8 +132,7 @@ def load(
     names = info.names(root)
     wanted = _select(info, names, sequences)
     found: list[Sequence] = []
-    left_out: dict[str, str] = {}
-    broken: list[str] = []  # reasons other than that a partial copy lacks the sequence
+    errors: dict[str, UserError] = {}
     for name in wanted:
         if limit is not None and len(found) >= limit:
             break
@@ -144,14 +143,15 @@ def load(
         except UserError as error:
             if sequences is not None:
                 raise
-            left_out[name] = str(error)
-            if not isinstance(error, Absent):
-                broken.append(str(error))
+            errors[name] = error
         else:
             found.append(sequence)
     if not found:
-        reason = next(iter(broken or left_out.values()), "no sequence in it")
+        # that a partial copy lacks a sequence is the least helpful reason
+        order = sorted(errors.values(), key=lambda error: isinstance(error, Absent))
+        reason = next(iter(order), "no sequence in it")
         raise UserError(f"{root}: no usable sequence of {info.name}; the first: {reason}")
+    left_out = {name: str(error) for name, error in errors.items()}
     return Benchmark(info, tuple(found), info.total or len(names), left_out)
 
 
@@ -164,7 +164,7 @@ def _find(info: Dataset, data_root) -> Path:
 
 
 def needs(info: Dataset, places: list[Path]) -> str:
-    """What a benchmark needs, where to get it, where it was looked for, and what works at once."""
+    """What a benchmark needs, where to get it, where it was searched for, and what works at once."""
     layout = "\n".join("    " + line for line in info.layout.splitlines())
     searched = "\n".join(f"    {place.resolve()}" for place in places)
     return (

@@ -1,4 +1,4 @@
-"""TrackingNet's test set: 511 videos whose boxes, but the first, only the server knows
+"""TrackingNet's test set: 511 videos whose boxes, but the first, are kept by the server
 (Müller et al. 2018).
 
 Layout: `TEST/frames/<video>/0.jpg, 1.jpg, ...` and `TEST/anno/<video>.txt` with the first box,

@@ -12,18 +12,17 @@ from siamjax.evaluation.scoring import Scores
 from siamjax.files import write_whole
 
 
-def _cells(scores: Scores, tracker: str) -> list[str]:
-    """A tracker's figures as text."""
-    values = scores.trackers[tracker]
-    return [scores.number(figure, values.get(figure)) for figure in scores.columns]
-
-
-def _with_bounds(scores: Scores, tracker: str, figure: str, text: str) -> str:
-    bounds = scores.bounds(tracker, figure)
-    if bounds is None or text == "-":
-        return text
-    low, high = (scores.number(figure, value) for value in bounds)
-    return f"{text} [{low}, {high}]"
+def _cells(scores: Scores, tracker: str, brackets: bool = False) -> list[str]:
+    """A tracker's figures as text, with or without their intervals."""
+    cells = []
+    for figure in scores.columns:
+        text = scores.number(figure, scores.trackers[tracker].get(figure))
+        bounds = scores.bounds(tracker, figure)
+        if brackets and bounds is not None and text != "-":
+            low, high = (scores.number(figure, value) for value in bounds)
+            text += f" [{low}, {high}]"
+        cells.append(text)
+    return cells
 
 
 def terminal(scores: Scores) -> str:
@@ -52,11 +51,9 @@ def _markdown_table(rows: list[list[str]]) -> list[str]:
 
 def markdown(scores: Scores) -> str:
     """The tables in Markdown, with captions."""
-    order, columns = scores.ranked(), scores.columns
-    rows = [["tracker", *map(scores.label, columns)]]
-    for tracker in order:
-        texts = zip(columns, _cells(scores, tracker), strict=True)
-        rows.append([tracker, *(_with_bounds(scores, tracker, *pair) for pair in texts)])
+    order = scores.ranked()
+    rows = [["tracker", *map(scores.label, scores.columns)]]
+    rows += [[tracker, *_cells(scores, tracker, brackets=True)] for tracker in order]
     lines = [scores.caption, "", *_markdown_table(rows)]
     for figure, by_attribute in scores.attributes.items():
         rows = [["attribute", *order]]
@@ -138,7 +135,7 @@ def write(
     Raises:
         UserError: the folder cannot be written.
     """
-    from siamjax.evaluation import page, plots  # matplotlib: 0.4 s that tables do not need
+    from siamjax.evaluation import page, plots  # matplotlib: 0.28 s that tables do not need
 
     out = Path(out_dir)
     drawn = plots.draw_all(scores)

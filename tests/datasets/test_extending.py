@@ -40,7 +40,7 @@ FORM = '''
 
 import numpy as np
 
-from siamjax.datasets.forms.base import Form, check_length, unscored
+from siamjax.datasets.forms.base import Form, unscored
 from siamjax.media.tables import read_table
 
 
@@ -57,7 +57,6 @@ class Centres(Form):
 
     def read_file(self, path, sequence):
         centres = read_table(path, (2,))
-        check_length(path, centres, sequence)
         return unscored(np.hstack([centres - 4, np.full((len(centres), 2), 8.0)]))
 
 

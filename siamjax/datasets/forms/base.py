@@ -61,9 +61,13 @@ class Form:
         """One run, 0-based.
 
         Raises:
-            UserError: unreadable, or another number of rows than frames.
+            UserError: unreadable.
         """
         raise NotImplementedError
+
+    def frames(self, path: Path, sequence: Sequence) -> int:
+        """Frames of the run in a file."""
+        return len(sequence)
 
     def write(self, folder: Path, sequence: Sequence, run: Run, repetition: int = 1) -> None:
         """Writes a run's files, each whole."""
@@ -75,23 +79,27 @@ class Form:
         """The runs of a sequence to score.
 
         Raises:
-            UserError: a file that cannot be read or does not fit the sequence.
+            UserError: a file that cannot be read or has another number of rows than frames.
         """
-        return [self.read_file(path, sequence) for path in self.files(folder, sequence)]
+        runs = []
+        for path in self.files(folder, sequence):
+            runs.append(self.read_file(path, sequence))
+            check_length(path, runs[-1].codes, self.frames(path, sequence), sequence.name)
+        return runs
 
     def holds(self, folder: Path, sequence: Sequence) -> bool:
         """Whether a tracker's folder has a result of a sequence."""
         return bool(self.files(folder, sequence))
 
 
-def check_length(path: Path, rows, sequence: Sequence) -> None:
+def check_length(path: Path, rows, frames: int, name: str) -> None:
     """One row per frame.
 
     Raises:
         UserError: another number of rows than frames.
     """
-    if len(rows) != len(sequence):
+    if len(rows) != frames:
         raise UserError(
-            f"{path}: {len(rows)} rows for {len(sequence)} frames of {sequence.name};"
+            f"{path}: {len(rows)} rows for {frames} frames of {name};"
             " the file belongs to another version of the sequence or was cut off"
         )

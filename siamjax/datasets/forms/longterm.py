@@ -42,7 +42,7 @@ class LongTerm(Vot):
             scores = np.array([float(line) if line.strip() else np.nan for line in lines])
         except (OSError, ValueError):
             raise UserError(f"{confidence}: a number per frame is expected") from None
-        check_length(confidence, scores, sequence)
+        check_length(confidence, scores, len(sequence), sequence.name)
         return dataclasses.replace(super().read_file(path, sequence), scores=scores)
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.forms.base import Run
-from siamjax.datasets.forms.vot_toolkit import VotToolkit, read_regions
+from siamjax.datasets.forms.vot_toolkit import VotToolkit
 from siamjax.datasets.sequence import Sequence
-from siamjax.errors import UserError
 
 ANCHOR_STEP = 50  # frames between the starts of a multi-start experiment
 
@@ -31,17 +29,9 @@ class MultiStart(VotToolkit):
         found = [folder / self.paths(sequence, anchor)[0] for anchor, _ in anchors]
         return found if all(path.is_file() for path in found) else []
 
-    def read_file(self, path: Path, sequence: Sequence) -> Run:
-        """As the base class, with a row for each frame from the anchor on.
-
-        Raises:
-            UserError: as the base class.
-        """
-        anchor = int(path.stem.rpartition("_")[2])
-        run = read_regions(path)
-        if len(run.codes) != len(multistart_frames(sequence, anchor)):
-            raise UserError(f"{path}: {len(run.codes)} rows do not fit a run from frame {anchor}")
-        return run
+    def frames(self, path: Path, sequence: Sequence) -> int:
+        """Those from the anchor on."""
+        return len(multistart_frames(sequence, int(path.stem.rpartition("_")[2])))
 
     def holds(self, folder: Path, sequence: Sequence) -> bool:
         """Whether there is a folder of the sequence."""

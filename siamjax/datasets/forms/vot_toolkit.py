@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.forms.base import REGION, Form, Run, check_length, unscored
+from siamjax.datasets.forms.base import REGION, Form, Run, unscored
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import corners
@@ -42,38 +42,31 @@ class VotToolkit(Form):
         return next(filter(None, found), [])
 
     def read_file(self, path: Path, sequence: Sequence) -> Run:
-        """As the base class."""
-        run = read_regions(path)
-        check_length(path, run.codes, sequence)
-        return run
+        """A run from rows that hold a region or a single number, `UNKNOWN`, `START` or `FAILURE`.
 
-
-def read_regions(path: Path) -> Run:
-    """A run from rows that hold a region or a single number, `UNKNOWN`, `START` or `FAILURE`.
-
-    Raises:
-        UserError: not of that form.
-    """
-    try:
-        lines = path.read_text().rstrip().split("\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    rows = [line.replace("\t", ",").split(",") for line in lines]
-    width = 8 if max(map(len, rows)) == 8 else 4
-    codes = np.full(len(rows), REGION, np.int8)
-    regions = np.full((len(rows), width), np.nan)
-    for i, row in enumerate(rows):
+        Raises:
+            UserError: not of that form.
+        """
         try:
-            values = [float(word) for word in row]
-            if len(row) == 1:
-                codes[i] = int(values[0])
-            else:
-                regions[i] = corners(values) if (len(row), width) == (4, 8) else values
-        except ValueError:
-            raise UserError(
-                f"{path}:{i + 1}: a region of 4 or 8 numbers or a code expected"
-            ) from None
-    return unscored(regions, codes)
+            lines = path.read_text().rstrip().split("\n")
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        rows = [line.replace("\t", ",").split(",") for line in lines]
+        width = 8 if max(map(len, rows)) == 8 else 4
+        codes = np.full(len(rows), REGION, np.int8)
+        regions = np.full((len(rows), width), np.nan)
+        for i, row in enumerate(rows):
+            try:
+                values = [float(word) for word in row]
+                if len(row) == 1:
+                    codes[i] = int(values[0])
+                else:
+                    regions[i] = corners(values) if (len(row), width) == (4, 8) else values
+            except ValueError:
+                raise UserError(
+                    f"{path}:{i + 1}: a region of 4 or 8 numbers or a code expected"
+                ) from None
+        return unscored(regions, codes)
 
 
 FORM = VotToolkit()
