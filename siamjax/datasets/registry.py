@@ -123,9 +123,9 @@ def load(
         images: whether sequences without images are left out; scoring of result files needs none.
 
     Raises:
-        UserError: unknown data set, folder not found (with what it needs, where to get it and where it
-            was searched for), a name in `sequences` that the benchmark does not have or that cannot be used,
-            or nothing usable at all.
+        UserError: unknown data set, folder not found (with what it needs, its source and the
+            folders searched), a name in `sequences` that the benchmark does not have or that cannot
+            be used, or nothing usable at all.
     """
     info = get(dataset)
     root = _find(info, data_root)
@@ -164,7 +164,7 @@ def _find(info: Dataset, data_root) -> Path:
 
 
 def needs(info: Dataset, places: list[Path]) -> str:
-    """What a benchmark needs, where to get it, where it was searched for, and what works at once."""
+    """What a benchmark needs, where to get it, the folders searched, and what works at once."""
     layout = "\n".join("    " + line for line in info.layout.splitlines())
     searched = "\n".join(f"    {place.resolve()}" for place in places)
     return (

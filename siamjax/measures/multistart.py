@@ -15,6 +15,7 @@ from jaxtyping import Float, Real
 from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
 from siamjax.geometry.polygons import raster_overlap
 from siamjax.measures import bootstrap, vot
+from siamjax.measures.eao import eao, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Runs, Sequences
 
 THRESHOLD = 0.1  # overlap at or below which a frame counts towards a failure
@@ -101,7 +102,7 @@ def expected_overlap(all_runs: list[list[Tracked]], longest: int) -> Float[np.nd
             rows.append(row)
             weights.append(1 / len(runs))
     means = np.cumsum(np.stack(rows), 1) / np.arange(1, longest + 1)
-    return vot.weighted_mean(np.array(weights), means, ~np.isnan(means))
+    return weighted_mean(np.array(weights), means, ~np.isnan(means))
 
 
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
@@ -129,7 +130,7 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
         overlap=f"raster (pixels inside the image); EAO over lengths {low}..{high}",
         interval=(low, high),
         values={
-            "eao": vot.eao(curve, (low, high)),
+            "eao": eao(curve, (low, high)),
             "accuracy": accuracy,
             "robustness_share": share,
         },

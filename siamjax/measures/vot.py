@@ -12,12 +12,13 @@ import math
 from collections.abc import Sequence as AbstractSequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Bool, Float, Int
 
 from siamjax.datasets.forms.base import FAILURE, REGION, START, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.geometry.polygons import raster_overlap
 from siamjax.measures import bootstrap
+from siamjax.measures.eao import eao, middle_half, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
 
 SKIPPING = 5  # frames from a failure to the next start
@@ -254,38 +255,10 @@ def _sums(cut: Fragments) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(cut.overlap[:, 1:], 1) / lengths, ~np.isnan(cut.overlap[:, 1:])
 
 
-def weighted_mean(
-    weight: Real[np.ndarray, "*k m"],
-    values: Float[np.ndarray, "m n"],
-    defined: Bool[np.ndarray, "m n"],
-) -> Float[np.ndarray, "*k n"]:
-    """Mean of the rows that are defined in each column; NaN where none has weight."""
-    mass = weight @ defined
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(mass > 0, weight @ np.where(defined, values, 0) / mass, np.nan)
-
-
 def _curve(means, defined, weight) -> np.ndarray:
     """(k, longest) curves for (k, fragments) weights."""
     values = np.where(defined.any(0), weighted_mean(weight, means, defined), 0)
     return np.concatenate([np.ones((len(weight), 1)), values], 1).astype(np.float32)
-
-
-def eao(curve: Float[np.ndarray, " longest"], interval: Interval) -> float:
-    """Mean of a curve over lengths low..high, both included and counted from 1; NaN entries
-    ignored.
-
-    Args:
-        curve: expected overlap of runs of 1, 2, ... frames.
-        interval: low and high.
-
-    Returns:
-        NaN where the longest sequence is shorter than `low`.
-    """
-    low, high = interval
-    part = curve[low - 1 : high].astype(np.float64)
-    part = part[~np.isnan(part)]
-    return float(part.mean()) if part.size else float("nan")
 
 
 def resampled_eao(
@@ -304,12 +277,6 @@ def resampled_eao(
     part = slice(max(low - 2, 0), high - 1)
     curves = _curve(means[:, part], defined[:, part], weight)[:, 1:]
     return mean_over_repetitions(curves.T)
-
-
-def middle_half(lengths: Int[np.ndarray, " n"]) -> Interval:
-    """An EAO interval for sequences without an official one: the quartiles of their lengths."""
-    low, high = np.quantile(lengths, [0.25, 0.75])
-    return max(int(low), 2), max(int(high), 2)
 
 
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:

@@ -26,6 +26,8 @@ from jaxtyping import Bool, Float, Int, Real
 from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.measures import bootstrap, vot
+from siamjax.measures.eao import eao as mean_between
+from siamjax.measures.eao import middle_half, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Result, Runs, Sequences
 from siamjax.measures.vot import SENSITIVITY
 
@@ -231,13 +233,13 @@ def expected_overlap(
     means = cut.overlap.copy()
     lengths = np.arange(1, means.shape[1])
     means[:, 1:] = np.cumsum(means[:, 1:], 1) / lengths
-    return vot.weighted_mean(weight, means, cut.defined)
+    return weighted_mean(weight, means, cut.defined)
 
 
 def eao(curve: Float[np.ndarray, " longest"], interval: Interval) -> float:
     """Mean of entries low..high, counted from 0; NaN where no fragment is as long as `low`."""
     low, high = interval
-    return vot.eao(curve, (low + 1, high + 1))
+    return mean_between(curve, (low + 1, high + 1))
 
 
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
@@ -245,7 +247,7 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     scored = [measure(s, repeated) for s, repeated in zip(sequences, runs, strict=True)]
     lengths = np.array([len(sequence) for sequence in sequences])
     if interval is None:  # entries count from 0
-        low, high = vot.middle_half(lengths)
+        low, high = middle_half(lengths)
         interval = low - 1, high - 1
     accuracies = np.array([sequence_accuracy(one) for one in scored])
     failures = np.array([sequence_failures(one) for one in scored])
