@@ -194,8 +194,7 @@ def write(
     Args:
         folder: the data set's folder; its shards are in place.
         manifest: name, shards, skipped, ...; version and counts are added.
-        videos: names.
-        tracks: names, unique within a video.
+        videos, tracks: names; those of tracks are unique within a video.
         track_video: (tracks,) positions in `videos`.
         crop_track: (crops,) positions in `tracks`.
         frame, size, shard, offset, length: columns as in `Index`.
