@@ -90,7 +90,7 @@ class Lockstep:
 
     def _candidates(self, state, frame, searches) -> list[decode.Candidate]:
         """The candidates of settings, motions and windows; all search crops have one size."""
-        numbers, motions, windows = zip(*searches)
+        windows = [window for _, _, window in searches]
         keys = [(*crops.window_origin(w.centre, w.side).tolist(), w.side) for w in windows]
         distinct = dict(zip(keys, windows))
         patches = [
@@ -102,14 +102,14 @@ class Lockstep:
         order = {key: place for place, key in enumerate(distinct)}
         count = _rounded_up(len(windows))
         rows = np.minimum(np.arange(count), len(windows) - 1)  # repeats the last
+        places = np.array([order[key] for key in keys])[rows]
+        table = [(*(m.size * w.scale), n.penalty_k, w.influence) for n, m, w in searches]
         values = _choose(
             self.constants.structure(),
             windows[0].instance,
             *self._maps(state.kernels, patches),
-            np.array([order[key] for key in keys])[rows],
-            np.float32([m.size * w.scale for m, w in zip(motions, windows)])[rows],
-            np.float32([n.penalty_k for n in numbers])[rows],
-            np.float32([w.influence for w in windows])[rows],
+            places,
+            np.array(table, np.float32)[rows],
         )
         return [decode.unpack(row) for row in np.asarray(values)[: len(windows)]]
 
@@ -132,15 +132,16 @@ def _respond(model, variables, kernels, patches):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _choose(config, instance, cls, loc, place, *settings):
-    """(K, 8) packed candidates, of the maps at (K,) places under (K,) settings."""
+def _choose(config, instance, cls, loc, places, table):
+    """(K, 8) packed candidates: of the maps at (K,) places; the table (K, 4) holds the target's
+    width and height in px of the crop, the strength of the penalty and the share of the window."""
     grid = decode.grid(config.anchors, config.map_size(instance))
 
-    def one(place, size, penalty_k, influence):
-        best, _ = decode.best_candidate(grid, cls[place], loc[place], size, penalty_k, influence)
+    def one(place, row):
+        best, _ = decode.best_candidate(grid, cls[place], loc[place], row[:2], row[2], row[3])
         return decode.pack(best)
 
-    return jax.vmap(one)(place, *settings)
+    return jax.vmap(one)(places, table)
 
 
 def _rounded_up(count: int) -> int:

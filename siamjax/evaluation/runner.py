@@ -3,6 +3,7 @@ whole.
 """
 
 import dataclasses
+import functools
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -88,14 +89,29 @@ def evaluate(
         if not name or "/" in name or name[0] == ".":
             raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
     for name, factory in trackers.items():
-        _run_tracker(benchmark, name, factory, out, progress, repetitions, workers)
+        runs = functools.partial(
+            _in_processes if workers else _one_by_one, benchmark.protocol, factory, workers
+        )
+        write_missing(benchmark, name, runs, out, progress, repetitions)
     return scoring.score(
         benchmark, {name: out / "results" / name for name in trackers}, out / "times"
     )
 
 
-def _run_tracker(benchmark, name, factory, out, progress, repetitions, workers) -> None:
-    """Writes the missing result files of one tracker."""
+def write_missing(
+    benchmark: Benchmark,
+    name: str,
+    runs: Callable[["Jobs"], Iterator[tuple[Sequence, int, Run]]],
+    out: Path,
+    progress: bool = True,
+    repetitions: int = 1,
+) -> None:
+    """Writes the missing result files of one tracker.
+
+    Args:
+        runs: makes the missing runs, in any order.
+        out, progress, repetitions: see `evaluate`.
+    """
     store = Store(out / "results", benchmark.dataset)
     experiment = EXPERIMENTS[benchmark.protocol]
     missing = [
@@ -106,10 +122,9 @@ def _run_tracker(benchmark, name, factory, out, progress, repetitions, workers) 
     ]
     if not missing:
         return
-    runs = _in_processes if workers else _one_by_one
     total = sum(len(sequence) for sequence, _ in missing)
     with tqdm(total=total, desc=name, unit="frame", disable=not progress) as bar:
-        for sequence, job, run in runs(benchmark.protocol, factory, missing, workers):
+        for sequence, job, run in runs(missing):
             write_times(times_path(out / "times", name, sequence, job), run)
             store.write(name, sequence, run, job)
             bar.set_postfix_str(sequence.name, refresh=False)
@@ -125,7 +140,7 @@ def times_path(folder: Path, tracker: str, sequence: Sequence, job: int = 1) -> 
 Jobs = list[tuple[Sequence, int]]
 
 
-def _one_by_one(protocol: str, factory: Factory, jobs: Jobs, workers: int) -> Iterator:
+def _one_by_one(protocol: str, factory: Factory, workers: int, jobs: Jobs) -> Iterator:
     tracker = factory()
     for sequence, job in jobs:
         yield sequence, job, EXPERIMENTS[protocol].run(tracker, sequence, job)
@@ -144,7 +159,7 @@ def _run_in_worker(protocol: str, sequence: Sequence, job: int) -> Run:
     return EXPERIMENTS[protocol].run(_tracker, sequence, job)
 
 
-def _in_processes(protocol: str, factory: Factory, jobs: Jobs, workers: int) -> Iterator:
+def _in_processes(protocol: str, factory: Factory, workers: int, jobs: Jobs) -> Iterator:
     # spawned, not forked: JAX and OpenCV hold threads that a fork would break
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (factory,)) as pool:

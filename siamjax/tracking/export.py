@@ -68,9 +68,9 @@ def export(path: str | os.PathLike, config, variables) -> Path:
 def _exported(model, config, variables):
     """Both steps on plain lists of arrays, which need no registration with `jax.export`."""
     leaves, tree = jax.tree.flatten(variables)
-    blank, box = jnp.zeros((64, 64, 3), jnp.uint8), jnp.ones(4)
+    blank = jnp.zeros((64, 64, 3), jnp.uint8)
     start = functools.partial(tracker.init, model, config)
-    example, state_tree = jax.tree.flatten(jax.eval_shape(start, variables, blank, box))
+    example, state_tree = jax.tree.flatten(jax.eval_shape(start, variables, blank, jnp.ones(4)))
 
     def init(weights, frame, box):
         return jax.tree.leaves(start(jax.tree.unflatten(tree, weights), frame, box))

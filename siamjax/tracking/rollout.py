@@ -33,7 +33,7 @@ def rollout(
     settings: Settings,
     state: State,
     frames: UInt8[np.ndarray | Array, "t h w 3"],
-    frame_size: tracker.Size | None = None,
+    frame_size: tracker.FrameSize = None,
 ) -> tuple[State, Step]:
     """Follows a target through consecutive frames in one `lax.scan`.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from siamjax import models
 from siamjax.errors import UserError
@@ -207,7 +207,11 @@ class Tracker:
 
 
 def start(
-    model: models.SiamRPN, config: TrackerConfig, variables, frame: tracker.Frame, box: tracker.Box
+    model: models.SiamRPN,
+    config: TrackerConfig,
+    variables,
+    frame: UInt8[np.ndarray, "h w 3"],
+    box: Float[np.ndarray, "4"],
 ) -> tracker.State:
     """`tracker.init` with the host's crop and a state in float64.
 

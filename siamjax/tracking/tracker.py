@@ -7,6 +7,7 @@ arrays, `window` and `advance` compute in float64, as the published tracker does
 """
 
 import functools
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +27,7 @@ _SMALLEST = 10  # px, least width and height that a box may shrink to
 Frame = UInt8[np.ndarray | Array, "h w 3"]
 Crop = UInt8[np.ndarray | Array, "side side 3"]
 Box = Float[np.ndarray | Array, "4"]
-Size = Int[np.ndarray | Array, "2"]
+FrameSize = Int[np.ndarray | Array, "2"] | None
 
 
 class Motion(NamedTuple):
@@ -58,10 +59,10 @@ class Window(NamedTuple):
 class Step(NamedTuple):
     """What one frame gave."""
 
-    box: jax.Array  # (4,) x, y, w, h, px
-    score: jax.Array  # () 0..1
-    second_peak: jax.Array  # () 0..1, see `decode.best_candidate`
-    anchor: jax.Array  # () int32, index of the chosen anchor
+    box: Any  # (4,) x, y, w, h, px
+    score: Any  # () 0..1
+    second_peak: Any  # () 0..1, see `decode.best_candidate`
+    anchor: Any  # () int32, index of the chosen anchor
 
 
 def init(
@@ -70,7 +71,7 @@ def init(
     variables,
     frame: Frame,
     box: Box,
-    frame_size: Size | None = None,
+    frame_size: FrameSize = None,
 ) -> State:
     """Starts a target.
 
@@ -96,7 +97,7 @@ def update(
     settings: Settings,
     state: State,
     frame: Frame,
-    frame_size: Size | None = None,
+    frame_size: FrameSize = None,
 ) -> tuple[State, Step]:
     """Follows the target into the next frame.
 
@@ -164,8 +165,8 @@ def respond(
     model: SiamRPN, variables, kernels, crop: Crop
 ) -> tuple[Float32[Array, "s s cls"], Float32[Array, "s s loc"]]:
     """One target's kernels and search crop -> the network's maps cls and loc."""
-    cls, loc = model.apply(variables, kernels, crop[None], method="respond")
-    return cls[0], loc[0]
+    maps = model.apply(variables, kernels, crop[None], method="respond")
+    return jax.tree.map(operator.itemgetter(0), maps)
 
 
 def answer(
