@@ -33,10 +33,20 @@ def load(path: str | os.PathLike | None = None, *, rgb: bool = False) -> Tracker
         UserError: nothing there, not a checkpoint, or weights that do not fit their config.
     """
     from siamjax import compile_cache
-    from siamjax.tracking.session import Tracker
 
     config, variables = load_variables(path)
     compile_cache.enable()
+    return make_tracker(config, variables, rgb=rgb)
+
+
+def make_tracker(config, variables, *, rgb: bool = False) -> Tracker:
+    """A tracker from a config and its network's variables; loads JAX only now.
+
+    Raises:
+        UserError: variables that do not fit the config's model.
+    """
+    from siamjax.tracking.session import Tracker
+
     return Tracker(config, variables, rgb=rgb)
 
 

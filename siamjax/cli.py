@@ -71,7 +71,7 @@ def dispatch(argv: Sequence[str] | None = None) -> int | None:
     `args.overrides`.
 
     Raises:
-        UserError: what the command found wrong, or an argument that no command knows.
+        UserError: what the command found wrong, or an argument that it does not take.
     """
     argv = sys.argv[1:] if argv is None else argv
     chosen = next((word for word in argv if not word.startswith("-")), "")

@@ -15,7 +15,6 @@ from siamjax.evaluation import scoring
 from siamjax.evaluation.plots import save_png
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.trackers import run_trackers
-from siamjax.evaluation.validation import MEASURES
 from siamjax.files import write_whole
 from siamjax.models import weights
 from siamjax.training.checkpoint import saved_steps
@@ -80,8 +79,7 @@ def table(scores: Scores, names: dict[int, str], batch_size: int) -> dict[str, A
         names: step -> its tracker's name there.
         batch_size: training pairs per step.
     """
-    found = scores.trackers
-    measure = next(m for m in MEASURES if m in found[next(iter(names.values()))])
+    found, measure = scores.trackers, scores.main
     points = [
         {
             "step": step,
@@ -127,12 +125,8 @@ def plot(path: Path, curve: dict[str, Any], lines: Mapping[str, float]) -> None:
         style = ("--", ":", "-.")[i % 3]
         axes.axhline(value, color="0.35", ls=style, lw=1.2, label=f"{name} {value:.3f}")
     count = "{} of {} sequences".format(*curve["sequences"])
-    axes.set(
-        xlabel="training pairs",
-        ylabel=curve["measure"].replace("_", " "),
-        ylim=(0, 1),
-        title=f"{curve['dataset']}: {count}",
-    )
+    axes.set(xlabel="training pairs", ylabel=curve["measure"].replace("_", " "), ylim=(0, 1))
+    axes.set_title(f"{curve['dataset']}: {count}")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
     save_png(figure, path)
@@ -154,13 +148,8 @@ def parse_lines(text: str) -> dict[str, float]:
 def markdown(curve: dict[str, Any]) -> str:
     """The curve as a Markdown table: a row per checkpoint."""
     sequences: Sequence[str] = list(curve["points"][0]["per_sequence"])
-    rows = [
-        ["pairs", "mean", *sequences],
-        ["---:"] * (2 + len(sequences)),
-        *(
-            [f"{p['pairs']:,}", f"{p['mean']:.3f}"]
-            + [f"{p['per_sequence'].get(s, float('nan')):.3f}" for s in sequences]
-            for p in curve["points"]
-        ),
-    ]
+    rows = [["pairs", "mean", *sequences], ["---:"] * (2 + len(sequences))]
+    for point in curve["points"]:
+        values = [point["mean"], *(point["per_sequence"].get(s, float("nan")) for s in sequences)]
+        rows.append([f"{point['pairs']:,}", *(f"{value:.3f}" for value in values)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

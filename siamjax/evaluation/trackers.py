@@ -112,14 +112,7 @@ def load_checkpoint(path: str, constants: Mapping[str, float]) -> tuple[Any, Any
 
 def from_checkpoint(path: str, constants: Mapping[str, float]) -> protocols.Tracker:
     """A checkpoint's tracker; as `load_checkpoint`."""
-    return from_variables(*load_checkpoint(path, constants))
-
-
-def from_variables(config, variables) -> protocols.Tracker:
-    """A tracker from a config and its network's variables."""
-    from siamjax.tracking.session import Tracker
-
-    return Tracker(config, variables)
+    return api.make_tracker(*load_checkpoint(path, constants))
 
 
 def parse_constants(text: str | None) -> dict[str, float]:

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from siamjax import api
 from siamjax.datasets import registry
 from siamjax.errors import UserError
-from siamjax.evaluation import runner, trackers
-
-MEASURES = ("success_auc", "eao", "f_score", "ao")  # a benchmark's main measure is the first it has
+from siamjax.evaluation import runner
 
 
 def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
@@ -41,15 +40,14 @@ def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
         plan.append((registry.load(name, limit=limit), every))
 
     def validate(config, variables, epoch, step):
-        scores = {}
+        main = {}
         for benchmark, every in plan:
             if (epoch + 1) % every:
                 continue
             out = Path(workdir) / "validation" / benchmark.name / str(step)
-            current = {"siamjax": lambda: trackers.from_variables(config, variables)}
-            found = runner.evaluate(benchmark, current, out, progress=False).trackers["siamjax"]
-            measure = next(name for name in MEASURES if name in found)
-            scores[benchmark.name] = float(found[measure])
-        return scores
+            current = {"siamjax": lambda: api.make_tracker(config, variables)}
+            scores = runner.evaluate(benchmark, current, out, progress=False)
+            main[benchmark.name] = float(scores.trackers["siamjax"][scores.main])
+        return main
 
     return validate

@@ -41,7 +41,7 @@ def test_other_trackers_get_the_true_box(benchmark):
 
 def test_a_real_time_tracker_starts_as_the_one_it_paces(benchmark, tiny):
     sequence = benchmark.sequences[0]
-    paced = protocols.RealTime(trackers.from_variables(*tiny), 1e-3)
+    paced = protocols.RealTime(api.make_tracker(*tiny), 1e-3)
     run = protocols.one_pass(paced, sequence)
     np.testing.assert_array_equal(run.regions[0], sequence.boxes[0] + [0.5, 0.5, 0, 0])
     run = protocols.one_pass(protocols.RealTime(baselines.make("static"), 25), sequence)
