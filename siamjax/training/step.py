@@ -79,11 +79,10 @@ def make_step(
     return train_step
 
 
-def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
-    """gradients(state, batch) -> (gradients, batch_stats, metrics): of `train.accumulate` parts of
-    the batch, one after the other, and summed over the devices. The gradients have None in the
-    place of parameters that do not train."""
-    train, anchors = config.train, Anchors(**config.anchors)
+def _make_loss(config, model, phase, rule) -> Callable:
+    """loss(active, params, batch_stats, batch, targets, counts) -> loss, (new batch_stats, the two
+    losses): of one part of the batch; `active` are the parameters that train."""
+    train = config.train
 
     def forward(params, batch_stats, batch):
         return model.apply(
@@ -100,14 +99,22 @@ def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
         policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
         forward = jax.checkpoint(forward, policy=policy)
 
-    def loss_of_part(active, params, batch_stats, batch, targets, counts):
+    def loss(active, params, batch_stats, batch, targets, counts):
         params = optimizer.join(active, params)
         (cls, loc), changed = forward(params, batch_stats, batch)
         cls_loss, loc_loss = losses.rpn_loss(cls, loc, *targets, counts, rule.minimum)
-        loss = train.cls_weight * cls_loss + train.loc_weight * loc_loss
-        return loss, (changed.get("batch_stats", batch_stats), jnp.stack([cls_loss, loc_loss]))
+        weighted = train.cls_weight * cls_loss + train.loc_weight * loc_loss
+        return weighted, (changed.get("batch_stats", batch_stats), jnp.stack([cls_loss, loc_loss]))
 
-    gradient_of_part = jax.grad(loss_of_part, has_aux=True)
+    return loss
+
+
+def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
+    """gradients(state, batch) -> (gradients, batch_stats, metrics): of `train.accumulate` parts of
+    the batch, one after the other, and summed over the devices. The gradients have None in the
+    place of parameters that do not train."""
+    train, anchors = config.train, Anchors(**config.anchors)
+    gradient_of_part = jax.grad(_make_loss(config, model, phase, rule), has_aux=True)
 
     def gradients(state, batch):
         targets = losses.targets_from_batch(anchors, batch, config.crops.search)

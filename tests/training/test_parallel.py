@@ -22,9 +22,13 @@ def test_a_mapped_step_uses_up_its_state():
         return {"a": state["a"] + total}, {"total": total}
 
     devices = jax.local_device_count()
-    batch = {"x": np.arange(2 * devices, dtype=np.float32)}
+    batch = {"x": np.arange(2 * devices, dtype=np.float32), "y": np.zeros((2 * devices, 3, 4))}
     state = parallel.replicate({"a": np.float32([1, 2])})
     put = parallel.put(batch)
+    assert {name: x.shape for name, x in put.items()} == {
+        "x": (devices, 2),
+        "y": (devices, 2, 3, 4),
+    }
     after, metrics = parallel.compile_step(step)(state, put)
     total = float(batch["x"].sum())
     assert parallel.first(metrics) == {"total": total}
