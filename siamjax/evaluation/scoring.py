@@ -1,6 +1,7 @@
 """Result files -> figures: numpy alone, no image and no JAX."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,17 +58,8 @@ class Scores(Result):
         }
         tree = {"dataset": self.dataset, "sequences": self.sequences} | vars(self)
         del tree["figures"], tree["plots"]
-        return _plain(tree | {"curves": curves})
-
-
-def _plain(node):
-    if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list | tuple | np.ndarray):
-        return [_plain(value) for value in node]
-    if isinstance(node, float | np.floating):
-        return float(node) if np.isfinite(node) else None
-    return int(node) if isinstance(node, np.integer) else node
+        text = json.dumps(tree | {"curves": curves}, default=lambda value: value.tolist())
+        return json.loads(text, parse_constant=lambda name: None)
 
 
 def score(benchmark: Benchmark, results: Mapping[str, Path], times: Path | None = None) -> Scores:

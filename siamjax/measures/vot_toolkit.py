@@ -205,13 +205,10 @@ def fragments(all_scored: list[Scored]) -> Fragments:
     for number, scored in enumerate(all_scored):
         for overlap, codes in zip(scored.overlap, scored.codes, strict=True):
             failures, starts = (np.flatnonzero(codes == code) for code in (FAILURE, START))
-            if not failures.size:
-                pieces.append((number, overlap, False))
-                continue
-            for start, failure in zip(starts, failures):
-                pieces.append((number, overlap[start:failure], True))
-            if len(starts) > len(failures):
-                pieces.append((number, overlap[starts[-1] :], False))
+            # the last start has no failure where the run ended by tracking
+            cuts = zip(starts, [*failures, None]) if failures.size else [(0, None)]
+            for start, failure in cuts:
+                pieces.append((number, overlap[start:failure], failure is not None))
     longest = max(len(piece) for _, piece, _ in pieces)
     table = np.zeros((len(pieces), longest))
     defined = np.zeros((len(pieces), longest), bool)
