@@ -1,6 +1,7 @@
 """Augmentation: geometry against the reference's patches, each part by hand, and as properties."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -256,6 +257,17 @@ def test_the_rows_asked_for_are_enough(seed, size, shift):
     assert np.abs(difference).max() <= 1  # the last bits of the matrix differ
     halfway = np.abs(interpolated(draw, crop, size) % 1 - 0.5) < 0.02
     assert not difference[~halfway].any()
+
+
+def test_what_has_probability_0_never_happens():
+    lowest = SimpleNamespace(random=lambda: 0.0)
+    draw = augment.draw(lowest, augment.Augmentation(0, 0, blur=0, flip=0, colour=0, coarse=0))
+    assert (draw.blur, draw.flip, draw.coarse) == (None, False, 1)
+    assert not draw.noise.any()
+
+
+def test_rows_of_the_middle():
+    assert augment.rows(STILL, 255, 511) == (128, 383)
 
 
 # seed of the generator: scale, shift, noise, blur, flip, gain, coarse
