@@ -26,7 +26,14 @@ from siamjax.synthetic import SyntheticVideo
 NAME = "synthetic"
 VISIBLE = 0.5  # crops of targets with a smaller visible fraction are left out
 QUALITY = 95  # of the JPEGs
-LOWEST = {"videos": 1, "seed": 0, "length": 1, "every": 1, "workers": 0}
+# flag: default, None: required; lowest value; help
+FLAGS = {
+    "videos": (None, 1, "number of clips"),
+    "seed": (0, 0, "seed of the first clip (default: 0)"),
+    "length": (60, 1, "frames per clip (default: 60)"),
+    "every": (1, 1, "take each n-th frame (default: 1)"),
+    "workers": (2, 0, "processes (default: 2)"),
+}
 # modules that decide what the crops are
 CODE = (
     "data_prep.synthetic",
@@ -67,13 +74,9 @@ def build(
     """
     numbers = {"videos": videos, "seed": seed, "length": length, "every": every}
     for name, value in {**numbers, "workers": workers}.items():
-        parts.check_number(name, value, LOWEST[name])
+        parts.check_number(name, value, FLAGS[name][1])
     out = Path(out)
-    made_with = {
-        "source": NAME,
-        "synthetic": numbers,
-        "code_hash": parts.code_hash(CODE),
-    }
+    made_with = {"source": NAME, "synthetic": numbers, "code_hash": parts.code_hash(CODE)}
     if (out / index.MANIFEST).exists():
         manifest = index.read_manifest(out)
         if {key: manifest.get(key) for key in made_with} != made_with:
@@ -128,16 +131,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m data_prep") -
     """The command; arguments as those of the sources' `data_prep.command.main`."""
     parser = argparse.ArgumentParser(prog=f"{prog} {NAME}", description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, help="folder of the data set")
-    parser.add_argument("--videos", type=int, required=True, help="number of clips")
-    for name, default, text in (
-        ("seed", 0, "seed of the first clip"),
-        ("length", 60, "frames per clip"),
-        ("every", 1, "take each n-th frame"),
-        ("workers", 2, "processes"),
-    ):
-        parser.add_argument(
-            f"--{name}", type=int, default=default, help=f"{text} (default: {default})"
-        )
+    for name, (default, _, text) in FLAGS.items():
+        required = default is None
+        parser.add_argument(f"--{name}", type=int, default=default, required=required, help=text)
     build(**vars(parser.parse_args(argv)))
 
 
