@@ -1,0 +1,92 @@
+"""Tracks: how targets are followed, and the text of every format by hand."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from siamjax import cli
+from siamjax.media.tracks import FORMATS, Row, Tracks, follow
+
+ROWS = [
+    Row(0, 0, 10.0, 20.0, 30.0, 40.0, 1.0, 0.0, False),
+    Row(0, 1, 1.5, 2.0, 3.0, 4.0, 1.0, 0.0, False),
+    Row(1, 0, 11.0, 20.25, 30.0, 40.0, 0.5, 0.125, True),
+    Row(1, 1, 2.5, 2.0, 3.0, 4.0, 0.75, 0.0, False),
+]
+TRACKS = Tracks(ROWS, [(10.0, 20.0, 30.0, 40.0), (1.5, 2.0, 3.0, 4.0)], "clip", 25.0, "small.npz")
+
+
+def text(name):
+    return FORMATS[name][0](TRACKS)
+
+
+def test_csv():
+    assert text("csv").splitlines()[:4] == [
+        "frame,target,x,y,w,h,score,second_peak,lost",
+        "0,0,10.0,20.0,30.0,40.0,1.0,0.0,0",
+        "0,1,1.5,2.0,3.0,4.0,1.0,0.0,0",
+        "1,0,11.0,20.25,30.0,40.0,0.5,0.125,1",
+    ]
+
+
+def test_json():
+    tree = json.loads(text("json"))
+    assert [tree[key] for key in ("video", "fps", "checkpoint")] == ["clip", 25.0, "small.npz"]
+    first, second = tree["targets"]
+    assert first["box"] == [10, 20, 30, 40]
+    assert first["frames"][1] == {
+        "frame": 1,
+        "box": [11, 20.25, 30, 40],
+        "score": 0.5,
+        "second_peak": 0.125,
+        "lost": True,
+    }
+    assert [frame["box"][0] for frame in second["frames"]] == [1.5, 2.5]
+
+
+def test_otb_counts_from_0_and_mot_from_1():
+    assert text("txt").splitlines()[2] == "11.0000,20.2500,30.0000,40.0000"
+    assert text("mot").splitlines()[2:] == [
+        "2,1,12.0000,21.2500,30.0000,40.0000,0.500000,-1,-1,-1",
+        "2,2,3.5000,3.0000,3.0000,4.0000,0.750000,-1,-1,-1",
+    ]
+
+
+class Scripted:
+    """Moves by `step` px to the right in each frame."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def init(self, frame, box):
+        self.box = box
+
+    def update(self, frame):
+        x, y, w, h = self.box
+        self.box = (x + self.step, y, w, h)
+        return SimpleNamespace(box=self.box, score=0.5, second_peak=0.1, lost=self.step > 1)
+
+
+def test_every_tracker_follows_its_own_box():
+    boxes = [(10.0, 20.0, 3.0, 4.0), (50.0, 20.0, 5.0, 6.0)]
+    images = [np.full((2, 2, 3), i, np.uint8) for i in range(3)]
+    found = list(follow(images, [Scripted(1), Scripted(2)], boxes))
+    assert [int(frame[0, 0, 0]) for frame, _, _ in found] == [0, 1, 2]
+    assert found[0][1] == [Row(0, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)]
+    assert found[0][2] is None
+    assert found[2][1] == [
+        Row(2, 0, 12.0, 20.0, 3.0, 4.0, 0.5, 0.1, False),
+        Row(2, 1, 54.0, 20.0, 5.0, 6.0, 0.5, 0.1, True),
+    ]
+    assert found[2][2].box == (12.0, 20.0, 3.0, 4.0)
+
+
+def test_a_format_is_one_line(monkeypatch):
+    monkeypatch.setitem(FORMATS, "count", (lambda tracks: str(len(tracks.rows)), "rows"))
+    args = cli.build_parser(["track"]).parse_args(["track", "clip.webm", "--count=rows.txt"])
+    assert args.count == "rows.txt"
+    assert text("count") == "4"
+    with pytest.raises(SystemExit):
+        cli.build_parser(["track"]).parse_args(["track", "clip.webm", "--counts"])
