@@ -61,7 +61,7 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
 
 
 def _overlap(anchors_grid, box):
-    """Overlap of all anchors; the grid is regular, so each axis is intersected by itself."""
+    """Overlap of all anchors; the grid is regular, so the axes are intersected separately."""
     sides = anchors_grid[:, 0, 0, 2:].astype(np.float64)
     centres = (
         anchors_grid[:, 0, :, 0].astype(np.float64),

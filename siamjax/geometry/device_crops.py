@@ -81,29 +81,19 @@ def _taps(size, side, clamp_weight):
     # fractions with the 23 bits that float32 has for positions in 1..2, and the remainders
     table = np.stack(np.divmod(np.arange(period, dtype=np.int64) << 23, period))
     bits, remainder = jnp.asarray(table, jnp.int32)[:, rest]
-    # a position in 2**e..2**(e + 1) keeps e bits less
+    # a position in 2**e..2**(e + 1) keeps e bits less; one below 1 would keep more, which does not
+    # reach the 11 bits of a weight
     exponent = 31 - jax.lax.clz(jnp.maximum(first, 1))
     kept = bits >> exponent
     dropped = 2 * ((bits - (kept << exponent)) * period + remainder)
     kept = _half_to_even(kept, dropped, jnp.left_shift(period, exponent))
     one = jnp.left_shift(1, 23 - exponent)
     weights = _round_shift(jnp.stack([one - kept, kept]), (12 - exponent)[None])
-    # positions in -1/2..0 and 0..1 have a finer exponent: tables
-    weights = jnp.where((first == 0)[None], _small_weights(size, 0)[:, rest], weights)
-    weights = jnp.where((first < 0)[None], _small_weights(size, -1)[:, rest], weights)
     if clamp_weight:  # OpenCV does so for columns; for rows it only repeats the border row
         border = (first < 0) | (first >= side - 1)
         weights = jnp.where(border[None], jnp.array([[_WEIGHT_ONE], [0]], jnp.int32), weights)
         first = jnp.clip(first, 0, side - 1)
     return jnp.clip(jnp.stack([first, first + 1]), 0, side - 1), weights
-
-
-def _small_weights(size, whole):
-    """(2, 2 size) weights for positions whole + rest / (2 size), by OpenCV's float32 arithmetic."""
-    position = (whole + np.arange(2 * size) / (2 * size)).astype(np.float32)
-    fraction = position - np.float32(whole)
-    weights = np.stack([1 - fraction, fraction]) * np.float32(_WEIGHT_ONE)
-    return jnp.asarray(np.rint(weights), jnp.int32)
 
 
 def _round_shift(value, shift):
