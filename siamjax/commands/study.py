@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int | None:
         UserError: what the user has to change.
     """
     check_least(args, clips=1)
-    experiment = args.config or f"{args.what}_study"
+    study = importlib.import_module(STUDIES[args.what][0])
+    experiment = args.config or study.CONFIG
     config = load_config(experiment, args.overrides)
     if "synthetic" not in config.data.sources:
         raise UserError(
@@ -53,7 +54,6 @@ def run(args: argparse.Namespace) -> int | None:
     workdir = Path(args.workdir)
     shards = workdir / "shards"
     config.data.sources.synthetic.path = str(shards)
-    study = importlib.import_module(STUDIES[args.what][0])
     plan = study.plan(config, args)
     benchmark = registry.load("synthetic", limit=args.clips)
     synthetic.build(shards, args.videos, length=LENGTH, every=EVERY, workers=args.workers)

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from siamjax import api, files, media, viz
 from siamjax.commands.flags import add_checkpoint, check_least
 from siamjax.errors import UserError
+from siamjax.media import labels
 from siamjax.media.tables import read_table
-from siamjax.media.tracks import FORMATS, Row, Tracks, follow
+from siamjax.media.tracks import Row, Tracks, follow
 
 DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
 Box = tuple[float, ...]
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--box_file", help="text file with one such box per line")
     add_checkpoint(parser)
     add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
-    for name, (_, text) in FORMATS.items():
+    for name, (_, text) in labels.FORMATS.items():
         add(f"--{name}", help=text)
     add("--frames", type=int, help="stop after so many frames")
     add("--heatmap", action="store_true", help="lay the first target's score map over the video")
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int | None:
     first = next(frames)
     window = _Window(video.name) if args.show else None
     boxes = _boxes(args, window, first)
-    tables = {name: path for name in FORMATS if (path := getattr(args, name))}
+    tables = {name: path for name in labels.FORMATS if (path := getattr(args, name))}
     if not args.out and not args.show and not tables:
         args.out = f"{video.name}_tracked.webm"
     if args.txt and len(boxes) > 1:
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int | None:
     checkpoint = str(args.checkpoint or api.default_checkpoint().name)
     tracks = Tracks(rows, boxes, video.name, video.fps, checkpoint)
     for name, path in tables.items():
-        files.write_whole(path, FORMATS[name][0](tracks))
+        files.write_whole(path, labels.text(name, tracks))
     count = len({row.frame for row in rows})
     if outputs := [path for path in (args.out, *tables.values()) if path]:
         print(f"{count} frames -> {', '.join(outputs)}")

@@ -2,7 +2,7 @@
 
 A study's module has `plan(config, args)`, which reads its own flags and refuses bad ones, and
 `run(config, workdir, plan, benchmark)`, which writes `table.md` and returns its results with
-"finished", False when SIGTERM ended a training. Its experiment is `configs/<name>_study.py`.
+"finished", False when SIGTERM ended a training. `CONFIG` names its bundled experiment.
 """
 
 # name -> module, one-line help, the study's own flags with default and help

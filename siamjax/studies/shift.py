@@ -34,6 +34,7 @@ from siamjax.synthetic import SyntheticVideo
 from siamjax.tracking.session import Tracker
 from siamjax.training import checkpoint, loop
 
+CONFIG = "shift_study"
 MIDDLE, BORDER = 32.0, 64.0  # px from the middle of the search crop, the larger of x and y
 
 
