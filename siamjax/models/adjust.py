@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import flax.linen as nn
+from jaxtyping import Array, Float
 
 from siamjax.models.conv import ConvBN, Numerics
 
@@ -30,7 +31,9 @@ class Neck(nn.Module):
         )
 
 
-def centre_crop(features, side: int = TEMPLATE_SIDE):
-    """(B, h, w, C) -> the central (B, side, side, C), cells; 15 -> rows and columns 4..10."""
+def centre_crop(
+    features: Float[Array, "b h w c"], side: int = TEMPLATE_SIDE
+) -> Float[Array, "b {side} {side} c"]:
+    """The central cells; 15 -> rows and columns 4..10."""
     top, left = ((size - side) // 2 for size in features.shape[1:3])
     return features[:, top : top + side, left : left + side]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import flax.linen as nn
+from jaxtyping import Array, Float, Num
 
 from siamjax.models.conv import Numerics, conv_bn
 
@@ -30,7 +31,7 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool = False):
         conv = dict(features=self.features, size=self.size, stride=self.stride, bias=True)
-        x = conv_bn(self.numerics, conv, x, train, ("conv", "bn"))
+        x = conv_bn(self.numerics, x, train, ("conv", "bn"), **conv)
         if self.pool:
             x = self.numerics.operations.max_pool(x, 0)
         return nn.relu(x) if self.relu else x
@@ -53,8 +54,10 @@ class AlexNet(nn.Module):
         return tuple(int(LAYERS[level - 1][0] * self.width) for level in self.levels)
 
     @nn.compact
-    def __call__(self, x, train_parts: Sequence[str] = ()):
-        """x: (B, H, W, 3) raw 0..255, BGR -> {level: (B, h, w, C)}; see `ResNet`."""
+    def __call__(
+        self, x: Num[Array, "b height width 3"], train_parts: Sequence[str] = ()
+    ) -> dict[int, Float[Array, "b _h _w _c"]]:
+        """Raw 0..255, BGR -> features by level; see `ResNet`."""
         levels = {}
         for i, (channels, size, stride, pool) in enumerate(LAYERS[: max(self.levels)], 1):
             name = f"layer{i}"

@@ -1,11 +1,13 @@
 """Convolution layers of NHWC images, and what all layers of a network share."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from siamjax.models.formulations import FORMULATIONS, Operations
 from siamjax.models.norm import BatchNorm
@@ -22,7 +24,7 @@ class Numerics:
         formulation: of the operations, a name of `siamjax.models.formulations.FORMULATIONS`.
     """
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     bn_axis_name: str | None = None
     folded: bool = False
     formulation: str = "platform"
@@ -37,15 +39,19 @@ class Numerics:
         return replace(self, dtype=jnp.float32)
 
 
-def torch_uniform(key, shape, dtype=jnp.float32):
-    """PyTorch's default for convolutions: uniform within +-1 / sqrt(fan in)."""
-    fan_in = shape[0] * shape[1] * shape[2]
-    return jax.random.uniform(key, shape, dtype, -1.0, 1.0) / jnp.sqrt(fan_in)
+def torch_uniform(key, shape, dtype=jnp.float32, fan_in: int | None = None):
+    """PyTorch's default for convolutions: uniform within +-1 / sqrt(fan in).
+
+    Args:
+        fan_in: of the kernel that a bias belongs to; None: that of a kernel of this shape.
+    """
+    bound = 1 / math.sqrt(math.prod(shape[:3]) if fan_in is None else fan_in)
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 def fan_out_normal(key, shape, dtype=jnp.float32):
     """ResNet's: normal with variance 2 / (kh * kw * out)."""
-    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / (shape[0] * shape[1] * shape[3]))
+    return jax.random.normal(key, shape, dtype) * math.sqrt(2 / (shape[0] * shape[1] * shape[3]))
 
 
 class Conv(nn.Module):
@@ -76,18 +82,21 @@ class Conv(nn.Module):
         apply = operations.depthwise_conv2d if self.depthwise else operations.conv2d
         y = apply(jnp.asarray(x, dtype), kernel, self.stride, self.padding, self.dilation)
         if self.bias:
-            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            shared = (self.features,), jnp.float32, math.prod(shape[:3])
+            bias = self.param("bias", torch_uniform, *shared)
             y = y + jnp.asarray(bias, dtype)[None, None, None]
         return y
 
 
-def conv_bn(numerics: Numerics, conv: dict, x, train: bool, names: Sequence[str], dtype=None):
+def conv_bn(
+    numerics: Numerics, x, train: bool, names: Sequence[str], dtype: DTypeLike | None = None, **conv
+):
     """A convolution and its batch normalisation, as two children of the module that calls this.
 
     Args:
-        conv: arguments of `Conv`.
         names: of the convolution and of the normalisation.
         dtype: of the output; None: that of the computation.
+        conv: further arguments of `Conv`.
     """
     dtype = numerics.dtype if dtype is None else dtype
     conv = dict(conv, numerics=numerics, name=names[0])
@@ -107,6 +116,6 @@ class ConvBN(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool = False):
-        conv = {"features": self.features, "size": self.size}
-        y = conv_bn(self.numerics, conv, x, train, ("conv", "bn"))
+        conv = dict(features=self.features, size=self.size)
+        y = conv_bn(self.numerics, x, train, ("conv", "bn"), **conv)
         return nn.relu(y) if self.relu else y

@@ -16,7 +16,10 @@ from jaxtyping import Array, Float
 from siamjax.models.winograd import winograd_conv2d
 
 Images = Float[Array, "b h w c"]
-Kernel = Float[Array, "kh kw c d"]
+Kernel = Float[Array, "kh kw _ d"]
+ChannelKernel = Float[Array, "kh kw 1 c"]  # for one channel each
+Convolved = Float[Array, "b _ _ d"]
+Filtered = Float[Array, "b _ _ c"]  # the same channels
 
 # Channels from which Winograd's 3x3 convolution is the fastest on CPU (benchmarks/forward.py).
 WIDE = 64
@@ -26,7 +29,7 @@ PRODUCT = "product"
 
 def lax_conv(
     x: Images, kernel: Kernel, stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1
-) -> Images:
+) -> Convolved:
     """`conv2d` by XLA's convolution; `groups` as torch has it, kernel (kh, kw, C / groups, D)."""
     return jax.lax.conv_general_dilated(
         x,
@@ -46,7 +49,7 @@ def shifts(
     padding: int,
     dilation: int,
     fill: float = 0.0,
-) -> list[Images]:
+) -> list[Filtered]:
     """The kh * kw shifted copies of x that the taps of a kernel (kh, kw, ...) see, row by row."""
     around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     x = jnp.pad(x, around, constant_values=fill)
@@ -102,15 +105,15 @@ def _conv_as_patches(x, kernel, stride, padding, dilation):
 
 
 def grouped_conv2d(
-    x: Images, kernel: Kernel, stride: int = 1, padding: int = 0, dilation: int = 1
-) -> Images:
+    x: Images, kernel: ChannelKernel, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Filtered:
     """`depthwise_conv2d` by XLA's convolution."""
     return lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
 
 
 def depthwise_by_shifts(
-    x: Images, kernel: Kernel, stride: int = 1, padding: int = 0, dilation: int = 1
-) -> Images:
+    x: Images, kernel: ChannelKernel, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Filtered:
     """`depthwise_conv2d` as a sum over the kernel's taps, which XLA fuses into one loop."""
     patches = shifts(x, kernel.shape, stride, padding, dilation)
     taps = kernel.reshape(-1, 1, 1, 1, x.shape[-1])
@@ -273,7 +276,7 @@ def _pullback(formulation):
 
 def conv2d(
     x: Images, kernel: Kernel, stride: int = 1, padding: int = 0, dilation: int = 1
-) -> Images:
+) -> Convolved:
     """Convolution (in the neural network's sense: correlation) with zero padding.
 
     Args:
@@ -298,18 +301,18 @@ def conv2d(
 
 
 def depthwise_conv2d(
-    x: Images, kernel: Kernel, stride: int = 1, padding: int = 0, dilation: int = 1
-) -> Images:
+    x: Images, kernel: ChannelKernel, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Filtered:
     """One kernel (kh, kw, 1, C) per channel, the same for all images."""
     return apply("depthwise", x, kernel, stride=stride, padding=padding, dilation=dilation)
 
 
-def correlation(x: Images, kernel: Kernel) -> Images:
+def correlation(x: Images, kernel: ChannelKernel) -> Filtered:
     """`depthwise_conv2d` without padding, for kernels that differ between the images of a batch."""
     return apply("correlation", x, kernel)
 
 
-def max_pool(x: Images, padding: int = 0) -> Images:
+def max_pool(x: Images, padding: int = 0) -> Filtered:
     """3x3 maximum at stride 2."""
     return apply("max pool", x, padding=padding)
 

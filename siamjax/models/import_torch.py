@@ -12,6 +12,12 @@ from siamjax.errors import UserError
 from siamjax.models.initialise import shapes
 from siamjax.models.siamrpn import SiamRPN
 
+# AlexNet's layers in PySOT's published models -> in its training code
+_ALEXNET = {
+    str(first + j): f"layer{i}.{j}"
+    for i, first in enumerate((0, 4, 8, 11, 14), 1)
+    for j in range(2)
+}
 # ours (below its part) -> PySOT's, tried in turn on the whole path
 _BACKBONES = {
     "resnet": [
@@ -30,9 +36,8 @@ _BACKBONES = {
         ),
     ],
     "alexnet": [
-        (rf"layer{i}/{kind}", f"features.{first + j}")
-        for i, first in enumerate((0, 4, 8, 11, 14), 1)
-        for j, kind in enumerate(("conv", "bn"))
+        (layer.replace(".0", "/conv").replace(".1", "/bn"), f"features.{index}")
+        for index, layer in _ALEXNET.items()
     ],
 }
 _BRANCHES = {
@@ -168,7 +173,7 @@ def to_pysot(model: SiamRPN, variables: dict, metadata: dict | None = None) -> d
     tensors = {}
     for name, path in pysot_names(model, metadata.get("training_form", False)).items():
         if path is not None:
-            tensors[name] = _to_torch_layout(np.asarray(flat[path]))
+            tensors[name] = _with_axes(flat[path], (3, 2, 0, 1))
         elif counters is None or name in counters:
             tensors[name] = np.array((counters or {}).get(name, 0), np.int64)
     return tensors
@@ -203,18 +208,13 @@ def backbone_from_pysot(model: SiamRPN, tensors: dict, path) -> dict:
 
 
 def _alexnet_training_name(name):
-    match = re.fullmatch(r"backbone\.features\.(\d+)\.(.*)", name)
-    if not match:
-        return name
-    index = int(match[1])
-    layer = next(i for i, first in enumerate((0, 4, 8, 11, 14), 1) if index in (first, first + 1))
-    return f"backbone.layer{layer}.{index - (0, 4, 8, 11, 14)[layer - 1]}.{match[2]}"
+    return re.sub(r"^backbone\.features\.(\d+)", lambda n: f"backbone.{_ALEXNET[n[1]]}", name)
 
 
 def _fill(model, arrays, path):
     """{our path: torch array} -> variables; the shapes must be the network's."""
     wanted = flax.traverse_util.flatten_dict(shapes(model))
-    arrays = {name: _from_torch_layout(np.asarray(array)) for name, array in arrays.items()}
+    arrays = {name: _with_axes(array, (2, 3, 1, 0)) for name, array in arrays.items()}
     wrong = [
         f"{'/'.join(name)} {arrays[name].shape} instead of {wanted[name].shape}"
         for name in sorted(arrays)
@@ -224,14 +224,10 @@ def _fill(model, arrays, path):
     return flax.traverse_util.unflatten_dict(arrays)
 
 
-def _from_torch_layout(array):
-    array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-    return np.ascontiguousarray(array, np.float32)
-
-
-def _to_torch_layout(array):
-    array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
-    return np.ascontiguousarray(array, np.float32)
+def _with_axes(array, axes):
+    """A kernel in another order of axes; all else as it is."""
+    array = np.asarray(array)
+    return np.ascontiguousarray(array.transpose(axes) if array.ndim == 4 else array, np.float32)
 
 
 def refuse(path, what: str, names: list) -> None:

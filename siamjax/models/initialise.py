@@ -50,25 +50,16 @@ def init_variables(model, seed: int, exemplar: int = 127, search: int = 255) -> 
 
 
 def _draw(rng, names, shape, params, backbone):
-    collection, part, leaf = names[0], names[1], names[-1]
-    if collection == "batch_stats":
-        return np.ones(shape) if leaf == "var" else np.zeros(shape)
-    if leaf == "kernel":
-        if part == "backbone" and backbone.startswith("resnet"):
-            return rng.standard_normal(shape) * np.sqrt(2 / (shape[0] * shape[1] * shape[3]))
-        bound = 1 / np.sqrt(np.prod(shape[:3]))
-        return rng.uniform(-bound, bound, shape)
-    if leaf == "bias":
-        kernel = _sibling_kernel(params, names)
-        if kernel is None:  # of a batch normalisation
-            return np.zeros(shape)
-        bound = 1 / np.sqrt(np.prod(kernel.shape[:3]))
-        return rng.uniform(-bound, bound, shape)
-    return np.ones(shape)  # scale of a batch normalisation, fusion weights
+    kernel = _sibling_kernel(params, names)
+    if kernel is None:  # of a batch normalisation, or a fusion weight
+        return np.zeros(shape) if names[-1] in ("mean", "bias") else np.ones(shape)
+    if names[-1] == "kernel" and names[1] == "backbone" and backbone.startswith("resnet"):
+        return rng.standard_normal(shape) * np.sqrt(2 / (shape[0] * shape[1] * shape[3]))
+    bound = 1 / np.sqrt(np.prod(kernel.shape[:3]))
+    return rng.uniform(-bound, bound, shape)
 
 
 def _sibling_kernel(params, names):
-    node = params
     for name in names[1:-1]:
-        node = node[name]
-    return node.get("kernel")
+        params = params[name]
+    return params.get("kernel")

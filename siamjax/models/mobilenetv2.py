@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import flax.linen as nn
+from jaxtyping import Array, Float, Num
 
 from siamjax.models.conv import Numerics, conv_bn
 
@@ -37,20 +38,17 @@ class InvertedResidual(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool = False):
         hidden = x.shape[-1] * self.expansion
-        spatial = dict(
-            stride=self.stride,
-            padding=self.dilation if self.dilation > 1 else 2 - self.stride,
-            dilation=self.dilation,
-        )
+        padding = self.dilation if self.dilation > 1 else 2 - self.stride
+        spatial = dict(size=3, stride=self.stride, padding=padding, dilation=self.dilation)
         y = self._conv_bn("expand", x, train, features=hidden)
         y = nn.relu6(y)
-        y = self._conv_bn("depthwise", y, train, features=hidden, size=3, depthwise=True, **spatial)
+        y = self._conv_bn("depthwise", y, train, features=hidden, depthwise=True, **spatial)
         y = nn.relu6(y)
         y = self._conv_bn("project", y, train, features=self.features)
         return x + y if self.stride == 1 and x.shape == y.shape else y
 
     def _conv_bn(self, name, x, train, **conv):
-        return conv_bn(self.numerics, conv, x, train, (f"{name}_conv", f"{name}_bn"))
+        return conv_bn(self.numerics, x, train, (f"{name}_conv", f"{name}_bn"), **conv)
 
 
 class Layer(nn.Module):
@@ -90,8 +88,8 @@ class Stem(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool = False):
-        conv = dict(features=self.features, size=3, stride=2)
-        return nn.relu6(conv_bn(self.numerics, conv, x, train, ("conv", "bn")))
+        names, conv = ("conv", "bn"), dict(features=self.features, size=3, stride=2)
+        return nn.relu6(conv_bn(self.numerics, x, train, names, **conv))
 
 
 class MobileNetV2(nn.Module):
@@ -112,8 +110,10 @@ class MobileNetV2(nn.Module):
         return tuple(int(own[level] * self.width) for level in self.levels)
 
     @nn.compact
-    def __call__(self, x, train_parts: Sequence[str] = ()):
-        """x: (B, H, W, 3) raw 0..255, BGR -> {level: (B, h, w, C)}; see `ResNet`."""
+    def __call__(
+        self, x: Num[Array, "b height width 3"], train_parts: Sequence[str] = ()
+    ) -> dict[int, Float[Array, "b _h _w _c"]]:
+        """Raw 0..255, BGR -> features by level; see `ResNet`."""
         levels = {}
         stem = Stem(int(STEM * self.width), self.numerics.exact(), name="layer0")
         x = levels[0] = stem(x, "layer0" in train_parts)

@@ -5,6 +5,7 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from siamjax.models.formulations import along, moments
 
@@ -24,7 +25,7 @@ class BatchNorm(nn.Module):
         axis_name: device axis over which batch statistics are averaged; None: each device its own.
     """
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     @nn.compact

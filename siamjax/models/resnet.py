@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
 
 from siamjax.models.conv import Numerics, conv_bn, fan_out_normal
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
-EXPANSION = {18: 1, 34: 1, 50: 4}  # output channels of a block / channels of its 3x3
 LEVELS = {"stem": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4}
 CHANNELS = (64, 128, 256, 512)  # of the stages' 3x3 convolutions
 STRIDES = (1, 2, 1, 1)
@@ -19,71 +19,88 @@ EXACT = ("conv1", "layer1", "layer2")
 
 
 class Block(nn.Module):
-    """One residual block, a bottleneck or (ResNet-18, 34) a basic one.
+    """What both kinds of residual block share.
 
     Attributes:
         channels: of the 3x3 convolutions.
-        expansion: output channels / channels; 4 makes a bottleneck, 1 a basic block.
         stride: of the block, 1 or 2. A stride-2 block is unpadded: 63 -> 31 and 31 -> 15.
-        dilation: of the stage.
-        first: the stage's first block: half the dilation, and a projection where the shape changes.
+        dilation: of the stage; the first block's own is half of it.
+        first: the stage's first block, with a projection where the shape changes.
         projection: side of the projection's kernel. Beyond layer1 it is 3x3 and follows the block's
             padding, so that both paths see the same pixels.
     """
 
     channels: int
-    expansion: int
     stride: int
     dilation: int
     first: bool
     projection: int
     numerics: Numerics
 
-    @nn.compact
-    def __call__(self, x, train: bool = False):
-        spatial = self._spatial(self.dilation // 2 if self.first and self.dilation > 1 else None)
-        features = self.channels * self.expansion
-        if self.expansion == 1:
-            layers = [
-                dict(features=self.channels, size=3, **spatial),
-                dict(features=self.channels, size=3, padding=self.dilation, dilation=self.dilation),
-            ]
-        else:
-            layers = [
-                dict(features=self.channels, size=1),
-                dict(features=self.channels, size=3, **spatial),
-                dict(features=features, size=1),
-            ]
-        y = x
-        for i, layer in enumerate(layers, 1):
-            last = i == len(layers)
-            y = self._conv_bn(layer, y, train, (f"conv{i}", f"bn{i}"), last)
-            y = y if last else nn.relu(y)
-        if self.first and (self.stride != 1 or x.shape[-1] != features):
-            layer = dict(features=features, size=self.projection)
-            if self.projection == 3:
-                layer |= spatial
-            x = self._conv_bn(layer, x, train, ("shortcut_conv", "shortcut_bn"), True)
-        return nn.relu(x.astype(jnp.float32) + y).astype(self.numerics.dtype)
-
-    def _spatial(self, halved):
-        dilation = self.dilation if halved is None else halved
+    def spatial(self) -> dict:
+        """Stride, padding and dilation of the 3x3 convolution that has the block's stride."""
+        dilation = max(self.dilation // 2, 1) if self.first else self.dilation
         padding = dilation if self.dilation > 1 else 2 - self.stride
         return dict(stride=self.stride, padding=padding, dilation=dilation)
 
-    def _conv_bn(self, layer, x, train, names, summand=False):
-        """A summand of the block's sum stays float32 until it is added."""
-        layer = dict(layer, kernel_init=fan_out_normal)
-        dtype = jnp.float32 if summand else None
-        return conv_bn(self.numerics, layer, x, train, names, dtype)
+    def conv_bn(self, x, train, names, dtype=None, **conv):
+        """A convolution with ResNet's initial values, and its normalisation."""
+        return conv_bn(self.numerics, x, train, names, dtype, kernel_init=fan_out_normal, **conv)
+
+    def add(self, x, y, train):
+        """The block's sum; its summands stay float32 until they are added."""
+        if self.first and (self.stride != 1 or x.shape[-1] != y.shape[-1]):
+            spatial = self.spatial() if self.projection == 3 else {}
+            names, conv = ("shortcut_conv", "shortcut_bn"), dict(size=self.projection, **spatial)
+            x = self.conv_bn(x, train, names, jnp.float32, features=y.shape[-1], **conv)
+        return nn.relu(x.astype(jnp.float32) + y).astype(self.numerics.dtype)
+
+
+class BasicBlock(Block):
+    """Two 3x3 convolutions (ResNet-18, 34)."""
+
+    expansion = 1  # output channels / channels
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        features, inner = self.channels, dict(padding=self.dilation, dilation=self.dilation)
+        y = self.conv_bn(x, train, ("conv1", "bn1"), features=features, size=3, **self.spatial())
+        y = nn.relu(y)
+        y = self.conv_bn(
+            y, train, ("conv2", "bn2"), jnp.float32, features=features, size=3, **inner
+        )
+        return self.add(x, y, train)
+
+
+class Bottleneck(Block):
+    """1x1 down to the block's channels, 3x3, 1x1 up to four times as many (ResNet-50)."""
+
+    expansion = 4
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        features = self.channels
+        y = self.conv_bn(x, train, ("conv1", "bn1"), features=features)
+        y = nn.relu(y)
+        y = self.conv_bn(y, train, ("conv2", "bn2"), features=features, size=3, **self.spatial())
+        y = nn.relu(y)
+        y = self.conv_bn(y, train, ("conv3", "bn3"), jnp.float32, features=4 * features)
+        return self.add(x, y, train)
+
+
+BLOCK = {18: BasicBlock, 34: BasicBlock, 50: Bottleneck}
 
 
 class Stage(nn.Module):
-    """The residual blocks of one layer, children `block0`, `block1`, ..."""
+    """The residual blocks of one layer, children `block0`, `block1`, ...
 
+    Attributes:
+        block: `BasicBlock` or `Bottleneck`.
+    """
+
+    block: type[Block]
     blocks: int
     channels: int
-    expansion: int
     stride: int
     dilation: int
     projection: int
@@ -92,9 +109,8 @@ class Stage(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool = False):
         for i in range(self.blocks):
-            x = Block(
+            x = self.block(
                 channels=self.channels,
-                expansion=self.expansion,
                 stride=self.stride if i == 0 else 1,
                 dilation=self.dilation,
                 first=i == 0,
@@ -123,36 +139,37 @@ class ResNet(nn.Module):
 
     def channels(self) -> tuple[int, ...]:
         """Output channels per level."""
-        expansion = EXPANSION[self.depth]
+        expansion = BLOCK[self.depth].expansion
         own = (int(64 * self.width), *(int(c * self.width) * expansion for c in CHANNELS))
         return tuple(own[level] for level in self.levels)
 
     @nn.compact
-    def __call__(self, x, train_parts: Sequence[str] = ()):
-        """x: (B, H, W, 3) raw 0..255, BGR -> {level index: (B, h, w, C)}.
+    def __call__(
+        self, x: Num[Array, "b height width 3"], train_parts: Sequence[str] = ()
+    ) -> dict[int, Float[Array, "b _h _w _c"]]:
+        """Raw 0..255, BGR -> features by level index.
 
         The batch normalisations of the parts named in `train_parts` (conv1, layer1..layer4) train.
         """
         blocks = self.blocks or BLOCKS[self.depth]
         levels = {}
         stem = dict(features=int(64 * self.width), size=7, stride=2, kernel_init=fan_out_normal)
-        numerics = self.numerics.exact()
-        x = nn.relu(conv_bn(numerics, stem, x, "conv1" in train_parts, ("conv1", "bn1")))
+        exact = self.numerics.exact()
+        x = nn.relu(conv_bn(exact, x, "conv1" in train_parts, ("conv1", "bn1"), **stem))
         levels[0] = x
         if max(self.levels) > 0:
-            x = numerics.operations.max_pool(x, 1)
+            x = exact.operations.max_pool(x, 1)
         for i in range(max(self.levels)):
             name = f"layer{i + 1}"
             stage = Stage(
+                block=BLOCK[self.depth],
                 blocks=blocks[i],
                 channels=int(CHANNELS[i] * self.width),
-                expansion=EXPANSION[self.depth],
                 stride=STRIDES[i],
                 dilation=DILATIONS[i],
                 projection=1 if i == 0 else 3,
-                numerics=self.numerics.exact() if name in EXACT else self.numerics,
+                numerics=exact if name in EXACT else self.numerics,
                 name=name,
             )
-            x = stage(x, name in train_parts)
-            levels[i + 1] = x
+            x = levels[i + 1] = stage(x, name in train_parts)
         return {level: levels[level] for level in self.levels}

@@ -25,7 +25,6 @@ class DepthwiseBranch(nn.Module):
     numerics: Numerics
 
     def setup(self):
-        """Makes the layers (called by Flax)."""
         shared = {"features": self.channels, "relu": True, "numerics": self.numerics}
         self.kernel = ConvBN(size=3, **shared)
         self.search = ConvBN(size=3, **shared)
@@ -57,7 +56,6 @@ class UpChannelBranch(nn.Module):
     numerics: Numerics
 
     def setup(self):
-        """Makes the layers (called by Flax)."""
         shared = {"size": 3, "bias": True, "numerics": self.numerics}
         self.kernel = Conv(self.channels * self.outputs, **shared)
         self.search = Conv(self.channels, **shared)
@@ -91,7 +89,6 @@ class RPN(nn.Module):
     numerics: Numerics = Numerics()
 
     def setup(self):
-        """Makes the layers (called by Flax)."""
         cls, loc = 2 * self.anchors_per_cell, 4 * self.anchors_per_cell
         if self.kind == "depthwise":
             self.cls = DepthwiseBranch(cls, self.channels, self.numerics)
@@ -102,10 +99,8 @@ class RPN(nn.Module):
 
     def kernels(self, template, train: bool = False):
         """Template features of this level -> {"cls": kernels, "loc": kernels}."""
-        return {
-            "cls": self.cls.kernels(template, train),
-            "loc": self.loc.kernels(template, train),
-        }
+        branches = {"cls": self.cls, "loc": self.loc}
+        return {name: branch.kernels(template, train) for name, branch in branches.items()}
 
     def correlate(self, kernels, search, train: bool = False):
         """-> cls (B, S, S, 2A), loc (B, S, S, 4A), float32."""
@@ -131,7 +126,6 @@ class Head(nn.Module):
     numerics: Numerics = Numerics()
 
     def setup(self):
-        """Makes the layers (called by Flax)."""
         self.rpns = [
             RPN(self.kind, self.anchors_per_cell, channels, self.numerics, name=f"level{level}")
             for level, channels in zip(self.levels, self.channels, strict=True)

@@ -68,7 +68,7 @@ class SiamRPN(nn.Module):
     formulation: str = "platform"
 
     def setup(self):
-        """Makes the layers (called by Flax).
+        """Checks the fields and makes the layers.
 
         Raises:
             UserError: a field's value that makes no network.
@@ -134,7 +134,7 @@ class SiamRPN(nn.Module):
             UserError: an image of the wrong shape or type.
         """
         _check_images(image)
-        levels = self.backbone_module(image, train_parts)
+        levels = self.backbone_module(jnp.asarray(image), train_parts)
         return tuple(levels.values())
 
     def template(self, z, train: bool = False, train_backbone: Sequence[str] = ()):
@@ -207,8 +207,12 @@ class SiamRPN(nn.Module):
 
 
 def build(config) -> SiamRPN:
-    """The network of an experiment's config (`config.model`, `config.anchors`)."""
-    return SiamRPN(**config.model, anchors_per_cell=Anchors(**config.anchors).per_cell)
+    """The network of an experiment's config (`config.model`, `config.anchors`); hashable."""
+    fields = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in config.model.items()
+    }
+    return SiamRPN(**fields, anchors_per_cell=Anchors(**config.anchors).per_cell)
 
 
 def _choose(field, value, known):

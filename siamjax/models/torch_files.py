@@ -1,14 +1,15 @@
 """PyTorch checkpoint files as {name: NumPy array}; the only part of siamjax that needs torch."""
 
-import contextlib
-import os
 import pickle
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from siamjax import files
 from siamjax.errors import UserError
+
+_BROKEN = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile)
 
 
 def read(path) -> dict:
@@ -24,13 +25,7 @@ def read(path) -> dict:
     try:
         # Weights only: a checkpoint from the net runs no code.
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _BROKEN as error:
         raise UserError(f"{path}: not a PyTorch checkpoint of tensors alone") from error
     if isinstance(content, dict):
         content = content.get("state_dict", content)
@@ -49,19 +44,12 @@ def write(path, tensors: dict) -> None:
         UserError: torch is not installed, or the file cannot be written.
     """
     torch = _torch()
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(
-            {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}, temporary
-        )
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
+        with files.replacing(path) as temporary:
+            torch.save(content, temporary)
+    except RuntimeError as error:  # of torch's own writer
         raise UserError(f"{path}: cannot be written ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _torch():

@@ -4,15 +4,14 @@ Members are named by their path ("params/backbone/conv1/kernel"); `config` and `
 Readers need NumPy alone.
 """
 
-import contextlib
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import flax.traverse_util
 import numpy as np
 
+from siamjax import files
 from siamjax.config import from_json, to_json
 from siamjax.errors import UserError
 from siamjax.models.initialise import shapes
@@ -22,7 +21,7 @@ FORMAT = "siamjax weights 1"
 
 
 def save(path, config, variables, metadata: dict | None = None, half: bool = False) -> None:
-    """Writes the file whole: under a temporary name beside it, then renamed.
+    """Writes the file, whole or not at all.
 
     Args:
         path: of the file, by custom `.npz`.
@@ -40,22 +39,9 @@ def save(path, config, variables, metadata: dict | None = None, half: bool = Fal
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     if half:
         arrays = {name: _halved(path, name, array) for name, array in arrays.items()}
-    text = {
-        "format": FORMAT,
-        "config": to_json(config),
-        "metadata": json.dumps(metadata or {}),
-    }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays, **{name: np.array(value) for name, value in text.items()})
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    text = {"format": FORMAT, "config": to_json(config), "metadata": json.dumps(metadata or {})}
+    arrays |= {name: np.array(value) for name, value in text.items()}
+    files.write_whole(path, lambda file: np.savez(file, **arrays))
 
 
 def _halved(path, name, array):
@@ -75,8 +61,7 @@ def load(path) -> tuple:
     Raises:
         UserError: no such file, or not a weights file.
     """
-    config, variables, _ = load_with_metadata(path)
-    return config, variables
+    return load_with_metadata(path)[:2]
 
 
 def load_with_metadata(path) -> tuple:
@@ -92,16 +77,18 @@ def load_with_metadata(path) -> tuple:
         with np.load(path, allow_pickle=False) as file:
             members = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: not a siamjax weights file; make one with `siamjax convert`"
-        ) from error
+        raise _not_ours(path) from error
     if str(members.pop("format", "")) != FORMAT:
-        raise UserError(f"{path}: not a siamjax weights file; make one with `siamjax convert`")
+        raise _not_ours(path)
     config = from_json(str(members.pop("config")))
     metadata = json.loads(str(members.pop("metadata")))
     halves = [name for name, array in members.items() if array.dtype == np.float16]
     members |= {name: members[name].astype(np.float32) for name in halves}
     return config, flax.traverse_util.unflatten_dict(members, sep="/"), metadata
+
+
+def _not_ours(path):
+    return UserError(f"{path}: not a siamjax weights file; make one with `siamjax convert`")
 
 
 def check_matches(model, variables, path) -> None:

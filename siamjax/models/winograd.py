@@ -7,17 +7,18 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 
 @functools.partial(
     jax.checkpoint, static_argnums=(2, 3)
 )  # the transformed tiles are four times the input: remade in the backward pass
-def winograd_conv2d(x, kernel, padding: int, dilation: int):
+def winograd_conv2d(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c d"], padding: int, dilation: int
+) -> Float[Array, "b _ _ d"]:
     """A 3x3 convolution of stride 1, as sixteen matrix products on 2x2 tiles of the output.
 
     Args:
-        x: (B, H, W, C).
-        kernel: (3, 3, C, D).
         padding: zeros around the image, px.
         dilation: distance of the kernel's taps, px.
 

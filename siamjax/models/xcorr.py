@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from siamjax.models.formulations import FORMULATIONS, Operations, grouped_conv2d
 
 PLATFORM = FORMULATIONS["platform"]
-Features = Float[Array, "h w c"]
+Features = Float[Array, "_ _ c"]
 
 
 def depthwise_correlation(
@@ -38,8 +38,8 @@ def correlate_by_grouped_conv(search: Features, kernel: Features) -> Features:
 
 
 def upchannel_correlation(
-    search: Features, kernel: Features, operations: Operations = PLATFORM
-) -> Features:
+    search: Features, kernel: Float[Array, "h w dc"], operations: Operations = PLATFORM
+) -> Float[Array, "_ _ d"]:
     """Correlates the search features with a full kernel per output channel (SiamRPN, section 3.2).
 
     Args:

@@ -184,6 +184,28 @@ def test_initial_values_follow_the_rules():
     assert not np.array_equal(kernel, other["head/level2/cls/search/conv/kernel"])
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "alexnet"])
+def test_flax_draws_from_the_same_distributions(backbone, small, crops):
+    model = small(backbone, width=0.25)
+    ours = paths(init_variables(model, 0))
+    found = paths(jax.jit(model.init)(jax.random.key(0), *crops(search=191)))
+    assert found.keys() == ours.keys()
+    for name, array in found.items():
+        wanted = ours[name]
+        assert (array.shape, array.dtype) == (wanted.shape, wanted.dtype), name
+        if np.ptp(wanted) == 0:
+            np.testing.assert_array_equal(array, wanted, name)
+        elif wanted.size > 500:
+            spread = wanted.std()
+            assert abs(array.mean()) < 5 * spread / np.sqrt(wanted.size), name
+            # of a fourth moment up to the normal distribution's
+            for order in (2, 4):
+                moments = [np.mean((a / spread) ** order) for a in (array, wanted)]
+                assert abs(moments[0] / moments[1] - 1) < 15 * order / np.sqrt(wanted.size), name
+        else:
+            assert 0 < np.abs(array).max() < 2 * np.abs(wanted).max(), name
+
+
 @pytest.mark.parametrize(
     "field, value, hint",
     [
@@ -251,3 +273,13 @@ def test_build_takes_the_anchors_from_the_config():
     config = base.get_config()
     config.anchors.scales = (4, 8)
     assert build(config).anchors_per_cell == 10
+
+
+def test_a_built_network_is_hashable():
+    from configs import base
+
+    config = base.get_config()
+    config.model.levels = [2, 3]
+    model = build(config)
+    assert model.levels == (2, 3)
+    assert hash(model) == hash(build(config))
