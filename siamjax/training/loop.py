@@ -71,7 +71,7 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             f"--config.train.batch_size={config.train.batch_size} pairs"
         )
     # Whatever refuses the run comes before the first file is written.
-    if _begun(workdir):
+    if checkpoint.saved_steps(workdir / "checkpoints") and (workdir / "config.json").exists():
         _compare(workdir, config)
     else:
         loader_lib.make_sampler(config)
@@ -127,10 +127,10 @@ class _Run:
         if self.done:
             self._tell(f"{self.workdir}: goes on from step {self.done} of {self.total}")
         if self.lead:
-            path = self.workdir / "metrics.jsonl"
-            self.lines = resources.closing(metrics.JsonLines(path, self.done))
-            folder = self.workdir / "tensorboard"
-            self.board = resources.closing(metrics.TensorBoard(folder, self.done))
+            lines = metrics.JsonLines(self.workdir / "metrics.jsonl", self.done)
+            self.lines = resources.closing(lines)
+            board = metrics.TensorBoard(self.workdir / "tensorboard", self.done)
+            self.board = resources.closing(board)
         batch_size = self.config.train.batch_size
         self.bar = resources.closing(metrics.Progress(self.total, self.done, batch_size, self.lead))
         batches = loader_lib.make_loader(
@@ -270,12 +270,6 @@ class _Termination:
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(number)
         return self._asked
-
-
-def _begun(workdir: Path) -> bool:
-    """Whether a run in this folder has saved a checkpoint."""
-    saved = checkpoint.saved_steps(workdir / "checkpoints")
-    return bool(saved) and (workdir / "config.json").exists()
 
 
 def _compare(workdir: Path, config) -> None:

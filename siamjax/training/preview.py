@@ -8,7 +8,7 @@ import numpy as np
 
 from siamjax.geometry import boxes
 from siamjax.geometry.anchors import Anchors
-from siamjax.training.step import image
+from siamjax.training.step import images
 from siamjax.viz import draw_boxes, draw_heatmap
 
 PAIRS = 4  # shown at a time
@@ -27,10 +27,8 @@ def make_preview(config, model) -> Callable[[dict, dict], dict[str, np.ndarray]]
     """
 
     @jax.jit
-    def scores(variables, template, template_noise, search, search_noise):
-        cls, _ = model.apply(
-            variables, image(template, template_noise), image(search, search_noise)
-        )
+    def scores(variables, batch):
+        cls, _ = model.apply(variables, *images(batch))
         cls = cls.reshape(*cls.shape[:3], 2, -1)
         return jnp.max(jax.nn.softmax(cls, axis=3)[..., 1, :], axis=-1)
 
@@ -38,8 +36,7 @@ def make_preview(config, model) -> Callable[[dict, dict], dict[str, np.ndarray]]
 
     def preview(variables, batch):
         few = {name: value[:PAIRS] for name, value in batch.items()}
-        names = ("template", "template_noise", "search", "search_noise")
-        found = np.asarray(scores(variables, *(few[name] for name in names)))
+        found = np.asarray(scores(variables, few))
         positive = (few["label"] == 1).mean(1)
         grid = anchors.grid(found.shape[-1], centre=config.crops.search // 2)[0]
         half = anchors.stride / 2

@@ -87,8 +87,7 @@ def _make_loss(config, model, phase, rule) -> Callable:
     def forward(params, batch_stats, batch):
         return model.apply(
             {"params": params, "batch_stats": batch_stats},
-            image(batch["template"], batch["template_noise"]),
-            image(batch["search"], batch["search_noise"]),
+            *images(batch),
             train=not train.freeze_bn,
             train_backbone=phase.layers,
             mutable=["batch_stats"],
@@ -202,6 +201,11 @@ def image(
 ) -> Float32[Array, "b h w 3"]:
     """The network's input: grey levels 0..255, minus each image's colour noise."""
     return jnp.asarray(pixels, jnp.float32) - noise[:, None, None, :]
+
+
+def images(batch) -> tuple[Float32[Array, "b z z 3"], Float32[Array, "b x x 3"]]:
+    """The network's two inputs, template and search."""
+    return tuple(image(batch[name], batch[f"{name}_noise"]) for name in ("template", "search"))
 
 
 def _fusion_shares(params, levels):
