@@ -1,0 +1,76 @@
+"""Single numbers that the networks consist of."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from siamjax.models import SiamRPN, alexnet, mobilenetv2, resnet
+from siamjax.models.conv import Numerics
+from siamjax.models.folding import fold
+from siamjax.models.import_torch import pysot_names
+
+
+@pytest.mark.parametrize(
+    "backbone, channels",
+    [
+        (alexnet.AlexNet(levels=(1, 2, 3, 4, 5)), (96, 256, 384, 384, 256)),
+        (resnet.ResNet(depth=18, levels=(0, 1, 2, 3, 4)), (64, 64, 128, 256, 512)),
+        (resnet.ResNet(depth=50, levels=(0, 1, 2, 3, 4)), (64, 256, 512, 1024, 2048)),
+        (
+            mobilenetv2.MobileNetV2(width=1.0, levels=tuple(range(8))),
+            (32, 16, 24, 32, 64, 96, 160, 320),
+        ),
+        (mobilenetv2.MobileNetV2(width=1.4, levels=(3, 5, 7)), (44, 134, 448)),
+    ],
+)
+def test_channels(backbone, channels):
+    assert backbone.channels() == channels
+    image = jax.ShapeDtypeStruct((1, 127, 127, 3), jnp.float32)
+    features = jax.eval_shape(backbone.init_with_output, jax.random.key(0), image)[0]
+    assert tuple(level.shape[-1] for level in features.values()) == channels
+
+
+def test_an_inverted_residual_adds_its_input():
+    block = mobilenetv2.InvertedResidual(8, 2, stride=1, dilation=1, numerics=Numerics())
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((1, 5, 5, 8)), jnp.float32)
+    variables = block.init(jax.random.key(0), x)
+    last = variables["params"]["project_bn"]
+    last["scale"], last["bias"] = jnp.zeros(8), jnp.arange(8.0)
+    np.testing.assert_allclose(block.apply(variables, x), x + jnp.arange(8.0)[None, None, None])
+
+
+@pytest.mark.parametrize("kind, last", [(resnet.BasicBlock, "bn2"), (resnet.Bottleneck, "bn3")])
+def test_a_residual_block_adds_its_input(kind, last):
+    channels = 8 // kind.expansion
+    block = kind(channels, 1, dilation=2, first=False, projection=3, numerics=Numerics())
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((1, 5, 5, 8)), jnp.float32)
+    variables = block.init(jax.random.key(0), x)
+    assert "shortcut_conv" not in variables["params"]
+    last = variables["params"][last]
+    last["scale"], last["bias"] = jnp.zeros(8), jnp.arange(8.0)
+    wanted = jnp.maximum(x + jnp.arange(8.0)[None, None, None], 0)
+    np.testing.assert_allclose(block.apply(variables, x), wanted)
+
+
+def test_folding_keeps_the_epsilon_of_small_variances():
+    """f = scale / sqrt(var + 1e-5): here 3 / sqrt(4e-5)."""
+    node = {
+        "conv": {"kernel": np.ones((1, 1, 1, 1), np.float32)},
+        "bn": {"scale": np.float32([3]), "bias": np.float32([0.5])},
+    }
+    stats = {"bn": {"mean": np.float32([2]), "var": np.float32([3e-5])}}
+    _, folded = fold(SiamRPN(), {"params": {"neck": node}, "batch_stats": {"neck": stats}})
+    conv = folded["params"]["neck"]["conv"]
+    factor = 3 / np.sqrt(np.float64(np.float32(3e-5)) + 1e-5)
+    np.testing.assert_allclose(conv["kernel"], np.full((1, 1, 1, 1), factor), rtol=1e-6)
+    np.testing.assert_allclose(conv["bias"], [0.5 - 2 * factor], rtol=1e-6)
+
+
+def test_a_single_level_has_no_number_in_pysots_names(small):
+    names = pysot_names(small("resnet18", levels=(3,)))
+    assert "neck.downsample.downsample.0.weight" in names
+    assert "rpn_head.cls.head.3.bias" in names
+    names = pysot_names(small("resnet18", levels=(3, 4)))
+    assert "neck.downsample3.downsample.1.running_var" in names
+    assert "rpn_head.rpn2.cls.head.3.bias" in names
