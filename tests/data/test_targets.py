@@ -118,6 +118,15 @@ def test_all_negatives_of_a_negative_pair():
     np.testing.assert_array_equal(label, expected)
 
 
+def test_negatives_at_the_corner_of_the_map():
+    rule = TargetRule(negatives=10**6)
+    label = assign(np.random.default_rng(3), rule, GRID, (31, 31, 60, 60), True)
+    expected = np.full_like(label, -1)
+    expected[:, :5, :5] = 0  # around cell 1
+    np.testing.assert_array_equal(label, expected)
+    assert (assign(np.random.default_rng(3), rule, GRID, (127, -1000, 60, 60), True) == -1).all()
+
+
 @pytest.mark.parametrize("width, height, overlap", [(10, 3, 0.3), (5, 3, 0.6)])
 def test_an_overlap_of_exactly_a_threshold_is_ignored(width, height, overlap):
     grid = Anchors(stride=1, ratios=(1.0,), scales=(3,)).grid(3)

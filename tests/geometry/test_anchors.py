@@ -10,6 +10,7 @@ def test_shapes_are_the_published_ones():
     expected = [(104, 32), (88, 40), (64, 64), (40, 80), (32, 96)]
     np.testing.assert_array_equal(Anchors().shapes(), expected)
     assert Anchors().shapes().dtype == np.float32
+    assert Anchors().ratios == (0.33, 0.5, 1, 2, 3)
 
 
 def test_two_scales_follow_each_ratio():

@@ -111,6 +111,16 @@ def test_boxes_of_many_regions():
         np.testing.assert_array_equal(boxes[i, j], polygons.box_of_region(regions[i, j]))
 
 
+def test_box_of_a_region_below_a_pixel():
+    box = polygons.box_of_region([0, 0, 0.5, 0, 0.5, 0.5, 0, 0.5])
+    np.testing.assert_allclose(box, [-0.5, -0.5, 1.5, 1.5])
+
+
+def test_a_region_higher_than_what_is_rasterised_at_once():
+    tall = [[0, 0, 5, polygons._ROWS_AT_ONCE + 10]]
+    assert polygons.raster_overlap(tall, tall)[0] == 1
+
+
 def test_box_of_a_line_is_finite():
     # no area to divide by: the extent of 20 px times sqrt(10 px * 10 px), plus a pixel
     box = polygons.box_of_region([0, 0, 10, 0, 20, 0, 10, 0])
