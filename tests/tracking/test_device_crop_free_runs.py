@@ -40,10 +40,11 @@ def test_crops_are_equal_at_every_frame(reference, tiny):
             centre = np.asarray(state.motion.centre)
             average = np.asarray(state.average)
             state, _, crop, side = step(config, tiny.variables, state, frame)
-            host = crops.subwindow(frame, centre, config.instance, int(side), average)
+            side = int(side)
+            host = crops.subwindow(frame, centre, config.instance, side, average)
             np.testing.assert_array_equal(np.asarray(crop), host)
             compared += 1
-            x, y = crops.window_origin(centre, int(side))
+            x, y = crops.window_origin(centre, side)
             height, width = frame.shape[:2]
             outside += x < 0 or y < 0 or x + side > width or y + side > height
     print(f"{compared} crops equal, {outside} of them reach outside the frame")
