@@ -149,7 +149,7 @@ def measure(name, frames, rounds, torch_python, folder):
 
 
 def ratio(ours, theirs):
-    """Median over the turns: both frames of a turn saw the machine in the same state."""
+    """Median over pairs of frames, which saw the machine in the same state."""
     return round(statistics.median(a / b for a, b in zip(ours, theirs)), 3)
 
 

@@ -129,7 +129,7 @@ function track() {
       link.href = `/videos/${video.id}/result.${link.dataset.kind}`;
     }
     $("results").hidden = false;
-    say("Done. Draw another box to go again.");
+    say("Done. Draw a box to track again.");
   };
 }
 

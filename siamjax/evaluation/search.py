@@ -66,7 +66,7 @@ def search(
     score over the grid.
 
     Args:
-        identity: tells checkpoints apart, so that scores of two are never mixed.
+        identity: differs between checkpoints, so that scores of two are never mixed.
         allow_test: search on a test benchmark all the same; its scores then say nothing about
             other videos.
         exact: no snapped windows: slower, and all scores are those of single runs.

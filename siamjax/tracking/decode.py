@@ -65,7 +65,7 @@ def best_candidate(
     Returns:
         The first candidate with the highest penalised score, and all scores. `second_peak` is the
         highest penalised score among the candidates whose centre lies outside the best box, divided
-        by the best: near 1 where a second object looks like the target, 0 where nothing else does.
+        by the best: near 1 where a second object resembles the target, 0 where nothing else does.
     """
     cls, loc = jnp.asarray(cls, jnp.float32), jnp.asarray(loc, jnp.float32)
     side = cls.shape[0]

@@ -174,7 +174,7 @@ class Tracker:
         return np.asarray(cls), np.asarray(loc)
 
     def sibling(self) -> "Tracker":
-        """A tracker with the same weights and no target, for another object; costs no memory."""
+        """A tracker without a target that shares the weights, for another object."""
         sibling = copy.copy(self)
         sibling._state = None
         return sibling
