@@ -31,7 +31,7 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool = False):
         conv = dict(features=self.features, size=self.size, stride=self.stride, bias=True)
-        x = conv_bn(self.numerics, x, train, ("conv", "bn"), **conv)
+        x = conv_bn(self.numerics, x, train, "conv", **conv)
         if self.pool:
             x = self.numerics.operations.max_pool(x, 0)
         return nn.relu(x) if self.relu else x

@@ -1,7 +1,7 @@
 """Convolution layers of NHWC images, and what all layers of a network share."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import flax.linen as nn
@@ -88,22 +88,20 @@ class Conv(nn.Module):
         return y
 
 
-def conv_bn(
-    numerics: Numerics, x, train: bool, names: Sequence[str], dtype: DTypeLike | None = None, **conv
-):
+def conv_bn(numerics: Numerics, x, train: bool, name: str, dtype: DTypeLike | None = None, **conv):
     """A convolution and its batch normalisation, as two children of the module that calls this.
 
     Args:
-        names: of the convolution and of the normalisation.
+        name: of the convolution; the normalisation has "bn" where it has "conv".
         dtype: of the output; None: that of the computation.
         conv: further arguments of `Conv`.
     """
     dtype = numerics.dtype if dtype is None else dtype
-    conv = dict(conv, numerics=numerics, name=names[0])
+    conv = dict(conv, numerics=numerics, name=name)
     if numerics.folded:
         return Conv(**conv | {"bias": True})(x).astype(dtype)
     y = Conv(**conv)(x)
-    return BatchNorm(dtype, numerics.bn_axis_name, name=names[1])(y, train)
+    return BatchNorm(dtype, numerics.bn_axis_name, name=name.replace("conv", "bn"))(y, train)
 
 
 class ConvBN(nn.Module):
@@ -116,6 +114,5 @@ class ConvBN(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool = False):
-        conv = dict(features=self.features, size=self.size)
-        y = conv_bn(self.numerics, x, train, ("conv", "bn"), **conv)
+        y = conv_bn(self.numerics, x, train, "conv", features=self.features, size=self.size)
         return nn.relu(y) if self.relu else y

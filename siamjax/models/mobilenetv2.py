@@ -1,5 +1,6 @@
 """MobileNetV2 of any width at stride 8 (arXiv 1801.04381), dilated for SiamRPN++."""
 
+import functools
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -40,15 +41,11 @@ class InvertedResidual(nn.Module):
         hidden = x.shape[-1] * self.expansion
         padding = self.dilation if self.dilation > 1 else 2 - self.stride
         spatial = dict(size=3, stride=self.stride, padding=padding, dilation=self.dilation)
-        y = self._conv_bn("expand", x, train, features=hidden)
-        y = nn.relu6(y)
-        y = self._conv_bn("depthwise", y, train, features=hidden, depthwise=True, **spatial)
-        y = nn.relu6(y)
-        y = self._conv_bn("project", y, train, features=self.features)
+        layer = functools.partial(conv_bn, self.numerics, train=train)
+        y = nn.relu6(layer(x, name="expand_conv", features=hidden))
+        y = layer(y, name="depthwise_conv", features=hidden, depthwise=True, **spatial)
+        y = layer(nn.relu6(y), name="project_conv", features=self.features)
         return x + y if self.stride == 1 and x.shape == y.shape else y
-
-    def _conv_bn(self, name, x, train, **conv):
-        return conv_bn(self.numerics, x, train, (f"{name}_conv", f"{name}_bn"), **conv)
 
 
 class Layer(nn.Module):
@@ -88,8 +85,8 @@ class Stem(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool = False):
-        names, conv = ("conv", "bn"), dict(features=self.features, size=3, stride=2)
-        return nn.relu6(conv_bn(self.numerics, x, train, names, **conv))
+        conv = dict(features=self.features, size=3, stride=2)
+        return nn.relu6(conv_bn(self.numerics, x, train, "conv", **conv))
 
 
 class MobileNetV2(nn.Module):

@@ -43,16 +43,17 @@ class Block(nn.Module):
         padding = dilation if self.dilation > 1 else 2 - self.stride
         return dict(stride=self.stride, padding=padding, dilation=dilation)
 
-    def conv_bn(self, x, train, names, dtype=None, **conv):
+    def conv_bn(self, x, train, name, dtype=None, **conv):
         """A convolution with ResNet's initial values, and its normalisation."""
-        return conv_bn(self.numerics, x, train, names, dtype, kernel_init=fan_out_normal, **conv)
+        conv = dict(conv, kernel_init=fan_out_normal)
+        return conv_bn(self.numerics, x, train, name, dtype, **conv)
 
     def add(self, x, y, train):
         """The block's sum; its summands stay float32 until they are added."""
         if self.first and (self.stride != 1 or x.shape[-1] != y.shape[-1]):
             spatial = self.spatial() if self.projection == 3 else {}
-            names, conv = ("shortcut_conv", "shortcut_bn"), dict(size=self.projection, **spatial)
-            x = self.conv_bn(x, train, names, jnp.float32, features=y.shape[-1], **conv)
+            name, conv = "shortcut_conv", dict(size=self.projection, **spatial)
+            x = self.conv_bn(x, train, name, jnp.float32, features=y.shape[-1], **conv)
         return nn.relu(x.astype(jnp.float32) + y).astype(self.numerics.dtype)
 
 
@@ -64,11 +65,9 @@ class BasicBlock(Block):
     @nn.compact
     def __call__(self, x, train: bool = False):
         features, inner = self.channels, dict(padding=self.dilation, dilation=self.dilation)
-        y = self.conv_bn(x, train, ("conv1", "bn1"), features=features, size=3, **self.spatial())
+        y = self.conv_bn(x, train, "conv1", features=features, size=3, **self.spatial())
         y = nn.relu(y)
-        y = self.conv_bn(
-            y, train, ("conv2", "bn2"), jnp.float32, features=features, size=3, **inner
-        )
+        y = self.conv_bn(y, train, "conv2", jnp.float32, features=features, size=3, **inner)
         return self.add(x, y, train)
 
 
@@ -80,11 +79,11 @@ class Bottleneck(Block):
     @nn.compact
     def __call__(self, x, train: bool = False):
         features = self.channels
-        y = self.conv_bn(x, train, ("conv1", "bn1"), features=features)
+        y = self.conv_bn(x, train, "conv1", features=features)
         y = nn.relu(y)
-        y = self.conv_bn(y, train, ("conv2", "bn2"), features=features, size=3, **self.spatial())
+        y = self.conv_bn(y, train, "conv2", features=features, size=3, **self.spatial())
         y = nn.relu(y)
-        y = self.conv_bn(y, train, ("conv3", "bn3"), jnp.float32, features=4 * features)
+        y = self.conv_bn(y, train, "conv3", jnp.float32, features=4 * features)
         return self.add(x, y, train)
 
 
@@ -155,7 +154,7 @@ class ResNet(nn.Module):
         levels = {}
         stem = dict(features=int(64 * self.width), size=7, stride=2, kernel_init=fan_out_normal)
         exact = self.numerics.exact()
-        x = nn.relu(conv_bn(exact, x, "conv1" in train_parts, ("conv1", "bn1"), **stem))
+        x = nn.relu(conv_bn(exact, x, "conv1" in train_parts, "conv1", **stem))
         levels[0] = x
         if max(self.levels) > 0:
             x = exact.operations.max_pool(x, 1)
