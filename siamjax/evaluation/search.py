@@ -75,8 +75,7 @@ def search(
         What search.json holds.
 
     Raises:
-        UserError: a test benchmark, another grid or checkpoint in `out`, an `out` that cannot be
-            written.
+        UserError: a test benchmark, another grid or checkpoint in `out`, nowhere to write.
     """
     if benchmark.dataset.test and not allow_test:
         raise UserError(
@@ -107,10 +106,14 @@ def search(
         "scores": mean.reshape(grid.shape).tolist(),
         "finalists": [] if exact else rows,
     }
+    _write(out, grid, benchmark, found)
+    return found
+
+
+def _write(out: Path, grid: Grid, benchmark: Benchmark, found: dict) -> None:
     write_whole(out / "search.json", json.dumps(found, indent=1) + "\n")
     write_whole(out / "best.txt", arguments(found["best"]))
-    _heat_map(out / "heatmap.png", grid, mean.reshape(grid.shape), benchmark)
-    return found
+    _heat_map(out / "heatmap.png", grid, np.array(found["scores"]), benchmark)
 
 
 def _mean_scores(
