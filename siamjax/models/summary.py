@@ -1,5 +1,6 @@
 """What a network consists of: modules, shapes, parameters, multiply-adds, strides."""
 
+import functools
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -65,19 +66,13 @@ def _record(model, exemplar, search):
     x = jax.ShapeDtypeStruct((1, search, search, 3), jnp.float32)
     template, search_side = _Recorder(), _Recorder()
 
-    def on_template(variables, z):
-        with nn.intercept_methods(template):
-            features = model.apply(variables, z, method="template")
-            return model.apply(variables, features, method="kernels")
+    def trace(recorder, method, *arguments):
+        with nn.intercept_methods(recorder):
+            call = functools.partial(model.apply, method=method)
+            return jax.eval_shape(call, shapes(model), *arguments)
 
-    def on_search(variables, kernels, x):
-        with nn.intercept_methods(search_side):
-            features = model.apply(variables, x, method="search")
-            return model.apply(variables, kernels, features, method="correlate")
-
-    variables = shapes(model)
-    kernels = jax.eval_shape(on_template, variables, z)
-    jax.eval_shape(on_search, variables, kernels, x)
+    kernels = trace(template, "encode", z)
+    trace(search_side, "respond", kernels, x)
     return template, search_side
 
 
