@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from siamjax.api import ASSETS
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Store
 from siamjax.datasets.sequence import Sequence
@@ -22,44 +23,6 @@ from siamjax.version import __version__
 STRIP_FRAMES = 6
 STRIP_HEIGHT = 130  # px
 MAX_STRIPS = 100  # sequences; a page with more would be slow to open
-
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1180px;
-padding:1.5rem;color:#1d2433;background:#fff}
-h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
-p.note{color:#5c677d;margin:.2rem 0}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
-th,td{padding:.3rem .5rem;border-bottom:1px solid #dde2ea;text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}
-th{cursor:pointer;user-select:none;background:#f4f6f9;position:sticky;top:0;
-white-space:normal;vertical-align:bottom}
-th[aria-sort=ascending]::after{content:" \\25B2"}th[aria-sort=descending]::after{content:" \\25BC"}
-td small{color:#5c677d;display:block}td.best{font-weight:700}
-.plots{display:flex;flex-wrap:wrap;gap:1rem}.plots svg{width:360px;height:auto}
-.key span{display:inline-block;margin-right:1rem}.key i{display:inline-block;
-width:.9rem;height:.9rem;margin-right:.3rem;
-vertical-align:-2px;border-radius:2px}
-.strip{margin:.9rem 0}.strip img{max-width:100%;display:block}
-video{max-width:100%;background:#000}
-"""
-
-_SCRIPT = """
-document.querySelectorAll('table.sort').forEach(table=>{
- table.querySelectorAll('th').forEach((head,column)=>head.addEventListener('click',()=>{
-  const was=head.getAttribute('aria-sort');  // names rise at first, figures fall
-  const down=column?was!=='descending':was==='ascending';
-  table.querySelectorAll('th').forEach(h=>h.removeAttribute('aria-sort'));
-  head.setAttribute('aria-sort',down?'descending':'ascending');
-  const value=row=>{const c=row.children[column];return c.dataset.value??c.textContent};
-  const body=table.tBodies[0];
-  [...body.rows].sort((a,b)=>{
-   const x=value(a),y=value(b),n=parseFloat(x)-parseFloat(y);
-   const order=isNaN(n)?x.localeCompare(y,undefined,{numeric:true}):n;return down?-order:order;
-  }).forEach(row=>body.append(row));
- }));
-});
-"""
 
 
 def render(
@@ -79,12 +42,13 @@ def render(
     Raises:
         UserError: the clip cannot be read.
     """
+    style, script = ((ASSETS / name).read_text() for name in ("report.css", "report.js"))
     order = scores.ranked()
     title = html.escape(scores.dataset)
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
-        f"<title>{title} — {scores.count}</title><style>{_STYLE}</style></head><body>",
+        f"<title>{title} — {scores.count}</title><style>\n{style}</style></head><body>",
         f"<h1>{title}</h1><p class=note>{html.escape(scores.caption)}</p>",
         _key(order),
         "<h2>Trackers</h2>",
@@ -106,7 +70,10 @@ def render(
             f"<details><summary>Not scored: {len(scores.left_out)}</summary>"
             f"<ul>{''.join(items)}</ul></details>"
         )
-    parts.append(f"<p class=note>siamjax {__version__}</p><script>{_SCRIPT}</script></body></html>")
+    parts += [
+        f"<p class=note>siamjax {__version__}</p><script>",
+        f"{script}</script></body></html>",
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -135,11 +102,8 @@ def _tracker_table(scores: Scores) -> str:
     def cell(tracker: str, figure: str) -> str:
         value = scores.trackers[tracker].get(figure)
         kind = " class=best" if value == scores.best(figure) else ""
-        bounds = scores.bounds(tracker, figure)
-        small = ""
-        if bounds is not None:
-            low, high = (scores.number(figure, bound) for bound in bounds)
-            small = f" <small>{low}–{high}</small>"
+        bounds = "–".join(scores.bound_numbers(tracker, figure))
+        small = f" <small>{bounds}</small>" if bounds else ""
         sort_by = "" if value is None else value
         return f"<td{kind} data-value='{sort_by}'>{scores.number(figure, value)}{small}</td>"
 
@@ -202,17 +166,19 @@ def _strips(benchmark: Benchmark, results: Mapping[str, Path], scores: Scores) -
     scored = set(next(iter(scores.per_sequence.values()), {}))
     shown = [s for s in benchmark.sequences if s.name in scored and s.has_images][:MAX_STRIPS]
     stores = [
-        (place, Store(results[tracker].parent, benchmark.dataset), results[tracker].name)
+        (
+            plots.colour(place),
+            Store(results[tracker].parent, benchmark.dataset),
+            results[tracker].name,
+        )
         for place, tracker in enumerate(scores.ranked())
         if tracker in results
     ]
     parts = []
     for sequence in shown:
         tracks = [(sequence.groundtruth, plots.TRUTH)]
-        for place, store, folder in stores:
-            tracks += [
-                (run.regions, plots.colour(place)) for run in store.read(folder, sequence)[:1]
-            ]
+        for colour, store, folder in stores:
+            tracks += [(run.regions, colour) for run in store.read(folder, sequence)[:1]]
         data = base64.b64encode(_strip(sequence, tracks)).decode()
         name = html.escape(sequence.name)
         parts.append(

@@ -5,8 +5,6 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
-
 from siamjax.datasets.registry import Benchmark
 from siamjax.evaluation.scoring import Scores
 from siamjax.files import write_whole
@@ -17,10 +15,9 @@ def _cells(scores: Scores, tracker: str, brackets: bool = False) -> list[str]:
     cells = []
     for figure in scores.columns:
         text = scores.number(figure, scores.trackers[tracker].get(figure))
-        bounds = scores.bounds(tracker, figure)
-        if brackets and bounds is not None and text != "-":
-            low, high = (scores.number(figure, value) for value in bounds)
-            text += f" [{low}, {high}]"
+        bounds = ", ".join(scores.bound_numbers(tracker, figure))
+        if brackets and bounds and text != "-":
+            text += f" [{bounds}]"
         cells.append(text)
     return cells
 
@@ -36,11 +33,10 @@ def terminal(scores: Scores) -> str:
         padded = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
         lines.append("  ".join([name.ljust(first), *padded]))
     for tracker in order:
-        bounds = scores.bounds(tracker, main)
-        if bounds is not None and np.isfinite(bounds).all():
-            low, high = (scores.number(main, value) for value in bounds)
-            label = scores.label(main)
-            lines.append(f"{tracker}: {label} 95 % interval over sequences {low} .. {high}")
+        bounds = scores.bound_numbers(tracker, main)
+        if bounds and "-" not in bounds:
+            text = f"{scores.label(main)} 95 % interval over sequences {' .. '.join(bounds)}"
+            lines.append(f"{tracker}: {text}")
     return "\n".join(lines)
 
 

@@ -131,6 +131,10 @@ class Result:
         """The interval of a tracker's figure; None where there is none."""
         return self.intervals.get(tracker, {}).get(figure)
 
+    def bound_numbers(self, tracker: str, figure: str) -> list[str]:
+        """`bounds` as tables print them; empty where there are none."""
+        return [self.number(figure, value) for value in self.bounds(tracker, figure) or ()]
+
 
 @dataclasses.dataclass(frozen=True)
 class Part:
