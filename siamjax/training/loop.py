@@ -125,7 +125,7 @@ class _Run:
         """Opens what `train` reads from and writes to."""
         self.termination = _Termination(resources)
         if self.done:
-            self._tell(f"{self.workdir}: goes on from step {self.done} of {self.total}")
+            self._tell(f"{self.workdir}: resumes from step {self.done} of {self.total}")
         if self.lead:
             lines = metrics.JsonLines(self.workdir / "metrics.jsonl", self.done)
             self.lines = resources.closing(lines)

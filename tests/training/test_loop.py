@@ -157,7 +157,7 @@ def test_corrupt_newest_checkpoint_falls_back(whole, tiny, tmp_path, capsys):
     assert loop.train(tiny(), workdir)["finished"]
     message = capsys.readouterr().err
     assert "checkpoints/8 can't be read" in message
-    assert "goes on from step 4 of 8" in message
+    assert "resumes from step 4 of 8" in message
     assert (workdir / "corrupt" / "8").is_dir()
     assert_same_run(whole[0], workdir)
 
