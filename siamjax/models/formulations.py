@@ -205,7 +205,7 @@ def moments_in_one_pass(
     return mean, _mean_over_devices(var + jnp.square(first + offset - mean), axis)
 
 
-def along(channels: Float[Array, " c"], x: Float[Array, "*b c"]) -> Float[Array, "*ones c"]:
+def along(channels: Float[Array, " c"], x: Float[Array, "*b c"]) -> Float[Array, "*_ c"]:
     """(C,) with as many axes as x (..., C)."""
     return jnp.expand_dims(channels, range(x.ndim - 1))
 
