@@ -85,7 +85,6 @@ def main() -> None:
         with config.unlocked():
             config.tracker.update(dict(zip(search.NAMES, settings[k].tolist(), strict=True)))
         tracker = Tracker(config, variables)
-        protocols.prepare(tracker, clips[0], 1)
         start = time.perf_counter(), time.process_time()
         for clip in clips:
             protocols.one_pass(tracker, clip)
