@@ -3,7 +3,7 @@
 Without a name it lists them. `python -m data_prep.NAME` is the same.
 """
 
-import importlib
+import pkgutil
 import sys
 from collections.abc import Sequence
 
@@ -47,8 +47,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m data_prep") -
         return
     if name not in SOURCES:
         raise UserError(f"{name}: no such data set; choose one of {', '.join(SOURCES)}")
-    module = importlib.import_module(f"data_prep.{name}")
-    found = getattr(module, SOURCES[name][0])
+    found = pkgutil.resolve_name(f"data_prep.{name}:{SOURCES[name][0]}")
     if isinstance(found, type):
         command.main(found, rest, prog)
     else:

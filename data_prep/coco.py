@@ -4,12 +4,11 @@ Each image is a video of one frame, each annotation a track. Crowd regions are l
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 from data_prep.command import run
-from data_prep.source import Source, Target, Video
+from data_prep.source import Skipped, Source, Target, Targets, Video, Videos
 from siamjax.errors import UserError
 
 SPLIT = "train2017"
@@ -23,8 +22,8 @@ class Coco(Source):
     """
 
     name = "coco"
-    official: ClassVar[dict[str, int]] = {"images": 118_287, "boxes": 860_001}
-    image_folder: ClassVar = SPLIT
+    official = (("images", 118_287), ("boxes", 860_001))
+    image_folder = SPLIT
 
     def instances(self, read: Callable[[dict], Any]) -> Any:
         """What `read` makes of the content of the annotations' file.
@@ -43,14 +42,14 @@ class Coco(Source):
                 f"{path}: not COCO's instances file ({error!r} is missing); download it again"
             ) from error
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per image, also those without annotation."""
         files, boxes = self.instances(_files_and_boxes)
         for image, file in sorted(files.items(), key=lambda item: item[1]):
             name = f"{SPLIT}/{file.rsplit('.', 1)[0]}"
             yield Video(name, len(boxes[image]), [file, boxes[image]])
 
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The objects of an image; the track is the annotation's number."""
         file, boxes = video.payload
         for number, crowd, box in boxes:

@@ -2,9 +2,10 @@
 
 import argparse
 import dataclasses
-import importlib
+import functools
 import logging
 import os
+import pkgutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,10 @@ _FIELDS = dataclasses.fields(parts.Options)
 
 def run(source_class: type[Source]) -> None:
     """`main` as a process, with its exit codes."""
-    run_main(lambda: main(source_class))
+    # Beam's workers need the class under its module's name, which is not __main__.
+    spec = sys.modules["__main__"].__spec__
+    found = pkgutil.resolve_name(f"{spec.name}:{source_class.__name__}")
+    run_main(functools.partial(main, found))
 
 
 def main(
@@ -39,9 +43,6 @@ def main(
     arguments, beam_options = _parse(source_class, argv, prog)
     parts.check_number("workers", arguments.workers, 0)
     options = parts.Options(**{f.name: getattr(arguments, f.name) for f in _FIELDS})
-    if source_class.__module__ == "__main__":  # workers need the class under its module's name
-        module = importlib.import_module(sys.modules["__main__"].__spec__.name)
-        source_class = getattr(module, source_class.__name__)
     source = source_class(arguments.source)
     if arguments.check:
         print("\n".join(check(source, arguments.limit)))
@@ -127,10 +128,9 @@ def check(source: Source, limit: int = 0) -> list[str]:
                 skipped[fault] += 1
     images = set() if limit else set(source.images())
     counts["images"], counts["tracks"] = len(images), len(tracks)
-    lines = [f"{source.root}: {source.name}"]
+    lines, officially = [f"{source.root}: {source.name}"], dict(source.official)
     for name in ("videos", "images", "tracks", "boxes"):
-        official = source.official.get(name)
-        beside = "" if official is None else f" (official release: {official})"
+        beside = f" (official release: {officially[name]})" if name in officially else ""
         if name != "images" or images:
             lines.append(f"  {name}: {counts[name]}{beside}")
     lines += [f"  would be skipped, {reason}: {n}" for reason, n in sorted(skipped.items()) if n]

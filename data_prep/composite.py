@@ -9,16 +9,13 @@ of the same category if there is one, is a second target, for negative pairs tha
 """
 
 import itertools
-from collections import Counter
-from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 
 from data_prep import cutouts
 from data_prep.coco import INSTANCES, SPLIT, Coco
 from data_prep.command import run
-from data_prep.source import Target, Video, read_image
+from data_prep.source import Skipped, Target, Targets, Video, Videos, read_image
 from siamjax.errors import UserError
 
 FRAMES = 4  # of a clip
@@ -37,10 +34,10 @@ class Composite(Coco):
     """
 
     name = "composite"
-    official: ClassVar[dict[str, int]] = {}
-    code: ClassVar = ("data_prep.cutouts", "siamjax.synthetic.drawing")
+    official = ()
+    code = ("data_prep.cutouts", "siamjax.synthetic.drawing")
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per round and object: all objects once, then all of them again."""
         objects, images = self.instances(_objects_and_images)
         if not objects:
@@ -65,7 +62,7 @@ class Composite(Coco):
                 clip = {"seed": [2, round_, i], "scene": scene, "objects": things}
                 yield Video(f"{things[0]['id']}-{round_}", TARGETS * FRAMES, clip)
 
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The targets of each frame that are seen; as its image the scene's."""
         file, *size = video.payload["scene"]
         for number, frame in enumerate(_plan(video)):

@@ -4,7 +4,6 @@ A clip is planned (`plan`: where everything lies in each frame, from a seed and 
 then painted (`Painter`). Points are x, y in px, as in `siamjax.synthetic.drawing`.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,8 +34,7 @@ DEFOCUS = (0.3, 1.2)  # probability; largest standard deviation, px
 NOISE = 5.0  # largest standard deviation, grey levels
 
 
-@dataclasses.dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """An object in a frame.
 
     Attributes:
@@ -50,8 +48,7 @@ class Placed:
     box: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """A planned frame.
 
     Attributes:

@@ -3,13 +3,9 @@
 Each image is a video of one frame, each object a track.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import ClassVar
-
 from data_prep.command import run
 from data_prep.ilsvrc import Ilsvrc
-from data_prep.source import Target, Video
+from data_prep.source import Skipped, Target, Targets, Video, Videos
 
 
 class Det(Ilsvrc):
@@ -19,18 +15,18 @@ class Det(Ilsvrc):
     """
 
     name = "det"
-    official: ClassVar = {"images": 456_567}
-    image_folder: ClassVar = "Data/DET/train"
-    annotations: ClassVar = "Annotations/DET/train"
+    official = (("images", 456_567),)
+    image_folder = "Data/DET/train"
+    annotations = "Annotations/DET/train"
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per annotation file; the 2013 part has a folder per category."""
         self.need(self.image_folder)
         self.need(self.annotations)
         for file in self.files_below(self.annotations, (".xml",)):
             yield Video(file[len(self.annotations) + 1 : -len(".xml")], 2)
 
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The objects of an image; the track is the object's position in its file."""
         objects = list(self.objects(video.name, skipped))
         skipped["image without object"] += not objects

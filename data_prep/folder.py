@@ -15,14 +15,13 @@ are in pixels.
 import contextlib
 import csv
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.command import run
-from data_prep.source import Source, Target, Video, listing, read_numbers
+from data_prep.source import Skipped, Source, Target, Targets, Video, Videos, listing, read_numbers
 from siamjax.errors import UserError
 from siamjax.media.frames import image_names
 from siamjax.media.video import read_video
@@ -41,12 +40,9 @@ class Folder(Source):
 
     name = "folder"
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per file of boxes."""
-        files = listing(self.root, BOXES)
-        if not files:
-            raise UserError(f"{self.root}: no {', '.join(BOXES)} in it; {self.layout()}")
-        for file in files:
+        for file in listing(self.root, BOXES):
             path = self.root / file
             name = path.stem
             header = _rows(path)[:1] if path.suffix.lower() == ".csv" else [HEADER]
@@ -62,7 +58,7 @@ class Folder(Source):
             lines = path.read_bytes().count(b"\n") + 1
             yield Video(name, lines, [file, media[0]])
 
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """All boxes in the order of frames."""
         file, media = video.payload
         images = image_names(self.root / media)
@@ -103,7 +99,7 @@ def _rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def _boxes(path: Path, skipped: Counter) -> Iterator[tuple[int, str, tuple]]:
+def _boxes(path: Path, skipped: Skipped) -> Iterator[tuple[int, str, tuple]]:
     """Frame, from 0, track, and left, top, width, height of each box of a file."""
     kind = path.suffix.lower()
     if kind == ".txt":

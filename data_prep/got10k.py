@@ -3,12 +3,9 @@
 Frames in which the target is absent (absence.label) or wholly covered (cover.label 0) are left out.
 """
 
-from collections.abc import Iterator
-from typing import ClassVar
-
 from data_prep.command import run
 from data_prep.sequences import Sequences
-from data_prep.source import Video, folders
+from data_prep.source import Videos, folders
 
 
 class Got10k(Sequences):
@@ -18,11 +15,11 @@ class Got10k(Sequences):
     """
 
     name = "got10k"
-    official: ClassVar = {"videos": 9_335}
-    image_folder: ClassVar = "train"
-    hidden: ClassVar = {"absent": ("absence.label", 1), "wholly occluded": ("cover.label", 0)}
+    official = (("videos", 9_335),)
+    image_folder = "train"
+    hidden = (("absent", "absence.label", 1), ("wholly occluded", "cover.label", 0))
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per sequence folder."""
         for name in folders(self.need("train")):
             yield self.sequence(f"train/{name}")

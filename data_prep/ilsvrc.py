@@ -1,11 +1,9 @@
 """What ImageNet VID and DET share: annotation files in a tree beside that of the images."""
 
-from collections import Counter
 from collections.abc import Iterator
-from typing import ClassVar
 from xml.etree import ElementTree
 
-from data_prep.source import Source
+from data_prep.source import Skipped, Source
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -16,9 +14,9 @@ class Ilsvrc(Source):
     expected are images below `image_folder` and, in the same folders below `annotations`, *.xml
     """
 
-    annotations: ClassVar[str]
+    annotations: str
 
-    def objects(self, stem: str, skipped: Counter) -> Iterator[tuple[str, tuple]]:
+    def objects(self, stem: str, skipped: Skipped) -> Iterator[tuple[str, tuple]]:
         """The objects of an annotation file; counts a file or an object that can't be read.
 
         Args:

@@ -5,12 +5,10 @@ with full occlusion or out of view are left out.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 from data_prep.command import run
 from data_prep.sequences import Sequences
-from data_prep.source import Video, folders
-from siamjax.errors import UserError
+from data_prep.source import Videos, folders
 from siamjax.media.frames import IMAGE_SUFFIXES
 
 
@@ -22,15 +20,12 @@ class Lasot(Sequences):
     """
 
     name = "lasot"
-    official: ClassVar = {"videos": 1_120}
-    frame_folder: ClassVar = "img"
-    first_pixel: ClassVar = 1
-    hidden: ClassVar = {
-        "absent": ("out_of_view.txt", 1),
-        "wholly occluded": ("full_occlusion.txt", 1),
-    }
+    official = (("videos", 1_120),)
+    frame_folder = "img"
+    first_pixel = 1
+    hidden = (("absent", "out_of_view.txt", 1), ("wholly occluded", "full_occlusion.txt", 1))
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per sequence of the training set."""
         names = [
             f"{class_}/{name}"
@@ -41,8 +36,6 @@ class Lasot(Sequences):
         if listed.is_file():
             wanted = set(listed.read_text().split())
             names = [name for name in names if name.split("/")[1] in wanted]
-        if not names:
-            raise UserError(f"{self.root}: no sequence in it; {self.layout()}")
         yield from map(self.sequence, names)
 
     def images(self) -> Iterator[str]:

@@ -12,6 +12,7 @@ import importlib
 import json
 import math
 import os
+import pkgutil
 import re
 import shutil
 from collections import Counter
@@ -110,7 +111,7 @@ def make_plan(source: Source, options: Options) -> Plan:
     videos = list(source.first_videos(options.limit))
     sha = hashlib.sha256()
     for video in videos:
-        sha.update(json.dumps([video.name, video.weight, video.payload]).encode())
+        sha.update(json.dumps(video).encode())
     order = np.random.default_rng(options.seed).permutation(len(videos))
     most = max(1, (options.shard_mb << 20) * (511 / options.crop) ** 2 / _CROP_BYTES)
     parts: list[list[Video]] = []
@@ -156,10 +157,10 @@ def open_work(folder: Path, plan: Plan) -> list[int]:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
             for i, part in enumerate(plan.parts):
                 spec = {
-                    "source": [type(plan.source).__module__, type(plan.source).__qualname__],
+                    "source": f"{type(plan.source).__module__}:{type(plan.source).__qualname__}",
                     "root": str(plan.source.root.resolve()),
                     "options": dataclasses.asdict(plan.options),
-                    "videos": [dataclasses.astuple(video) for video in part],
+                    "videos": part,
                 }
                 write_whole(folder / f"spec-{i:05d}.json", json.dumps(spec))
             write_whole(note, plan.key)
@@ -189,8 +190,7 @@ def make_part(folder: str, i: int) -> int:
     cv2.setNumThreads(1)
     done = part_folder(Path(folder), i)
     spec = json.loads((Path(folder) / f"spec-{i:05d}.json").read_text())
-    module, name = spec["source"]
-    source = getattr(importlib.import_module(module), name)(spec["root"])
+    source = pkgutil.resolve_name(spec["source"])(spec["root"])
     options = Options(**spec["options"])
     temporary = done.with_name(f"{done.name}.tmp-{os.getpid()}")
     with shards.explain_os_errors(Path(folder)):

@@ -1,14 +1,13 @@
 """What a source data set gives to preparation: its videos, and the boxes in each."""
 
 import abc
-import dataclasses
 import itertools
 import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,8 +17,7 @@ from siamjax.media.frames import IMAGE_SUFFIXES
 from siamjax.media.tables import split_rows
 
 
-@dataclasses.dataclass(frozen=True)
-class Video:
+class Video(NamedTuple):
     """A unit of preparation; never split over parts.
 
     Attributes:
@@ -33,8 +31,7 @@ class Video:
     payload: Any = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One box in one frame.
 
     Attributes:
@@ -50,12 +47,17 @@ class Target:
     image: str
 
 
+Videos = Iterator[Video]
+Targets = Iterator[Target]
+Skipped = Counter[str]  # how many boxes were left out, by reason
+
+
 class Source(abc.ABC):
     """A data set in its published layout.
 
     Attributes:
         name: of the data set, the folder of its crops and the command.
-        official: what the official release holds, for --check: {thing: number}.
+        official: what the official release holds, for --check: pairs of thing and number.
         root: its folder.
         image_folder: the folder below which all images lie, relative to `root`.
         pixel: side of a pixel in the unit of `targets`; 0 where it depends on the image.
@@ -63,10 +65,10 @@ class Source(abc.ABC):
     """
 
     name: str
-    official: ClassVar[dict[str, int]] = {}
-    image_folder: ClassVar[str] = ""
-    pixel: ClassVar[float] = 1.0
-    code: ClassVar[tuple[str, ...]] = ()
+    official: tuple[tuple[str, int], ...] = ()
+    image_folder = ""
+    pixel = 1.0
+    code: tuple[str, ...] = ()
 
     def __init__(self, root: str | Path):
         """Args: root: folder of the data set.
@@ -84,14 +86,14 @@ class Source(abc.ABC):
         return " ".join((cls.__doc__ or "").split("\n\n")[1].split())
 
     @abc.abstractmethod
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """All videos, in the order of their names; reads little.
 
         Raises:
             UserError: the folder does not have the layout.
         """
 
-    def first_videos(self, limit: int = 0) -> Iterator[Video]:
+    def first_videos(self, limit: int = 0) -> Videos:
         """The first videos, or all with limit 0.
 
         Raises:
@@ -104,7 +106,7 @@ class Source(abc.ABC):
             raise UserError(f"{self.root}: no video in it; {self.layout()}")
 
     @abc.abstractmethod
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The boxes of a video in the order of frames; counts those left out by reason."""
 
     def images(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ finished with the same arguments is left alone; an interrupted run starts anew.
 import argparse
 import contextlib
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -87,25 +87,16 @@ def build(
         return
     jobs = [(number, length, every) for number in range(seed, seed + videos)]
     with shards.ShardWriter(out, NAME, jpeg_quality=QUALITY) as writer:
-        bar = tqdm(total=videos, unit="video", desc=str(out), disable=not progress)
-        with bar, _mapped(jobs, workers) as results:
-            for name, crops in results:
-                for track, frame, data, size in crops:
-                    writer.add_encoded(name, track, frame, data, size)
-                bar.update()
+        # spawned, not forked: the caller may have started JAX's threads
+        spawn = multiprocessing.get_context("spawn")
+        pool = spawn.Pool(workers, cv2.setNumThreads, (1,)) if workers else None
+        with pool or contextlib.nullcontext():
+            clips = pool.imap(_crops_of, jobs) if pool else map(_crops_of, jobs)
+            bar = tqdm(clips, str(out), videos, unit="video", disable=not progress)
+            for name, crops in bar:
+                for crop in crops:
+                    writer.add_encoded(name, *crop)
         writer.close(**made_with)
-
-
-@contextlib.contextmanager
-def _mapped(jobs: list, workers: int) -> Iterator[Iterator]:
-    """`_crops_of` over jobs, in order, in worker processes that end with the block."""
-    if not workers:
-        yield map(_crops_of, jobs)
-        return
-    # spawned, not forked: the caller may have started JAX's threads
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield pool.imap(_crops_of, jobs)
 
 
 def _crops_of(job):

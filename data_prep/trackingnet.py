@@ -4,14 +4,20 @@ The twelve training chunks TRAIN_0 .. TRAIN_11, or those that are there.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from data_prep.command import run
-from data_prep.source import Source, Target, Video, folders, listing, read_numbers
-from siamjax.errors import UserError
+from data_prep.source import (
+    Skipped,
+    Source,
+    Target,
+    Targets,
+    Video,
+    Videos,
+    folders,
+    listing,
+    read_numbers,
+)
 from siamjax.media.frames import frame_number, image_names
 
 
@@ -22,21 +28,18 @@ class Trackingnet(Source):
     """
 
     name = "trackingnet"
-    official: ClassVar = {"videos": 30_132}
+    official = (("videos", 30_132),)
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per annotation file."""
-        chunks = [name for name in folders(self.root) if re.fullmatch(r"TRAIN_\d+", name)]
-        if not chunks:
-            raise UserError(f"{self.root}: no TRAIN_<n> in it; {self.layout()}")
-        for chunk in chunks:
+        for chunk in (name for name in folders(self.root) if re.fullmatch(r"TRAIN_\d+", name)):
             self.need(chunk, "frames")
             for file in listing(self.need(chunk, "anno"), (".txt",)):
                 # The size of the file stands for the number of lines.
                 size = (self.root / chunk / "anno" / file).stat().st_size
                 yield Video(f"{chunk}/{Path(file).stem}", max(1, size // 30))
 
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The only track of a video; line i is frame i."""
         chunk, name = video.name.split("/", 1)
         folder = f"{chunk}/frames/{name}"

@@ -4,14 +4,11 @@ A track is all frames of a trackid, also where the object leaves and comes back.
 marked occluded are kept, as in the published training; the mark also stands for partial occlusion.
 """
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from data_prep.command import run
 from data_prep.ilsvrc import Ilsvrc
-from data_prep.source import Target, Video, folders, listing
+from data_prep.source import Skipped, Target, Targets, Video, Videos, folders, listing
 from siamjax.media.frames import image_names
 
 
@@ -22,11 +19,11 @@ class Vid(Ilsvrc):
     """
 
     name = "vid"
-    official: ClassVar = {"videos": 3_862, "images": 1_122_397}
-    image_folder: ClassVar = "Data/VID/train"
-    annotations: ClassVar = "Annotations/VID/train"
+    official = (("videos", 3_862), ("images", 1_122_397))
+    image_folder = "Data/VID/train"
+    annotations = "Annotations/VID/train"
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per folder of frames or of annotations."""
         trees = images, annotations = self.need(self.image_folder), self.need(self.annotations)
         for part in sorted({*folders(images), *folders(annotations)}):
@@ -34,7 +31,7 @@ class Vid(Ilsvrc):
                 weight = len(listing(annotations / part / name, (".xml",)))
                 yield Video(f"{part}/{name}", weight)
 
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """All objects of all frames."""
         folder = f"{self.image_folder}/{video.name}"
         frames = {Path(name).stem: name for name in image_names(self.root / folder)}

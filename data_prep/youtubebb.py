@@ -4,13 +4,8 @@ The boxes of the CSV file are fractions of the frame; they become pixels here, s
 a target is the one in the image. A track is one object of one class of a video.
 """
 
-import dataclasses
-from collections import Counter
-from collections.abc import Iterator
-from typing import ClassVar
-
 from data_prep.command import run
-from data_prep.source import Source, Target, Video
+from data_prep.source import Skipped, Source, Target, Targets, Video, Videos
 from siamjax.errors import UserError
 
 SPLIT = "yt_bb_detection_train"
@@ -25,10 +20,10 @@ class Youtubebb(Source):
     """
 
     name = "youtubebb"
-    image_folder: ClassVar = SPLIT
-    pixel: ClassVar = 0.0
+    image_folder = SPLIT
+    pixel = 0.0
 
-    def videos(self) -> Iterator[Video]:
+    def videos(self) -> Videos:
         """One per YouTube id."""
         path = self.need(f"{SPLIT}.csv")
         self.need(SPLIT)
@@ -47,7 +42,7 @@ class Youtubebb(Source):
         for name in sorted(rows):
             yield Video(name, len(rows[name]), rows[name])
 
-    def targets(self, video: Video, skipped: Counter) -> Iterator[Target]:
+    def targets(self, video: Video, skipped: Skipped) -> Targets:
         """All objects in the order of time; boxes are fractions until the frame is read."""
         numbered = []
         for row in video.payload:
@@ -71,7 +66,7 @@ class Youtubebb(Source):
                 height, width = image.shape[:2]
                 x1, y1, x2, y2 = target.box
                 box = (x1 * width, y1 * height, x2 * width, y2 * height)
-                target = dataclasses.replace(target, box=box)
+                target = target._replace(box=box)
             yield target, image
 
 

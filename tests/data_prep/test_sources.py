@@ -245,7 +245,7 @@ def test_a_folder_without_the_layout(tmp_path, kind):
     with pytest.raises(UserError, match="no such folder; expected"):
         kind(tmp_path / "nowhere")
     with pytest.raises(UserError, match="; expected"):
-        list(kind(tmp_path).videos())
+        list(kind(tmp_path).first_videos())
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"images": []}', '{"images": [{"id": 1}]}'])

@@ -1,13 +1,15 @@
 """Tracks: how targets are followed, and the text of every format by hand."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from siamjax import cli
-from siamjax.media.tracks import FORMATS, Row, Tracks, follow
+from siamjax.media import labels
+from siamjax.media.tracks import Row, Tracks, follow
 
 ROWS = [
     Row(0, 0, 10.0, 20.0, 30.0, 40.0, 1.0, 0.0, False),
@@ -19,7 +21,7 @@ TRACKS = Tracks(ROWS, [(10.0, 20.0, 30.0, 40.0), (1.5, 2.0, 3.0, 4.0)], "clip", 
 
 
 def text(name):
-    return FORMATS[name][0](TRACKS)
+    return labels.text(name, TRACKS)
 
 
 def test_csv():
@@ -84,7 +86,9 @@ def test_every_tracker_follows_its_own_box():
 
 
 def test_a_format_is_one_line(monkeypatch):
-    monkeypatch.setitem(FORMATS, "count", (lambda tracks: str(len(tracks.rows)), "rows"))
+    count = SimpleNamespace(write=lambda tracks: str(len(tracks.rows)))
+    monkeypatch.setitem(sys.modules, "count_rows", count)
+    monkeypatch.setitem(labels.FORMATS, "count", ("count_rows", "rows"))
     args = cli.build_parser(["track"]).parse_args(["track", "clip.webm", "--count=rows.txt"])
     assert args.count == "rows.txt"
     assert text("count") == "4"
