@@ -152,8 +152,8 @@ def write_big_index(small, out):
         ["0", "1"] * (len(tracks) // 2),
         tracks // 2,
         np.repeat(tracks, 20),
-        np.tile(np.arange(20), len(tracks)),
-        *(column[which] for column in (index.size, index.shard, index.offset, index.length)),
+        frame=np.tile(np.arange(20), len(tracks)),
+        **{name: getattr(index, name)[which] for name in ("size", "shard", "offset", "length")},
     )
     return out
 

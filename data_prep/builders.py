@@ -103,7 +103,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
             self.download_and_prepare(download_dir=self.work)
             shutil.rmtree(self.work)
         finally:
-            os.close(lock)
+            lock.close()
         return True
 
     def _is_there(self):

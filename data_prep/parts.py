@@ -207,7 +207,7 @@ def make_part(folder: str, i: int) -> int:
             "skipped": {reason: n for reason, n in sorted(skipped.items()) if n},
             "files": [{**file, "path": file["path"].name} for file in files.files],
         }
-        columns = files.columns.arrays()
+        columns = files.columns()
         write_whole(temporary / _COLUMNS, lambda file: np.savez(file, **columns))
         write_whole(temporary / _COUNTS, json.dumps(counts))
         # Another attempt of a Beam runner may have been faster; its part is the same.

@@ -7,7 +7,6 @@ Opening maps the columns and reads nothing: ten million crops open in millisecon
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +43,7 @@ class Index:
         folder: the data set's folder.
         manifest: its manifest: name, shards with their sizes in bytes, counts, what was skipped.
         shards: paths of the shards; `shard` counts in them.
+        crops, tracks, videos: their numbers.
         frame: (crops,) int32 number of the frame in its video.
         size: (crops, 2) float32 width and height of the target, px of the source image.
         shard, offset, length: (crops,) where the record begins and the bytes of its payload.
@@ -70,34 +70,27 @@ class Index:
         self.manifest = read_manifest(self.folder)
         self.shards = [self.folder / shard["file"] for shard in self.manifest["shards"]]
         for path, shard in zip(self.shards, self.manifest["shards"]):
-            size = path.stat().st_size if path.is_file() else None
-            if size != shard["bytes"]:
-                found = "it is missing" if size is None else f"{size} bytes"
+            found = f"{path.stat().st_size} bytes" if path.is_file() else "it is missing"
+            if found != f"{shard['bytes']} bytes":
                 raise UserError(
                     f"{path}: truncated or replaced shard ({shard['bytes']} bytes expected,"
                     f" {found}); prepare the data set again"
                 )
         for name in _COLUMNS:
-            setattr(self, name, _map(self.folder / FOLDER / f"{name}.npy"))
+            path = self.folder / FOLDER / f"{name}.npy"
+            try:
+                # A plain array over the map: numpy.memmap makes every access ten times slower.
+                setattr(self, name, np.asarray(np.load(path, mmap_mode="r")))
+            except (OSError, EOFError, ValueError) as error:
+                raise UserError(
+                    f"{path}: unreadable index column; prepare the data set again"
+                ) from error
+        self.crops = len(self.frame)
+        self.tracks, self.videos = len(self.track_start) - 1, len(self.video_start) - 1
         if (self.crops, self.videos) != (self.manifest["crops"], self.manifest["videos"]):
             raise UserError(
                 f"{self.folder}: index and {MANIFEST} disagree; prepare the data set again"
             )
-
-    @property
-    def crops(self) -> int:
-        """Number of crops."""
-        return len(self.frame)
-
-    @property
-    def tracks(self) -> int:
-        """Number of tracks."""
-        return len(self.track_start) - 1
-
-    @property
-    def videos(self) -> int:
-        """Number of videos."""
-        return len(self.video_start) - 1
 
     def tracks_of(self, video: int) -> tuple[int, int]:
         """First track of a video and the one behind its last."""
@@ -121,12 +114,16 @@ class Index:
         video = int(np.searchsorted(self.video_start, track, side="right")) - 1
         return video, track
 
+    def key(self, crop: int) -> tuple[str, str, int]:
+        """Video, track and frame of a crop."""
+        video, track = self.locate(crop)
+        return self.video_name(video), self.track_name(track), int(self.frame[crop])
+
     def describe(self, crop: int) -> str:
         """A crop in words for messages: shard, video, track and frame."""
-        video, track = self.locate(crop)
-        shard, offset = self.shards[int(self.shard[crop])], int(self.offset[crop])
-        names = f"video {self.video_name(video)}, track {self.track_name(track)}"
-        return f"{shard} at byte {offset} ({names}, frame {int(self.frame[crop])})"
+        video, track, frame = self.key(crop)
+        place = f"{self.shards[int(self.shard[crop])]} at byte {int(self.offset[crop])}"
+        return f"{place} (video {video}, track {track}, frame {frame})"
 
     def read(self, crop: int) -> tfrecord.Record:
         """Reads one crop as it is stored.
@@ -152,14 +149,13 @@ def read_manifest(folder: str | Path) -> dict:
     """
     folder = Path(folder)
     path = folder / MANIFEST
+    fault = None
     if not folder.is_dir():
         fault = f"no such data set; write it with python -m data_prep.NAME --out={folder}"
     elif not any(folder.iterdir()):
         fault = f"empty folder; write shards with python -m data_prep.NAME --out={folder}"
     elif not path.is_file() or not (folder / FOLDER).is_dir():
         fault = f"not a finished data set (no {MANIFEST}); run its preparation again"
-    else:
-        fault = None
     if fault:
         raise UserError(f"{folder}: {fault}")
     try:
@@ -175,17 +171,7 @@ def read_manifest(folder: str | Path) -> dict:
 
 
 def write(
-    folder: str | Path,
-    manifest: dict,
-    videos: Sequence[str],
-    tracks: Sequence[str],
-    track_video,
-    crop_track,
-    frame,
-    size,
-    shard,
-    offset,
-    length,
+    folder: str | Path, manifest: dict, videos, tracks, track_video, crop_track, **rows
 ) -> None:
     """Sorts the crops and writes index, then manifest, whose presence marks the set as finished.
 
@@ -197,13 +183,13 @@ def write(
         videos, tracks: names; those of tracks are unique within a video.
         track_video: (tracks,) positions in `videos`.
         crop_track: (crops,) positions in `tracks`.
-        frame, size, shard, offset, length: columns as in `Index`.
+        rows: columns frame, size, shard, offset, length as in `Index`.
 
     Raises:
         UserError: no crop at all, or two crops of one frame of a track.
     """
     folder = Path(folder)
-    if not len(frame):
+    if not len(rows["frame"]):
         raise UserError(
             f"{folder}: no crop was written; look at the source folder and the skipped counts"
         )
@@ -213,10 +199,9 @@ def write(
     used.sort(key=lambda track: (videos[track_video[track]], tracks[track]))
     rank = np.empty(len(tracks), np.int64)
     rank[used] = np.arange(len(used))
-    order = np.lexsort((frame, rank[crop_track]))
+    order = np.lexsort((rows["frame"], rank[crop_track]))
     crop_rank = rank[crop_track][order]
-    size = np.reshape(size, (-1, 2))
-    rows = {"frame": frame, "size": size, "shard": shard, "offset": offset, "length": length}
+    rows["size"] = np.reshape(rows["size"], (-1, 2))
     columns = {name: np.asarray(column)[order] for name, column in rows.items()}
     frame = columns["frame"]
     for double in np.flatnonzero((np.diff(crop_rank) == 0) & (np.diff(frame) == 0)):
@@ -233,7 +218,14 @@ def write(
         **_names("video_names", [videos[v] for v in track_video[video_start]]),
         **_names("track_names", [tracks[t] for t in used]),
     }
-    _save(folder, manifest, columns)
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    (folder / FOLDER).mkdir(parents=True)
+    for name, dtype in _COLUMNS.items():
+        dtype = dtype or np.min_scalar_type(int(columns[name].max()))
+        np.save(folder / FOLDER / f"{name}.npy", np.ascontiguousarray(columns[name], dtype))
+    counts = {"videos": len(video_start), "tracks": len(used), "crops": len(frame)}
+    manifest = {"version": VERSION, **manifest, **counts}
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def _names(column, names):
@@ -242,22 +234,3 @@ def _names(column, names):
         column: np.frombuffer(b"".join(encoded), np.uint8),
         f"{column}_end": np.cumsum([len(name) for name in encoded]),
     }
-
-
-def _save(folder, manifest, columns):
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    (folder / FOLDER).mkdir(parents=True)
-    for name, dtype in _COLUMNS.items():
-        dtype = dtype or np.min_scalar_type(int(columns[name].max()))
-        np.save(folder / FOLDER / f"{name}.npy", np.ascontiguousarray(columns[name], dtype))
-    counts = {name: len(columns[f"{name[:-1]}_start"]) - 1 for name in ("videos", "tracks")}
-    manifest = {"version": VERSION, **manifest, **counts, "crops": len(columns["frame"])}
-    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-
-
-def _map(path):
-    try:
-        # A plain array over the map: numpy.memmap makes every access some ten times slower.
-        return np.asarray(np.load(path, mmap_mode="r"))
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: unreadable index column; prepare the data set again") from error

@@ -6,6 +6,8 @@ separately, so the wanted ones are put together to a JPEG of their own. A file w
 is decoded whole.
 """
 
+import struct
+
 import cv2
 import numpy as np
 
@@ -59,10 +61,7 @@ def _cut(data, top, bottom):
     frame, entropy, interval = _header(data)
     if not frame or not interval:
         return data, 0
-    height, width = (
-        int.from_bytes(data[frame : frame + 2]),
-        int.from_bytes(data[frame + 2 : frame + 4]),
-    )
+    height, width = struct.unpack_from(">HH", data, frame)
     # Three components, the first with 2 x 2 blocks to one of the others.
     if data[frame + 4] != 3 or data[frame + 6] != 0x22 or interval != -(-width // _BLOCK):
         return data, 0
@@ -97,7 +96,7 @@ def _header(data):
     """
     position, frame, interval = 2, 0, 0
     while position + 4 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
+        marker, length = struct.unpack_from(">BH", data, position + 1)
         if marker == 0xC0:
             frame = position + 5
         elif marker == 0xDD:

@@ -56,17 +56,6 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
     return sampling.Sampler(sources, config.seed, **rates)
 
 
-def anchor_grid(config: ml_collections.ConfigDict) -> np.ndarray:
-    """The (A, S, S, 4) anchors of the training crop, cx, cy, w, h in px of the search crop."""
-    size = score_map_size(
-        config.crops.search,
-        config.crops.exemplar,
-        config.anchors.stride,
-        config.tracker.base_size,
-    )
-    return Anchors(**config.anchors).grid(size, centre=config.crops.search // 2)
-
-
 @dataclasses.dataclass(frozen=True)
 class Example:
     """One training pair.
@@ -92,7 +81,11 @@ class Example:
 
 
 class Examples:
-    """Training pairs by position. Opens its sources on first use, in the process that uses it."""
+    """Training pairs by position. Opens its sources on first use, in the process that uses it.
+
+    Attributes:
+        grid: (A, S, S, 4) anchors, cx, cy, w, h in px of the search crop.
+    """
 
     def __init__(self, config: ml_collections.ConfigDict):
         """Args: config: an experiment."""
@@ -102,7 +95,9 @@ class Examples:
         self._template = augment.Augmentation(**config.data.template)
         self._search = augment.Augmentation(**config.data.search)
         self._rule = targets.TargetRule(**config.targets)
-        self.grid = anchor_grid(config)
+        c, stride = config.crops, config.anchors.stride
+        size = score_map_size(c.search, c.exemplar, stride, config.tracker.base_size)
+        self.grid = Anchors(**config.anchors).grid(size, centre=c.search // 2)
 
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name != "sampler"}
@@ -124,7 +119,7 @@ class Examples:
             pair = self.sampler.pair(position, rng, attempt)
             try:
                 return self._make(rng, pair, tuple(bad))
-            except _Damaged as error:
+            except BadRecord as error:
                 bad.append(error.args)
         source, crop, reason = bad[-1]
         raise UserError(
@@ -136,8 +131,7 @@ class Examples:
         stored, exemplar, side = (self._crops[name] for name in ("stored", "exemplar", "search"))
         z_draw, x_draw = augment.draw(rng, self._template), augment.draw(rng, self._search)
         if pair.flip:
-            z_draw = dataclasses.replace(z_draw, flip=not z_draw.flip)
-            x_draw = dataclasses.replace(x_draw, flip=not x_draw.flip)
+            z_draw, x_draw = (dataclasses.replace(d, flip=not d.flip) for d in (z_draw, x_draw))
         template, _ = self._patch(pair.source, pair.template, z_draw, exemplar, pair.grey)
         search, size = self._patch(pair.search_source, pair.search, x_draw, side, pair.grey)
         box = crops.target_in_crop(*size, stored, exemplar, self._crops["context"])
@@ -154,7 +148,11 @@ class Examples:
         )
 
     def _patch(self, source, crop, draw, size, grey):
-        """The patch of a crop, and the target's size in the source image."""
+        """The patch of a crop, and the target's size in the source image.
+
+        Raises:
+            BadRecord: (source, crop, reason).
+        """
         stored = self._crops["stored"]
         try:
             record = self.sampler.sources[source].index.read(crop)
@@ -162,12 +160,8 @@ class Examples:
             if image.shape[1] != stored:
                 raise BadRecord(f"the image is {image.shape[1]} px wide, not {stored}")
         except BadRecord as error:
-            raise _Damaged(source, crop, str(error)) from error
+            raise BadRecord(source, crop, str(error)) from error
         return augment.patch(draw, image, size, grey, first), record.size
-
-
-class _Damaged(Exception):
-    """A record that can't be used: source, crop, reason."""
 
 
 def _batch(examples, host, hosts, size, step):
@@ -199,7 +193,8 @@ class Loader(Iterator):
         """The next batch.
 
         Raises:
-            UserError: the share of damaged records is above `max_bad_fraction`.
+            UserError: too many of all records are damaged (a share above `max_bad_fraction`), or
+                clearly too many of those read.
         """
         try:
             batch, bad = next(self._iterator)
@@ -219,8 +214,16 @@ class Loader(Iterator):
                     reason,
                     len(self._known),
                 )
-        if bad:
-            self._check(bad[-1])
+        expected = self._fraction * self._read
+        too_many_read = self.skipped > expected + 4 * math.sqrt(expected) + 4
+        if bad and (too_many_read or len(self._known) > self._fraction * self._crops):
+            source, crop, reason = bad[-1]
+            index = self._sources[source].index
+            raise UserError(
+                f"{index.folder}: more than {self._fraction:.2%} of the records are damaged"
+                f" ({len(self._known)} of {self._crops} crops so far, the last:"
+                f" {index.describe(crop)}: {reason}); prepare the data set again"
+            )
         return batch
 
     def close(self) -> None:
@@ -234,20 +237,6 @@ class Loader(Iterator):
 
     def __exit__(self, *error):
         self.close()
-
-    def _check(self, last):
-        """Fails when too many of all records are damaged, or clearly too many of those read."""
-        expected = self._fraction * self._read
-        too_many_read = self.skipped > expected + 4 * math.sqrt(expected) + 4
-        if len(self._known) <= self._fraction * self._crops and not too_many_read:
-            return
-        source, crop, reason = last
-        index = self._sources[source].index
-        raise UserError(
-            f"{index.folder}: more than {self._fraction:.2%} of the records are damaged"
-            f" ({len(self._known)} of {self._crops} crops so far, the last:"
-            f" {index.describe(crop)}: {reason}); prepare the data set again"
-        )
 
 
 def make_loader(

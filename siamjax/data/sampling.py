@@ -134,24 +134,21 @@ class Sampler:
         track = int(rng.integers(first, behind))
         begin, end = source.index.crops_of(track)
         template = int(rng.integers(begin, end))
-        if not negative:
-            reach = source.frame_range
-            search = int(rng.integers(max(begin, template - reach), min(end, template + reach + 1)))
-            return Pair(which, template, which, search, False, grey, flip)
         tracks = behind - first
-        if self.distractor and tracks > 1 and rng.random() < self.distractor:
+        search_source = which
+        if not negative:
+            begin = max(begin, template - source.frame_range)
+            end = min(end, template + source.frame_range + 1)
+        elif self.distractor and tracks > 1 and rng.random() < self.distractor:
             other = first + (track - first + int(rng.integers(1, tracks))) % tracks
-            search = int(rng.integers(*source.index.crops_of(other)))
-            return Pair(which, template, which, search, True, grey, flip)
-        search_source = int(rng.integers(len(self.sources)))
-        search = _any_crop(rng, self.sources[search_source].index)
-        return Pair(which, template, search_source, search, True, grey, flip)
-
-
-def _any_crop(rng, index):
-    video = int(rng.integers(index.videos))
-    track = int(rng.integers(*index.tracks_of(video)))
-    return int(rng.integers(*index.crops_of(track)))
+            begin, end = source.index.crops_of(other)
+        else:
+            search_source = int(rng.integers(len(self.sources)))
+            index = self.sources[search_source].index
+            any_track = rng.integers(*index.tracks_of(int(rng.integers(index.videos))))
+            begin, end = index.crops_of(int(any_track))
+        search = int(rng.integers(begin, end))
+        return Pair(which, template, search_source, search, negative, grey, flip)
 
 
 def shuffled(i: int, n: int, key: Sequence[int]) -> int:

@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -14,6 +15,12 @@ from siamjax.data import index as index_lib
 from siamjax.data import jpeg, tfds_metadata
 from siamjax.data.tfrecord import FOOTER, HEADER, BadRecord, Record, encode_example, frame_record
 from siamjax.errors import UserError
+
+_FIXES = {
+    "no space left; free some and run again": (errno.ENOSPC, errno.EDQUOT),
+    "not writable; choose another --out": (errno.EACCES, errno.EPERM, errno.EROFS),
+    "not a folder; choose another --out": (errno.ENOTDIR, errno.EEXIST),
+}
 
 
 def verify(folder: str | Path) -> list[str]:
@@ -37,9 +44,7 @@ def verify(folder: str | Path) -> list[str]:
 
 def _verify_crop(index, crop):
     record = index.read(crop)
-    video, track = index.locate(crop)
-    key = (index.video_name(video), index.track_name(track), int(index.frame[crop]))
-    if (record.video, record.track, record.frame) != key:
+    if (record.video, record.track, record.frame) != index.key(crop):
         raise BadRecord("the record is not the one in the index")
     if not np.array_equal(np.float32(record.size), index.size[crop]):
         raise BadRecord("the target's size is not the one in the index")
@@ -48,40 +53,10 @@ def _verify_crop(index, crop):
         raise BadRecord(f"the image is not {side} x {side} px")
 
 
-class Columns:
-    """Index columns of records as they are written, compact in memory."""
-
-    def __init__(self):
-        self._videos: dict[str, int] = {}
-        self._tracks: dict[tuple[int, str], int] = {}
-        self._numbers = {
-            name: array.array("f" if name == "size" else "q")
-            for name in ("crop_track", "frame", "size", "shard", "offset", "length")
-        }
-
-    def add(self, record: Record, shard: int, offset: int, length: int) -> None:
-        """One record and where it lies."""
-        video = self._videos.setdefault(record.video, len(self._videos))
-        track = self._tracks.setdefault((video, record.track), len(self._tracks))
-        values = ((track,), (record.frame,), record.size, (shard,), (offset,), (length,))
-        for column, value in zip(self._numbers.values(), values):
-            column.extend(value)
-
-    def arrays(self) -> dict:
-        """The arguments of `index.write` from `videos` on."""
-        return {
-            "videos": list(self._videos),
-            "tracks": [name for _, name in self._tracks],
-            "track_video": np.array([video for video, _ in self._tracks], np.int64),
-            **{name: np.array(column) for name, column in self._numbers.items()},
-        }
-
-
 class RecordFiles:
     """Appends records to files of limited size, without index.
 
     Attributes:
-        columns: of the records written.
         files: path, bytes and number of records of each file, in order.
     """
 
@@ -89,8 +64,13 @@ class RecordFiles:
         """Args: folder and stem of the files' names; max_bytes: of a file."""
         self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
         self._file = None
-        self.columns = Columns()
         self.files: list[dict] = []
+        self._videos: dict[str, int] = {}
+        self._tracks: dict[tuple[int, str], int] = {}
+        self._columns = {
+            name: array.array("f" if name == "size" else "q")
+            for name in ("crop_track", "frame", "size", "shard", "offset", "length")
+        }
 
     def add(self, record: Record) -> None:
         """Appends a record; begins a new file where it would make one larger than allowed.
@@ -109,10 +89,24 @@ class RecordFiles:
                 self.files.append({"path": path, "bytes": 0, "records": 0})
                 self._file = open(path, "wb")  # noqa: SIM115
             self._file.write(data)
-        last, payload = self.files[-1], len(data) - HEADER - FOOTER
-        self.columns.add(record, len(self.files) - 1, last["bytes"], payload)
+        last = self.files[-1]
+        video = self._videos.setdefault(record.video, len(self._videos))
+        track = self._tracks.setdefault((video, record.track), len(self._tracks))
+        shard, offset, payload = len(self.files) - 1, last["bytes"], len(data) - HEADER - FOOTER
+        values = ((track,), (record.frame,), record.size, (shard,), (offset,), (payload,))
+        for column, value in zip(self._columns.values(), values):
+            column.extend(value)
         last["bytes"] += len(data)
         last["records"] += 1
+
+    def columns(self) -> dict:
+        """Of the records written: the arguments of `index.write` from `videos` on."""
+        return {
+            "videos": list(self._videos),
+            "tracks": [name for _, name in self._tracks],
+            "track_video": np.array([video for video, _ in self._tracks], np.int64),
+            **{name: np.array(column) for name, column in self._columns.items()},
+        }
 
     def finish(self) -> None:
         """Brings the last file to the disk.
@@ -163,9 +157,9 @@ class ShardWriter:
         """
         self.folder = Path(out_dir)
         self.name, self.crop, self.jpeg_quality = name, crop, jpeg_quality
-        self._lock: int | None = lock_folder(self.folder)
+        self._lock = lock_folder(self.folder)
         if (self.folder / index_lib.MANIFEST).exists():
-            self._release()
+            self._lock.close()
             raise UserError(
                 f"{self.folder}: holds a data set already; remove it or choose another --out"
             )
@@ -206,9 +200,9 @@ class ShardWriter:
         try:
             files.finish()
             head = {"name": self.name, "crop": self.crop, "jpeg_quality": self.jpeg_quality}
-            write_set(self.folder, files.files, files.columns.arrays(), head, manifest)
+            write_set(self.folder, files.files, files.columns(), head, manifest)
         finally:
-            self._release()
+            self._lock.close()
 
     def __enter__(self):
         return self
@@ -216,14 +210,9 @@ class ShardWriter:
     def __exit__(self, kind, error, traceback):
         if kind is not None:
             self._files.abandon()
-            self._release()
-        elif self._lock is not None:  # else: closed inside the block, with more for the manifest
+            self._lock.close()
+        elif not self._lock.closed:  # else: closed inside the block, with more for the manifest
             self.close()
-
-    def _release(self):
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
 
 def write_set(
@@ -247,8 +236,7 @@ def write_set(
             name = shard_name(head["name"], i, len(files))
             place(file["path"], folder / name)
             listed.append({"file": name, "bytes": file["bytes"]})
-        lengths, sizes = [f["records"] for f in files], [f["bytes"] for f in files]
-        tfds_metadata.write(folder, head["name"], head["crop"], lengths, sizes)
+        tfds_metadata.write(folder, head["name"], head["crop"], files)
         index_lib.write(folder, {**head, "shards": listed, **rest}, **columns)
 
 
@@ -257,23 +245,23 @@ def shard_name(name: str, i: int, count: int) -> str:
     return f"{name}-train.tfrecord-{i:05d}-of-{count:05d}"
 
 
-def lock_folder(folder: Path) -> int:
-    """Makes the folder and locks it for this process; closing the returned descriptor unlocks it.
+def lock_folder(folder: Path) -> IO:
+    """Makes the folder and locks it for this process; closing the returned file unlocks it.
 
     Raises:
         UserError: the folder can't be written, or another run writes to it.
     """
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        fd = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        lock = open(folder / ".lock", "a")  # noqa: SIM115
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        os.close(fd)
+        lock.close()
         raise UserError(
             f"{folder}: another run writes to this folder; wait for it or choose another --out"
         ) from error
-    return fd
+    return lock
 
 
 @contextlib.contextmanager
@@ -282,12 +270,7 @@ def explain_os_errors(folder: Path):
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            fix = "no space left; free some and run again"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fix = "not writable; choose another --out"
-        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            fix = "not a folder; choose another --out"
-        else:
-            raise
-        raise UserError(f"{folder}: {fix}") from error
+        for fix, codes in _FIXES.items():
+            if error.errno in codes:
+                raise UserError(f"{folder}: {fix}") from error
+        raise

@@ -7,15 +7,14 @@ from pathlib import Path
 from siamjax.files import write_whole
 
 
-def write(folder: Path, name: str, crop: int, lengths: Sequence[int], sizes: Sequence[int]) -> None:
+def write(folder: Path, name: str, crop: int, files: Sequence[dict]) -> None:
     """Writes `features.json` and `dataset_info.json`.
 
     Args:
         folder: the data set's folder.
         name: of the data set.
         crop: side of the crops, px.
-        lengths: records of each shard.
-        sizes: bytes of each shard.
+        files: records and bytes of each shard.
 
     Raises:
         UserError: a file cannot be written.
@@ -30,8 +29,8 @@ def write(folder: Path, name: str, crop: int, lengths: Sequence[int], sizes: Seq
             {
                 "name": "train",
                 "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-                "shardLengths": [str(n) for n in lengths],
-                "numBytes": str(sum(sizes)),
+                "shardLengths": [str(file["records"]) for file in files],
+                "numBytes": str(sum(file["bytes"] for file in files)),
             }
         ],
     }

@@ -10,7 +10,6 @@ little endian. Each payload is a `tf.train.Example` with the features
 """
 
 import functools
-import os
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -69,11 +68,9 @@ def read_record(path: str | Path, offset: int, length: int) -> bytes:
     Raises:
         BadRecord: the header's length or a checksum is wrong, or the file ends early.
     """
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        data = os.pread(fd, HEADER + length + FOOTER, offset)
-    finally:
-        os.close(fd)
+    with open(path, "rb", buffering=0) as file:
+        file.seek(offset)
+        data = file.read(HEADER + length + FOOTER)
     if len(data) != HEADER + length + FOOTER:
         raise BadRecord("the shard ends inside the record")
     if data[8:HEADER] != _checksum(data[:8]):

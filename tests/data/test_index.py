@@ -31,11 +31,11 @@ def write(folder, rows, shuffle=0):
         [t for _, t in tracks],
         np.array([videos.index(v) for v, _ in tracks]),
         [tracks.index((r[0], r[1])) for r in rows],
-        [r[2] for r in rows],
-        [(r[2] + 1, len(r[0])) for r in rows],
-        [0] * len(rows),
-        [r[2] * 100 for r in rows],
-        [7] * len(rows),
+        frame=[r[2] for r in rows],
+        size=[(r[2] + 1, len(r[0])) for r in rows],
+        shard=[0] * len(rows),
+        offset=[r[2] * 100 for r in rows],
+        length=[7] * len(rows),
     )
     return Index(folder)
 
@@ -164,11 +164,11 @@ def test_ten_million_crops_open_at_once(tmp_path):
         ["0", "1"] * (len(tracks) // 2),
         tracks // 2,
         np.repeat(tracks, 20),
-        np.tile(np.arange(20), len(tracks)),
-        np.ones((count, 2)),
-        np.zeros(count, np.int64),
-        np.arange(count) * 90_000,
-        np.full(count, 90_000),
+        frame=np.tile(np.arange(20), len(tracks)),
+        size=np.ones((count, 2)),
+        shard=np.zeros(count, np.int64),
+        offset=np.arange(count) * 90_000,
+        length=np.full(count, 90_000),
     )
     write_set(tmp_path / "small", "toy", videos=1, side=64)
     command = [sys.executable, "-c", OPEN, tmp_path / "big", tmp_path / "small"]

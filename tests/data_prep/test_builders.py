@@ -1,7 +1,6 @@
 """The tensorflow-datasets builders and the commands: whole data sets, read back by all readers."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -239,7 +238,7 @@ def test_two_runs_into_one_folder(tmp_path, det_tree):
         with pytest.raises(UserError, match="another run writes to this folder"):
             prepare(Det, det_tree, tmp_path / "out")
     finally:
-        os.close(lock)
+        lock.close()
     assert not (tmp_path / "out").exists()
 
 
