@@ -165,20 +165,14 @@ def _video(path: Path) -> str:
 def _strips(benchmark: Benchmark, results: Mapping[str, Path], scores: Scores) -> list[str]:
     scored = set(next(iter(scores.per_sequence.values()), {}))
     shown = [s for s in benchmark.sequences if s.name in scored and s.has_images][:MAX_STRIPS]
-    stores = [
-        (
-            plots.colour(place),
-            Store(results[tracker].parent, benchmark.dataset),
-            results[tracker].name,
-        )
-        for place, tracker in enumerate(scores.ranked())
-        if tracker in results
-    ]
     parts = []
     for sequence in shown:
         tracks = [(sequence.groundtruth, plots.TRUTH)]
-        for colour, store, folder in stores:
-            tracks += [(run.regions, colour) for run in store.read(folder, sequence)[:1]]
+        for place, tracker in enumerate(scores.ranked()):
+            if tracker in results:
+                store = Store(results[tracker].parent, benchmark.dataset)
+                runs = store.read(results[tracker].name, sequence)
+                tracks += [(run.regions, plots.colour(place)) for run in runs[:1]]
         data = base64.b64encode(_strip(sequence, tracks)).decode()
         name = html.escape(sequence.name)
         parts.append(

@@ -21,15 +21,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from siamjax.datasets.results import (
-    FAILURE,
-    REGION,
-    START,
-    UNKNOWN,
-    Run,
-    multistart_anchors,
-    multistart_frames,
-)
+from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run
+from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.geometry import polygons

@@ -89,9 +89,7 @@ def evaluate(
         if not name or "/" in name or name[0] == ".":
             raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
     for name, factory in trackers.items():
-        runs = functools.partial(
-            _in_processes if workers else _one_by_one, benchmark.protocol, factory, workers
-        )
+        runs = functools.partial(_runs, benchmark.protocol, factory, workers)
         write_missing(benchmark, name, runs, out, progress, repetitions)
     return scoring.score(
         benchmark, {name: out / "results" / name for name in trackers}, out / "times"
@@ -113,11 +111,10 @@ def write_missing(
         out, progress, repetitions: see `evaluate`.
     """
     store = Store(out / "results", benchmark.dataset)
-    experiment = EXPERIMENTS[benchmark.protocol]
     missing = [
         (sequence, job)
         for sequence in benchmark.sequences
-        for job in experiment.jobs(sequence, repetitions)
+        for job in EXPERIMENTS[benchmark.protocol].jobs(sequence, repetitions)
         if not store.done(name, sequence, job)
     ]
     if not missing:
@@ -125,28 +122,35 @@ def write_missing(
     total = sum(len(sequence) for sequence, _ in missing)
     with tqdm(total=total, desc=name, unit="frame", disable=not progress) as bar:
         for sequence, job, run in runs(missing):
-            write_times(times_path(out / "times", name, sequence, job), run)
+            number = "" if job == 1 else f"_{job:03d}"
+            write_times(out / "times" / name / f"{sequence.name}{number}.txt", run)
             store.write(name, sequence, run, job)
             bar.set_postfix_str(sequence.name, refresh=False)
             bar.update(len(sequence))
 
 
-def times_path(folder: Path, tracker: str, sequence: Sequence, job: int = 1) -> Path:
-    """Where the times of a run lie; of the first repetition without a number."""
-    number = "" if job == 1 else f"_{job:03d}"
-    return folder / tracker / f"{sequence.name}{number}.txt"
-
-
 Jobs = list[tuple[Sequence, int]]
-
-
-def _one_by_one(protocol: str, factory: Factory, workers: int, jobs: Jobs) -> Iterator:
-    tracker = factory()
-    for sequence, job in jobs:
-        yield sequence, job, EXPERIMENTS[protocol].run(tracker, sequence, job)
-
-
 _tracker: Tracker  # of a worker process
+
+
+def _runs(protocol: str, factory: Factory, workers: int, jobs: Jobs) -> Iterator:
+    """The runs of a tracker in this process, in the order of the jobs, or in `workers` others."""
+    run = EXPERIMENTS[protocol].run
+    if not workers:
+        tracker = factory()
+        for sequence, job in jobs:
+            yield sequence, job, run(tracker, sequence, job)
+        return
+    # spawned, not forked: JAX and OpenCV hold threads that a fork would break
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (factory,)) as pool:
+        try:
+            futures = {pool.submit(_run_in_worker, run, *job): job for job in jobs}
+            for future in as_completed(futures):
+                yield *futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _start_worker(factory: Factory) -> None:
@@ -155,18 +159,5 @@ def _start_worker(factory: Factory) -> None:
     _tracker = factory()
 
 
-def _run_in_worker(protocol: str, sequence: Sequence, job: int) -> Run:
-    return EXPERIMENTS[protocol].run(_tracker, sequence, job)
-
-
-def _in_processes(protocol: str, factory: Factory, workers: int, jobs: Jobs) -> Iterator:
-    # spawned, not forked: JAX and OpenCV hold threads that a fork would break
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (factory,)) as pool:
-        try:
-            futures = {pool.submit(_run_in_worker, protocol, *job): job for job in jobs}
-            for future in as_completed(futures):
-                yield *futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _run_in_worker(run: Callable, sequence: Sequence, job: int) -> Run:
+    return run(_tracker, sequence, job)

@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from siamjax.datasets.registry import Benchmark
-from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.evaluation.lockstep import NAMES, Lockstep
 from siamjax.evaluation.plots import save_png
@@ -130,7 +129,10 @@ def _mean_scores(
             path = folder / f"{sequence.name}.json"
             values = _read(path, key)
             if values is None:
-                values = _scores(sequence, lockstep().track(sequence, settings))
+                curves = (
+                    ope.of_run(sequence, track) for track in lockstep().track(sequence, settings)
+                )
+                values = [ope.summary(curve)["success_auc"] for curve in curves]
                 write_whole(path, json.dumps({"key": key, "success_auc": values}) + "\n")
             rows.append(values)
             bar.update(len(sequence))
@@ -142,15 +144,6 @@ def arguments(best: dict) -> str:
     config = " ".join(f"--config.tracker.{name}={best[name]:g}" for name in NAMES)
     tracker = ",".join(f"{name}={best[name]:g}" for name in NAMES)
     return f"{config}\n--tracker={tracker}\n"
-
-
-def _scores(sequence: Sequence, boxes: np.ndarray) -> list[float]:
-    shift = np.array([sequence.base, sequence.base, 0, 0], np.float64)
-    truth = sequence.boxes + shift
-    return [
-        ope.summary(ope.curves(truth, track + shift, sequence.absent))["success_auc"]
-        for track in boxes
-    ]
 
 
 def _read(path: Path, key: str) -> list[float] | None:
@@ -171,18 +164,14 @@ def _heat_map(path: Path, grid: Grid, scores: np.ndarray, benchmark: Benchmark) 
     panels = figure.subplots(1, len(grid.lr), squeeze=False)[0]
     for panel, lr, values in zip(panels, grid.lr, np.moveaxis(scores, 2, 0), strict=True):
         image: Any = panel.imshow(values, vmin=scores.min(), vmax=scores.max(), origin="lower")
-        panel.set_xticks(range(len(grid.window_influence)), _labels(grid.window_influence))
-        panel.set_yticks(range(len(grid.penalty_k)), _labels(grid.penalty_k))
+        for axis, ticks in ((panel.xaxis, grid.window_influence), (panel.yaxis, grid.penalty_k)):
+            axis.set_ticks(range(len(ticks)), [f"{value:g}" for value in ticks])
         panel.set(title=f"lr {lr:g}", xlabel="window influence", ylabel="penalty_k")
         for (row, column), value in np.ndenumerate(values):
             panel.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=6, color="w")
     figure.colorbar(image, ax=panels.tolist(), label="success AUC")
     figure.suptitle(f"{benchmark.title}: {benchmark.count}", fontsize=10)
     save_png(figure, path)
-
-
-def _labels(values):
-    return [f"{value:g}" for value in values]
 
 
 def parse_values(flag: str, text: str) -> tuple[float, ...]:

@@ -142,19 +142,15 @@ def checkpoint_identity(path: str | Path) -> str:
         UserError: no such file or folder.
     """
     path = api.training_folder(path)
-    digest = hashlib.sha256()
-    if path.is_file():
-        digest.update(path.read_bytes())
-    elif path.is_dir():
-        config = path / "config.json"
-        if config.is_file():
-            digest.update(config.read_bytes())
-        folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                digest.update(f"{file.relative_to(folder)} {file.stat().st_size}\n".encode())
-    else:
+    if not path.exists():
         raise UserError(f"--checkpoint={path}: no such file or folder")
+    digest = hashlib.sha256()
+    for file in (path, path / "config.json"):
+        if file.is_file():
+            digest.update(file.read_bytes())
+    folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    for file in filter(Path.is_file, sorted(folder.rglob("*"))):
+        digest.update(f"{file.relative_to(folder)} {file.stat().st_size}\n".encode())
     return digest.hexdigest()
 
 

@@ -132,7 +132,7 @@ def mean_curves(all_curves: list[Curves]) -> Curves:
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
     """What a tracker scored."""
     all_curves = [
-        mean_curves([_of_run(sequence, run.regions) for run in repeated])
+        mean_curves([of_run(sequence, run.regions) for run in repeated])
         for sequence, repeated in zip(sequences, runs, strict=True)
     ]
     rows = [summary(curve) for curve in all_curves]
@@ -156,7 +156,7 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     )
 
 
-def _of_run(sequence: Sequence, regions: np.ndarray) -> Curves:
+def of_run(sequence: Sequence, regions: Real[np.ndarray, "n _"]) -> Curves:
     """Curves of a run in the benchmark's own pixels; polygons count as boxes of equal area."""
     upright = regions if regions.shape[1] == 4 else polygons.box_of_region(regions)
     base = sequence.base

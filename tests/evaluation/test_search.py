@@ -9,6 +9,7 @@ from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import protocols, runner, search, trackers
 from siamjax.evaluation.lockstep import Lockstep, _rounded_up
+from siamjax.measures import ope
 from siamjax.tracking import Tracker
 from siamjax.tracking.tracker import Motion
 
@@ -115,7 +116,10 @@ def test_search_writes_and_resumes(tiny, clips, tmp_path):
 def test_exact_search(tiny, clips, tmp_path, tracks):
     found = search.search(clips, *tiny, tmp_path, GRID, exact=True, progress=False)
     scores = np.array(found["scores"])
-    expected = [search._scores(s, t) for s, t in zip(clips.sequences, tracks[1], strict=True)]
+    expected = [
+        [ope.summary(ope.of_run(sequence, track))["success_auc"] for track in boxes]
+        for sequence, boxes in zip(clips.sequences, tracks[1], strict=True)
+    ]
     np.testing.assert_allclose(scores.reshape(-1), np.mean(expected, 0), atol=1e-6)
     assert found["best"]["score"] == scores.max()
     assert found["finalists"] == []
