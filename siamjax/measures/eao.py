@@ -1,5 +1,7 @@
 """Expected average overlap: what its three definitions in the VOT challenges share."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
@@ -15,6 +17,23 @@ def weighted_mean(
     mass = weight @ defined
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(mass > 0, weight @ np.where(defined, values, 0) / mass, np.nan)
+
+
+def stretches(
+    pieces: Sequence[tuple[Float[np.ndarray, " _"], bool]], longest: int
+) -> Float[np.ndarray, "{len(pieces)} {longest}"]:
+    """Overlaps of stretches of runs, one per row.
+
+    Args:
+        pieces: overlap, and whether the stretch ended in a failure: it counts as 0 for ever after,
+            else it is undefined (NaN) after its end.
+    """
+    rows = np.full((len(pieces), longest), np.nan)
+    for row, (overlap, failed) in zip(rows, pieces, strict=True):
+        row[: len(overlap)] = overlap
+        if failed:
+            row[len(overlap) :] = 0
+    return rows
 
 
 def eao(curve: Float[np.ndarray, " longest"], interval: Interval) -> float:

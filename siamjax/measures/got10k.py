@@ -95,7 +95,7 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     return Part(
         overlap="exact (area of boxes inside the image)",
         values=summary(counts),
-        intervals={name: bootstrap.interval(drawn[:, i]) for i, name in enumerate(FIGURES)},
+        intervals=dict(zip(FIGURES, map(bootstrap.interval, drawn.T), strict=True)),
         per_sequence=[summary(repeated) for repeated in per_sequence],
         curves={"overlap": (THRESHOLDS, curve(counts))},
     )

@@ -48,12 +48,8 @@ class Curves:
 
     def summary(self) -> dict[str, float]:
         """The figures, read at the best threshold."""
-        i = self.best
-        return {
-            "f_score": float(self.f[i]),
-            "precision": float(self.precision[i]),
-            "recall": float(self.recall[i]),
-        }
+        best, curves = self.best, (self.f, self.precision, self.recall)
+        return {name: float(curve[best]) for name, curve in zip(FIGURES, curves, strict=True)}
 
 
 def thresholds(scores: PerFrame) -> Float[np.ndarray, "100"]:
@@ -120,9 +116,8 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
         per_sequence.append(sequence_curves(overlap, run.scores, visible, limits))
     mean = mean_curves(limits, per_sequence)
     at_best = slice(mean.best, mean.best + 1)
-    precision, recall = (np.stack(side) for side in zip(*per_sequence, strict=True))
     resampled = [
-        Curves(limits, precision[pick].mean(0), recall[pick].mean(0)).summary()
+        mean_curves(limits, [per_sequence[i] for i in pick]).summary()
         for pick in bootstrap.resamples(len(sequences))
     ]
     ranks = np.arange(RESOLUTION, dtype=float)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Real
 from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
 from siamjax.geometry.polygons import raster_overlap
 from siamjax.measures import bootstrap, vot
-from siamjax.measures.eao import eao, weighted_mean
+from siamjax.measures.eao import eao, stretches, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Runs, Sequences
 
 THRESHOLD = 0.1  # overlap at or below which a frame counts towards a failure
@@ -94,15 +94,10 @@ def expected_overlap(all_runs: list[list[Tracked]], longest: int) -> Float[np.nd
     A failed run counts as overlap 0 from its failure on for ever, a run to the end is undefined
     after it. Every sequence weighs the same, shared among its runs.
     """
-    rows, weights = [], []
-    for runs in all_runs:
-        for run in runs:
-            row = np.full(longest, 0.0 if run.failed else np.nan)
-            row[: run.progress] = run.overlap[: run.progress]
-            rows.append(row)
-            weights.append(1 / len(runs))
-    means = np.cumsum(np.stack(rows), 1) / np.arange(1, longest + 1)
-    return weighted_mean(np.array(weights), means, ~np.isnan(means))
+    pieces = [(run.overlap[: run.progress], run.failed) for runs in all_runs for run in runs]
+    weights = np.array([1 / len(runs) for runs in all_runs for _ in runs])
+    means = np.cumsum(stretches(pieces, longest), 1) / np.arange(1, longest + 1)
+    return weighted_mean(weights, means, ~np.isnan(means))
 
 
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
@@ -129,15 +124,8 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     return Part(
         overlap=f"raster (pixels inside the image); EAO over lengths {low}..{high}",
         interval=(low, high),
-        values={
-            "eao": eao(curve, (low, high)),
-            "accuracy": accuracy,
-            "robustness_share": share,
-        },
-        intervals={
-            "accuracy": bootstrap.interval(drawn[:, 0]),
-            "robustness_share": bootstrap.interval(drawn[:, 1]),
-        },
+        values={"eao": eao(curve, (low, high)), "accuracy": accuracy, "robustness_share": share},
+        intervals=dict(zip(("accuracy", "robustness_share"), map(bootstrap.interval, drawn.T))),
         per_sequence=[{"accuracy": a, "robustness_share": r} for a, r, _ in summaries],
         curves={"expected overlap": (np.arange(1.0, longest + 1), curve)},
     )

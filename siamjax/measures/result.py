@@ -1,8 +1,8 @@
 """What a measure of a benchmark gives, with the description that tables and plots are made from."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as AbstractSequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,7 +15,7 @@ Sequences = AbstractSequence[Sequence]
 Runs = AbstractSequence[AbstractSequence[Run]]  # the repetitions of each sequence, of one tracker
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Figure:
     """A number that a measure gives.
 
@@ -35,7 +35,7 @@ class Figure:
         return f"{value:.{self.digits}f}" if known else "-"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Plot:
     """A plot with a line, a point or a bar per tracker.
 
@@ -65,7 +65,7 @@ class Plot:
         return thresholds, lines[tracker]
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclass(kw_only=True)
 class Result:
     """The figures of some trackers on the same sequences.
 
@@ -82,16 +82,14 @@ class Result:
     """
 
     overlap: str
-    trackers: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
-    intervals: dict[str, dict[str, Bounds]] = dataclasses.field(default_factory=dict)
-    per_sequence: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
-    curves: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = dataclasses.field(
-        default_factory=dict
-    )
-    attributes: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
+    trackers: dict[str, dict[str, float]] = field(default_factory=dict)
+    intervals: dict[str, dict[str, Bounds]] = field(default_factory=dict)
+    per_sequence: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    curves: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     interval: Interval | None = None
-    figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict)
-    plots: Mapping[str, Plot] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    plots: Mapping[str, Plot] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -136,7 +134,7 @@ class Result:
         return [self.number(figure, value) for value in self.bounds(tracker, figure) or ()]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Part:
     """What one tracker scored: the fields of `Result`, of its sequences in their order."""
 
@@ -145,7 +143,7 @@ class Part:
     intervals: dict[str, Bounds]
     per_sequence: list[dict[str, float]]
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
-    attributes: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    attributes: dict[str, dict[str, float]] = field(default_factory=dict)
     interval: Interval | None = None
 
 

@@ -18,7 +18,7 @@ from siamjax.datasets.forms.base import FAILURE, REGION, START, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.geometry.polygons import raster_overlap
 from siamjax.measures import bootstrap
-from siamjax.measures.eao import eao, middle_half, weighted_mean
+from siamjax.measures.eao import eao, middle_half, stretches, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
 
 SKIPPING = 5  # frames from a failure to the next start
@@ -178,21 +178,19 @@ def fragments(all_scored: list[Scored]) -> Fragments:
     the last one of a run is undefined after the run's end.
     """
     longest = max(scored.inner.shape[1] for scored in all_scored)
-    rows, places = [], []
+    pieces, places = [], []
     for number, scored in enumerate(all_scored):
         repetitions, length = scored.inner.shape
         for overlap, failed in zip(scored.inner, scored.failures):
             starts = [0, *(int(f) + SKIPPING for f in failed if f + SKIPPING <= length)]
             for start, following in zip(starts, [*starts[1:], None]):
                 stop = length if following is None else following + 1
-                row = np.full(longest, np.nan if following is None else 0.0)
                 # a run without failure keeps its frames without region undefined
                 part = np.nan_to_num(overlap[start:stop]) if failed.size else overlap
-                row[: len(part)] = part
-                rows.append(row)
+                pieces.append((part, following is not None))
                 places.append((number, start, stop, repetitions))
     sequence, first, last, repetitions = np.array(places).T
-    return Fragments(np.stack(rows), sequence, first, last, 1 / repetitions)
+    return Fragments(stretches(pieces, longest), sequence, first, last, 1 / repetitions)
 
 
 def weights(

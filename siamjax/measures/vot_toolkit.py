@@ -21,13 +21,13 @@ import math
 from collections.abc import Sequence as AbstractSequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Float, Int, Real
 
 from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.measures import bootstrap, vot
 from siamjax.measures.eao import eao as mean_between
-from siamjax.measures.eao import middle_half, weighted_mean
+from siamjax.measures.eao import middle_half, stretches, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Result, Runs, Sequences
 from siamjax.measures.vot import SENSITIVITY
 
@@ -188,34 +188,27 @@ class Fragments:
     """Stretches from a start up to the failure that ended it or to the sequence's end.
 
     Attributes:
-        overlap: 0 after the stretch.
-        defined: whether the stretch counts at this length: for ever after a failure, else to its
-            end.
+        overlap: 0 after a failure, NaN where the stretch is over.
         sequence: which sequence.
     """
 
     overlap: Float[np.ndarray, "fragments longest"]
-    defined: Bool[np.ndarray, "fragments longest"]
     sequence: Int[np.ndarray, " fragments"]
 
 
 def fragments(all_scored: list[Scored]) -> Fragments:
     """Cuts every run at its failures."""
-    pieces = []  # sequence, overlap, whether it failed
+    pieces, numbers = [], []
     for number, scored in enumerate(all_scored):
         for overlap, codes in zip(scored.overlap, scored.codes, strict=True):
             failures, starts = (np.flatnonzero(codes == code) for code in (FAILURE, START))
             # the last start has no failure where the run ended by tracking
             cuts = zip(starts, [*failures, None]) if failures.size else [(0, None)]
             for start, failure in cuts:
-                pieces.append((number, overlap[start:failure], failure is not None))
-    longest = max(len(piece) for _, piece, _ in pieces)
-    table = np.zeros((len(pieces), longest))
-    defined = np.zeros((len(pieces), longest), bool)
-    for row, (_, piece, failed) in enumerate(pieces):
-        table[row, : len(piece)] = piece
-        defined[row, : longest if failed else len(piece)] = True
-    return Fragments(table, defined, np.array([number for number, _, _ in pieces]))
+                pieces.append((overlap[start:failure], failure is not None))
+                numbers.append(number)
+    longest = max(len(piece) for piece, _ in pieces)
+    return Fragments(stretches(pieces, longest), np.array(numbers))
 
 
 def expected_overlap(
@@ -230,7 +223,7 @@ def expected_overlap(
     means = cut.overlap.copy()
     lengths = np.arange(1, means.shape[1])
     means[:, 1:] = np.cumsum(means[:, 1:], 1) / lengths
-    return weighted_mean(weight, means, cut.defined)
+    return weighted_mean(weight, means, ~np.isnan(means))
 
 
 def eao(curve: Float[np.ndarray, " longest"], interval: Interval) -> float:
