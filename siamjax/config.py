@@ -1,10 +1,9 @@
 """Experiment files (`configs/*.py`) and their overrides on the command line."""
 
 import difflib
-import importlib.machinery
-import importlib.util
 import json
-from collections.abc import Sequence
+import runpy
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ml_collections
@@ -29,8 +28,8 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
         UserError: no such experiment, no such field (the nearest one is named), a value of
             another type.
     """
-    config = _run(_find(experiment))
-    known = _field_names(config)
+    config = runpy.run_path(str(_find(experiment)))["get_config"]()
+    known = dict(_fields(config.to_dict()))
     for argument in overrides:
         name = argument.split("=", 1)[0].removeprefix("--config.")
         if not argument.startswith("--config."):
@@ -61,14 +60,14 @@ def from_json(text: str) -> ml_collections.ConfigDict:
 
 def difference(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> list[str]:
     """One line per field that differs: `section.field: old -> new`."""
-    before, after = _flatten(old), _flatten(new)
-    names = sorted(before.keys() | after.keys())
+    before, after = (
+        {name: x for name, x in _fields(json.loads(to_json(c))) if not isinstance(x, dict)}
+        for c in (old, new)
+    )
     missing = "(absent)"
-    return [
-        f"{name}: {before.get(name, missing)} -> {after.get(name, missing)}"
-        for name in names
-        if before.get(name, missing) != after.get(name, missing)
-    ]
+    names = sorted(before.keys() | after.keys())
+    pairs = [(name, before.get(name, missing), after.get(name, missing)) for name in names]
+    return [f"{name}: {a} -> {b}" for name, a, b in pairs if a != b]
 
 
 def _find(experiment: str) -> Path:
@@ -81,14 +80,6 @@ def _find(experiment: str) -> Path:
     return path if path.is_file() else known[experiment]
 
 
-def _run(path: Path) -> ml_collections.ConfigDict:
-    """What `get_config()` of an experiment file returns."""
-    loader = importlib.machinery.SourceFileLoader("experiment", str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("experiment", loader))
-    loader.exec_module(module)
-    return module.get_config()
-
-
 def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> None:
     values = flags.FlagValues()
     argv = ["siamjax", *overrides]
@@ -99,28 +90,12 @@ def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> No
         raise UserError(" ".join(str(error).split())) from error
 
 
-def _field_names(config: ml_collections.ConfigDict, prefix: str = "") -> list[str]:
-    names = []
-    for key, value in config.items():
-        names.append(prefix + key)
-        if isinstance(value, ml_collections.ConfigDict):
-            names += _field_names(value, f"{prefix}{key}.")
-    return names
-
-
-def _flatten(config: ml_collections.ConfigDict) -> dict:
-    tree = json.loads(to_json(config))
-    flat = {}
-
-    def walk(node, prefix):
-        for key, value in node.items():
-            if isinstance(value, dict):
-                walk(value, f"{prefix}{key}.")
-            else:
-                flat[prefix + key] = value
-
-    walk(tree, "")
-    return flat
+def _fields(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Name and value of every section and field."""
+    for key, value in node.items():
+        yield prefix + key, value
+        if isinstance(value, dict):
+            yield from _fields(value, f"{prefix}{key}.")
 
 
 def _tuples(node):

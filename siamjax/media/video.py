@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -37,7 +37,7 @@ def read_video(source: str | os.PathLike) -> "Video":
     raise UserError(f"{source}: no such video file or image folder")
 
 
-class Video:
+class Video(Iterable[np.ndarray]):
     """Frames (H, W, 3) uint8, BGR, in order; iterate it (again for another pass).
 
     Attributes:
@@ -49,27 +49,15 @@ class Video:
     def __init__(self, name: str, fps: float = _DEFAULT_FPS, count: int | None = None):
         self.name, self.fps, self.count = name, fps, count
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        raise NotImplementedError("open a video by read_video")
 
-
-class ImageFolder(Video):
+class ImageFolder(ImageFiles, Video):
     """Images of one folder, by number; random access, by `len` and index, too."""
 
     def __init__(self, path: Path):
-        self._frames = ImageFiles(list_images(path))
-        if not self._frames:
+        ImageFiles.__init__(self, list_images(path))
+        if not self.paths:
             raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
-        super().__init__(path.resolve().name, count=len(self._frames))
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __getitem__(self, index):
-        return self._frames[index]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return iter(self._frames)
+        Video.__init__(self, path.resolve().name, count=len(self.paths))
 
 
 class VideoFile(Video):
