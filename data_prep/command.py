@@ -14,7 +14,7 @@ from pathlib import Path
 from data_prep import parts
 from data_prep.source import Source, box_fault
 from siamjax.data import index
-from siamjax.errors import UserError, run_main
+from siamjax.errors import UserError, optional, run_main
 
 _FIELDS = dataclasses.fields(parts.Options)
 
@@ -90,12 +90,8 @@ def _parse(source_class, argv, prog):
 def _builders():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    try:
+    with optional("install siamjax with: pip install 'siamjax[prep]'"):
         from data_prep import builders
-    except ImportError as error:
-        raise UserError(
-            f"{error.name} is not installed; install siamjax with: pip install 'siamjax[prep]'"
-        ) from error
     return builders
 
 

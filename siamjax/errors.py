@@ -1,7 +1,8 @@
 """What the user did wrong, said in one line, and the exit codes of every command."""
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class UserError(Exception):
@@ -9,6 +10,22 @@ class UserError(Exception):
 
     Library code raises it; `run_main` turns it into exit code 2 without a traceback.
     """
+
+
+@contextlib.contextmanager
+def optional(fix: str) -> Iterator[None]:
+    """For the imports of optional packages.
+
+    Args:
+        fix: what needs them and how they are installed.
+
+    Raises:
+        UserError: names the package that is missing, and the fix.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed; {fix}") from error
 
 
 def run_main(main: Callable[[], int | None]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -15,10 +16,10 @@ Content = str | bytes | Callable[[IO[bytes]], object]
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path in the same folder, of the same suffix, that is renamed to `path` at the
-    end of the block.
+    end of the block; a file, or a folder where `path` is none yet.
 
-    The folder is made. The content is on the disk before the rename. After an exception nothing is
-    left; a block that wrote nothing leaves `path` as it was.
+    The folder above it is made. A file's content is on the disk before the rename. After an
+    exception nothing is left; a block that wrote nothing leaves `path` as it was.
 
     Raises:
         UserError: the file cannot be written; says why, in the operating system's words.
@@ -39,6 +40,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             fix = "no space left; free some and run again"
         raise UserError(f"{path}: {fix}") from error
     finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # where it is a folder
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -83,7 +85,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

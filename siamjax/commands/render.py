@@ -1,8 +1,6 @@
 """`siamjax render`: a clip of the synthetic world, as a video or as frames with their boxes."""
 
 import argparse
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from tqdm import tqdm
 
 from siamjax import media, viz
 from siamjax.errors import UserError
+from siamjax.files import replacing
 from siamjax.synthetic import SyntheticVideo
 
 DESCRIPTION = (
@@ -72,17 +71,11 @@ def _with_boxes(video: SyntheticVideo, i: int) -> np.ndarray:
 
 
 def _write_folder(out: Path, frames: Iterable[np.ndarray], boxes: np.ndarray) -> None:
-    """Frames as PNG and boxes in OTB's layout; made beside their place, then moved there."""
+    """Frames as PNG and boxes in OTB's layout."""
     if out.exists():
         raise UserError(f"{out}: exists already; remove it or choose another --out")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-            clip = Path(temporary) / "clip"
-            (clip / "img").mkdir(parents=True)
-            for number, image in enumerate(frames, 1):
-                (clip / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
-            np.savetxt(clip / "groundtruth_rect.txt", boxes + [1, 1, 0, 0], "%.4f", ",")
-            os.replace(clip, out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+    with replacing(out) as clip:
+        (clip / "img").mkdir(parents=True)
+        for number, image in enumerate(frames, 1):
+            (clip / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
+        np.savetxt(clip / "groundtruth_rect.txt", boxes + [1, 1, 0, 0], "%.4f", ",")

@@ -4,7 +4,7 @@ import argparse
 
 from siamjax import api
 from siamjax.commands.flags import add_checkpoint, check_least
-from siamjax.errors import UserError
+from siamjax.errors import UserError, optional
 
 DESCRIPTION = """\
 Opens a page to choose a video, draw a box, watch the tracker and save the result.
@@ -29,10 +29,8 @@ def run(args: argparse.Namespace) -> None:
         UserError: no such checkpoint or video, a port that is taken, aiohttp not installed.
     """
     check_least(args, jobs=1, max_upload=1)
-    try:
+    with optional("siamjax serve needs it: pip install 'siamjax[serve]'"):
         from siamjax.integrations.serve import Server, web
-    except ImportError as error:
-        raise UserError("siamjax serve needs aiohttp: pip install 'siamjax[serve]'") from error
     hosts = {"localhost", "127.0.0.1", "[::1]", args.host}
     server = Server(
         api.load(args.checkpoint),

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax import api, files, models
-from siamjax.errors import UserError, run_main
+from siamjax.errors import UserError, optional, run_main
 from siamjax.models import folding
 
 _CLOSE = 1e-4  # largest difference from JAX, relative to an array's largest value
@@ -40,15 +40,10 @@ def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
     Raises:
         UserError: the packages are missing, or the files do not give the same numbers.
     """
-    try:
+    with optional("ONNX export has an environment of its own, see siamjax/integrations/onnx.py"):
         import onnx
         import onnxruntime
         from jax2onnx import to_onnx
-    except ImportError as error:
-        raise UserError(
-            f"{error.name} is not installed; ONNX export has an environment of its own, "
-            "see siamjax/integrations/onnx.py"
-        ) from error
     model = models.build(config).clone(formulation="plain")
     model, variables = folding.fold(model, variables)
     rng = np.random.default_rng(0)

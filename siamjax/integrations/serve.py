@@ -14,10 +14,9 @@ browser. No path ever comes from a request: videos have random names.
 """
 
 import asyncio
-import csv
+import contextlib
 import dataclasses
 import functools
-import io
 import json
 import logging
 import re
@@ -34,7 +33,8 @@ from aiohttp import WSMsgType, web
 from siamjax import api, media, viz
 from siamjax.errors import UserError
 from siamjax.files import replacing
-from siamjax.media.tracks import follow
+from siamjax.media.labels import table
+from siamjax.media.tracks import Row, follow
 from siamjax.tracking.frames import checked_box
 
 _FIELDS = ("frame", "x", "y", "w", "h", "score", "second_peak", "lost")
@@ -51,7 +51,7 @@ class _Entry:
     video: media.Video
     first: np.ndarray
     folder: Path
-    rows: list[dict] = dataclasses.field(default_factory=list)
+    rows: list[Row] = dataclasses.field(default_factory=list)
     busy: bool = False
 
     def describe(self) -> dict:
@@ -89,7 +89,7 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="siamjax-serve-")
         self._entries: dict[str, _Entry] = {}
         for source in videos:
-            self._add(media.read_video(source))
+            self._add(source)
         self.app = web.Application(middlewares=[self._guard])
         self.app.on_cleanup.append(self._cleanup)
         self.app.add_routes(
@@ -124,7 +124,9 @@ class Server:
             response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    def _add(self, video: media.Video) -> _Entry:
+    def _add(self, source: str | Path, name: str = "") -> _Entry:
+        video = media.read_video(source)
+        video.name = name or video.name
         key = secrets.token_urlsafe(12)
         folder = Path(self._folder.name) / key
         folder.mkdir()
@@ -160,16 +162,11 @@ class Server:
                     raise too_large
                 file.write(chunk)
         try:
-            entry = await asyncio.to_thread(self._add_upload, path, Path(name).stem)
+            entry = await asyncio.to_thread(self._add, path, Path(name).stem)
         except UserError as error:
             path.unlink()
             raise UserError(f"{name}: not a video that OpenCV can read; encode it again") from error
         return web.json_response(entry.describe())
-
-    def _add_upload(self, path: Path, name: str) -> _Entry:
-        video = media.read_video(path)
-        video.name = name
-        return self._add(video)
 
     async def _first(self, request):
         return web.Response(body=_jpeg(self._entry(request).first), content_type="image/jpeg")
@@ -184,8 +181,10 @@ class Server:
         if kind == "webm":
             return web.FileResponse(entry.folder / "result.webm", headers=headers)
         if kind == "csv":
-            return web.Response(text=_csv(entry.rows), content_type="text/csv", headers=headers)
-        content = {"video": video.name, "fps": video.fps, "frames": entry.rows}
+            text = table.columns(entry.rows, _FIELDS)
+            return web.Response(text=text, content_type="text/csv", headers=headers)
+        frames = [_tree(row) for row in entry.rows]
+        content = {"video": video.name, "fps": video.fps, "frames": frames}
         return web.json_response(content, headers=headers)
 
     async def _track(self, request):
@@ -227,7 +226,7 @@ class Server:
                     await socket.send_json({"done": len(entry.rows)})
                     return
                 row, jpeg = step
-                await socket.send_json(row | {"box": [row[key] for key in "xywh"]})
+                await socket.send_json(_tree(row) | {"box": row.box})
                 await socket.send_bytes(jpeg)
         finally:
             stopped.cancel()
@@ -237,20 +236,20 @@ class Server:
 
 def _follow(tracker, entry, box, heatmap):
     """Yields (row, JPEG) per frame, and writes the annotated video."""
-    rows: list[dict] = []
-    writer = media.VideoWriter(entry.folder / "result.webm", entry.video.fps)
-    try:
-        for frame, (found,), prediction in follow(entry.video, [tracker], [box]):
-            row = {name: getattr(found, name) for name in _FIELDS}
-            rows.append(row)
+    entry.rows = []
+    output = media.VideoWriter(entry.folder / "result.webm", entry.video.fps)
+    with contextlib.closing(output) as writer:  # kept when the generator is closed early
+        for frame, (row,), prediction in follow(entry.video, [tracker], [box]):
+            entry.rows.append(row)
             if heatmap and prediction:
                 frame = viz.draw_heatmap(frame, prediction.heatmap.score, prediction.heatmap.extent)
-            shown = viz.draw_boxes(frame, [found.box], [f"{found.score:.2f}"])
+            shown = viz.draw_boxes(frame, [row.box], [f"{row.score:.2f}"])
             writer.write(shown)
             yield row, _jpeg(shown)
-    finally:
-        writer.close()
-        entry.rows = rows
+
+
+def _tree(row: Row) -> dict:
+    return {name: getattr(row, name) for name in _FIELDS}
 
 
 def _order(text: str) -> tuple[list[float], bool]:
@@ -263,14 +262,6 @@ def _order(text: str) -> tuple[list[float], bool]:
 
 def _jpeg(image) -> bytes:
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-
-
-def _csv(rows) -> str:
-    text = io.StringIO()
-    table = csv.DictWriter(text, _FIELDS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(row | {"lost": int(row["lost"])} for row in rows)
-    return text.getvalue()
 
 
 def _host(value: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax import files
-from siamjax.errors import UserError
+from siamjax.errors import UserError, optional
 
 _BROKEN = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile)
 
@@ -53,10 +53,6 @@ def write(path, tensors: dict) -> None:
 
 
 def _torch():
-    try:
+    with optional("reading and writing .pth files needs it: pip install 'siamjax[convert]'"):
         import torch
-    except ImportError as error:
-        raise UserError(
-            "reading and writing .pth files needs torch: pip install 'siamjax[convert]'"
-        ) from error
     return torch

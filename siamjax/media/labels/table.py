@@ -2,14 +2,20 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 
 from siamjax.media.tracks import Row, Tracks
 
 
 def write(tracks: Tracks) -> str:
-    """The columns of `Row`; `lost` as 0 or 1."""
+    """The columns of `Row`."""
+    return columns(tracks.rows, Row._fields)
+
+
+def columns(rows: Iterable[Row], names: Sequence[str]) -> str:
+    """Some columns of `Row`; `lost` as 0 or 1."""
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(Row._fields)
-    table.writerows((*row[:-1], int(row.lost)) for row in tracks.rows)
+    table = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(row._asdict() | {"lost": int(row.lost)} for row in rows)
     return text.getvalue()
