@@ -1,7 +1,7 @@
 """SiamRPN++: one backbone sees both crops, a head correlates them (arXiv 1812.11703)."""
 
 import difflib
-import functools
+import importlib
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -9,19 +9,18 @@ import jax.numpy as jnp
 
 from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors
-from siamjax.models import alexnet, mobilenetv2, resnet
 from siamjax.models.adjust import TEMPLATE_SIDE, Neck, centre_crop
 from siamjax.models.conv import Numerics
 from siamjax.models.formulations import FORMULATIONS
 from siamjax.models.rpn import Head
 
-# name -> (module, {name: index} of its levels)
+# name -> module, class, its fixed fields; LEVELS of the module is {name: index} of the levels
 BACKBONES = {
-    "resnet18": (functools.partial(resnet.ResNet, depth=18), resnet.LEVELS),
-    "resnet34": (functools.partial(resnet.ResNet, depth=34), resnet.LEVELS),
-    "resnet50": (functools.partial(resnet.ResNet, depth=50), resnet.LEVELS),
-    "mobilenetv2": (mobilenetv2.MobileNetV2, mobilenetv2.LEVELS),
-    "alexnet": (alexnet.AlexNet, alexnet.LEVELS),
+    "resnet18": ("siamjax.models.resnet", "ResNet", {"depth": 18}),
+    "resnet34": ("siamjax.models.resnet", "ResNet", {"depth": 34}),
+    "resnet50": ("siamjax.models.resnet", "ResNet", {"depth": 50}),
+    "mobilenetv2": ("siamjax.models.mobilenetv2", "MobileNetV2", {}),
+    "alexnet": ("siamjax.models.alexnet", "AlexNet", {}),
 }
 CORRELATIONS = ("depthwise", "upchannel")
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -36,7 +35,7 @@ class SiamRPN(nn.Module):
     and head, and `batch_stats` of the batch normalisations.
 
     Attributes:
-        backbone: resnet18, resnet34, resnet50, mobilenetv2 or alexnet.
+        backbone: a name of `BACKBONES`.
         width: factor on the backbone's channels.
         blocks: residual blocks of layer1..layer4 (ResNet only); empty: the backbone's own.
         levels: backbone levels with a head each, by index or name ("layer3").
@@ -78,16 +77,18 @@ class SiamRPN(nn.Module):
             _choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded, self.formulation
         )
         _choose("correlation", self.correlation, dict.fromkeys(CORRELATIONS))
-        build, _ = _choose("backbone", self.backbone, BACKBONES)
         levels = self.level_indices()
-        arguments = {"width": self.width, "levels": levels, "numerics": numerics}
+        module, name, fixed = BACKBONES[self.backbone]
+        backbone = getattr(importlib.import_module(module), name)
         if self.blocks:
-            if len(self.blocks) != 4 or "resnet" not in self.backbone:
+            if len(self.blocks) != 4 or "blocks" not in backbone.__dataclass_fields__:
                 raise UserError(
                     f"model.blocks={tuple(self.blocks)}: give layer1..layer4's four, of a ResNet"
                 )
-            arguments["blocks"] = tuple(self.blocks)
-        self.backbone_module = build(**arguments, name="backbone")
+            fixed = fixed | {"blocks": tuple(self.blocks)}
+        self.backbone_module = backbone(
+            width=self.width, levels=levels, numerics=numerics, name="backbone", **fixed
+        )
         channels = self.backbone_module.channels()
         if self.adjust_channels:
             channels = _per_level(tuple(self.adjust_channels), levels)
@@ -109,8 +110,8 @@ class SiamRPN(nn.Module):
         Raises:
             UserError: a level that the backbone does not have.
         """
-        _, known = _choose("backbone", self.backbone, BACKBONES)
-        return _level_indices(self.backbone, self.levels, known)
+        module, *_ = _choose("backbone", self.backbone, BACKBONES)
+        return _level_indices(self.backbone, self.levels, importlib.import_module(module).LEVELS)
 
     def __call__(self, z, x, train: bool = False, train_backbone: Sequence[str] = ()):
         """-> cls (B, S, S, 2A), loc (B, S, S, 4A).
