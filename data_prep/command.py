@@ -21,10 +21,7 @@ _FIELDS = dataclasses.fields(parts.Options)
 
 def run(source_class: type[Source]) -> None:
     """`main` as a process, with its exit codes."""
-    # Beam's workers need the class under its module's name, which is not __main__.
-    spec = sys.modules["__main__"].__spec__
-    found = pkgutil.resolve_name(f"{spec.name}:{source_class.__name__}")
-    run_main(functools.partial(main, found))
+    run_main(functools.partial(main, source_class))
 
 
 def main(
@@ -43,6 +40,9 @@ def main(
     arguments, beam_options = _parse(source_class, argv, prog)
     parts.check_number("workers", arguments.workers, 0)
     options = parts.Options(**{f.name: getattr(arguments, f.name) for f in _FIELDS})
+    if source_class.__module__ == "__main__":  # workers need the class under its module's name
+        spec = sys.modules["__main__"].__spec__
+        source_class = pkgutil.resolve_name(f"{spec.name}:{source_class.__name__}")
     source = source_class(arguments.source)
     if arguments.check:
         print("\n".join(check(source, arguments.limit)))
