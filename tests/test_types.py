@@ -25,7 +25,9 @@ def bare_arrays(annotation: ast.expr) -> list[str]:
     if ast.unparse(annotation) in BARE:
         return [ast.unparse(annotation)]
     children = ast.iter_child_nodes(annotation)
-    return [name for child in children if isinstance(child, ast.expr) for name in bare_arrays(child)]
+    return [
+        name for child in children if isinstance(child, ast.expr) for name in bare_arrays(child)
+    ]
 
 
 def faults(tree: ast.Module) -> list[str]:

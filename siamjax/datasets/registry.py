@@ -14,8 +14,18 @@ from siamjax.datasets.sequence import Absent, Sequence, key
 from siamjax.errors import UserError
 
 # with `DATASETS`, in the order of the lists
-_NAMES = "synthetic otb vot uav123 lasot trackingnet got10k nfs dtb70 folder"
-MODULES = tuple(f"siamjax.datasets.{name}" for name in _NAMES.split())
+MODULES = (
+    "siamjax.datasets.synthetic",
+    "siamjax.datasets.otb",
+    "siamjax.datasets.vot",
+    "siamjax.datasets.uav123",
+    "siamjax.datasets.lasot",
+    "siamjax.datasets.trackingnet",
+    "siamjax.datasets.got10k",
+    "siamjax.datasets.nfs",
+    "siamjax.datasets.dtb70",
+    "siamjax.datasets.folder",
+)
 ROOT_VARIABLE = "SIAMJAX_DATA"
 
 

@@ -15,8 +15,12 @@ from siamjax.media.tables import read_table
 
 # name -> module with `FORM`; what the files look like stands at the module's head
 FORMATS = {
-    name: f"siamjax.datasets.forms.{name}"
-    for name in ("flat", "vot", "vot_toolkit", "longterm", "multistart", "got10k")
+    "flat": "siamjax.datasets.forms.flat",
+    "vot": "siamjax.datasets.forms.vot",
+    "vot_toolkit": "siamjax.datasets.forms.vot_toolkit",
+    "longterm": "siamjax.datasets.forms.longterm",
+    "multistart": "siamjax.datasets.forms.multistart",
+    "got10k": "siamjax.datasets.forms.got10k",
 }
 
 

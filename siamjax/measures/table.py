@@ -13,8 +13,12 @@ from importlib import import_module
 from siamjax.measures.result import Interval, Result, Runs, Sequences, collect
 
 MEASURES = {
-    name: f"siamjax.measures.{name}"
-    for name in ("ope", "vot", "vot_toolkit", "longterm", "multistart", "got10k")
+    "ope": "siamjax.measures.ope",
+    "vot": "siamjax.measures.vot",
+    "vot_toolkit": "siamjax.measures.vot_toolkit",
+    "longterm": "siamjax.measures.longterm",
+    "multistart": "siamjax.measures.multistart",
+    "got10k": "siamjax.measures.got10k",
 }
 
 
