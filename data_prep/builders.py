@@ -49,7 +49,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         Args:
             source: the data set.
             data_dir: folder of the data set; it appears when the set is complete. Parts are made in
-                a folder beside it, `data_dir`.parts.
+                a folder beside it, `data_dir`.parts, the attribute `work`.
             options: how crops are made.
             workers: processes of the direct runner; 0: all cores.
             beam_options: of the pipeline, as on the command line; with `--runner=...` the work goes
@@ -62,6 +62,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         self.name = source.name
         self.plan = parts.make_plan(source, options or parts.Options())
         self._out = Path(os.path.abspath(data_dir))
+        self.work = self._out.with_name(f"{self._out.name}.parts")
         self._workers, self._beam_options = workers, list(beam_options)
         super().__init__(data_dir=self._out)
 
@@ -77,11 +78,6 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
             description=f"Context crops of {self.plan.source.name} for siamjax.",
             features=tfds.features.FeatureConnector.from_json(features),
         )
-
-    @property
-    def work(self) -> Path:
-        """Where parts are made."""
-        return self._out.with_name(f"{self._out.name}.parts")
 
     def prepare(self) -> bool:
         """Makes the data set, or what is missing of it.
@@ -123,8 +119,8 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
 
     def _download_and_prepare(self, dl_manager, download_config):
         """Makes the parts, then the data set in the temporary folder that will be renamed."""
-        missing = parts.open_work(self.work, self.plan)
-        self._make(missing)
+        if missing := parts.open_work(self.work, self.plan):
+            self._make(missing)
         columns, files, skipped = parts.join_parts(self.work, len(self.plan.parts))
         plan, options = self.plan, dataclasses.asdict(self.plan.options)
         del options["shard_mb"]
@@ -147,8 +143,6 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
     _log_download_done = _log_download_bytes
 
     def _make(self, missing):
-        if not missing:
-            return
         stop = threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop,), daemon=True)
         watch.start()

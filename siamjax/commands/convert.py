@@ -54,9 +54,6 @@ def run(args: argparse.Namespace) -> None:
         print(convert.to_pysot(args.model, args.out))
         return
     config = load_config(args.config, args.overrides) if args.config else None
-    if args.source == "siamjax":
-        print(convert.from_siamjax(args.model, args.out, config, args.half))
-        return
-    if config is None:
+    if config is None and args.source != "siamjax":
         raise UserError("give the network that the weights belong to, --config=configs/NAME.py")
-    print(convert.from_other(args.source, args.model, args.out, config, args.half))
+    print(convert.to_siamjax(args.source, args.model, args.out, config, args.half))

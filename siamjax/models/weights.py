@@ -70,16 +70,12 @@ def load_with_metadata(path) -> tuple:
     Raises:
         UserError: as `load`.
     """
-    path = Path(path)
-    if not path.is_file():
+    fault = "not a siamjax weights file; make one with `siamjax convert`"
+    if not Path(path).is_file():
         raise UserError(f"{path}: no such weights file")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            members = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _not_ours(path) from error
+    members = read_arrays(path, fault)
     if str(members.pop("format", "")) != FORMAT:
-        raise _not_ours(path)
+        raise UserError(f"{path}: {fault}")
     config = from_json(str(members.pop("config")))
     metadata = json.loads(str(members.pop("metadata")))
     halves = [name for name, array in members.items() if array.dtype == np.float16]
@@ -87,8 +83,19 @@ def load_with_metadata(path) -> tuple:
     return config, flax.traverse_util.unflatten_dict(members, sep="/"), metadata
 
 
-def _not_ours(path):
-    return UserError(f"{path}: not a siamjax weights file; make one with `siamjax convert`")
+def read_arrays(path, fault: str = "not an .npz file of arrays") -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file.
+
+    Raises:
+        UserError: no such file, or the fault.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise UserError(f"{path}: {fault}") from error
 
 
 def check_matches(model, variables, path) -> None:
