@@ -17,7 +17,7 @@ BARE = {"np.ndarray", "numpy.ndarray", "jax.Array", "jnp.ndarray", "Array"}
 
 
 def bare_arrays(annotation: ast.expr) -> list[str]:
-    """Array types in an annotation that have no shape: not the first part of `Float[Array, "n"]`."""
+    """Array types in an annotation without a shape; `Float[Array, "n"]` has one."""
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple):
         shape = annotation.slice.elts[-1]
         if isinstance(shape, ast.Constant) and isinstance(shape.value, str):
