@@ -136,16 +136,8 @@ class Examples:
         search, size = self._patch(pair.search_source, pair.search, x_draw, side, pair.grey)
         box = crops.target_in_crop(*size, stored, exemplar, self._crops["context"])
         box = augment.move_box(x_draw, box, side, stored)
-        return Example(
-            template=template,
-            search=search,
-            template_noise=z_draw.noise,
-            search_noise=x_draw.noise,
-            label=targets.assign(rng, self._rule, self.grid, box, pair.negative),
-            box=box,
-            pair=pair,
-            bad=bad,
-        )
+        label = targets.assign(rng, self._rule, self.grid, box, pair.negative)
+        return Example(template, search, z_draw.noise, x_draw.noise, label, box, pair, bad)
 
     def _patch(self, source, crop, draw, size, grey):
         """The patch of a crop, and the target's size in the source image.
@@ -173,7 +165,7 @@ def _batch(examples, host, hosts, size, step):
     return batch, [record for pair in pairs for record in pair.bad]
 
 
-class Loader(Iterator):
+class Loader(Iterator, contextlib.AbstractContextManager):
     """Iterates over batches, and stops the run where too many records are damaged.
 
     Attributes:
@@ -232,9 +224,6 @@ class Loader(Iterator):
             self._iterator.close()
             self._iterator = None
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, *error):
         self.close()
 
@@ -290,9 +279,8 @@ def make_loader(
     return Loader(iter(data), sampler, batch_size, config.data.max_bad_fraction)
 
 
-def _start_worker(worker, count):
+def _start_worker(*_):
     """One thread of OpenCV per worker, since the workers are the parallelism."""
-    del worker, count
     cv2.setNumThreads(1)
     _keep_freed_memory()
 

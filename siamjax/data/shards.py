@@ -127,7 +127,7 @@ class RecordFiles:
             file.close()
 
 
-class ShardWriter:
+class ShardWriter(contextlib.AbstractContextManager):
     """Writes one data set: shards, then index and manifest.
 
     Until `close` has returned, readers refuse the folder as unfinished. Use it as a context
@@ -203,9 +203,6 @@ class ShardWriter:
             write_set(self.folder, files.files, files.columns(), head, manifest)
         finally:
             self._lock.close()
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, kind, error, traceback):
         if kind is not None:

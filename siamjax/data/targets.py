@@ -63,10 +63,7 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
 def _overlap(anchors_grid, box):
     """Overlap of all anchors; the grid is regular, so the axes are intersected separately."""
     sides = anchors_grid[:, 0, 0, 2:].astype(np.float64)
-    centres = (
-        anchors_grid[:, 0, :, 0].astype(np.float64),
-        anchors_grid[:, :, 0, 1].astype(np.float64),
-    )
+    centres = np.float64(anchors_grid[:, 0, :, 0]), np.float64(anchors_grid[:, :, 0, 1])
     columns, rows = (_intersect(centres[k], sides[:, k, None], box[k], box[2 + k]) for k in (0, 1))
     inter = rows[:, :, None] * columns[:, None, :]
     union = (sides[:, 0] * sides[:, 1])[:, None, None] + box[2] * box[3] - inter

@@ -22,7 +22,7 @@ def device_colour_mean(
         image: zero outside `image_size`.
         image_size: width and height of the valid upper left part, px; None: all of it.
     """
-    width, height = _size(image, image_size)
+    width, height = image.shape[1::-1] if image_size is None else image_size
     rows = jnp.sum(image.astype(jnp.int32), 1)
     # floor(sum / (H W)) without the sum over all pixels, which may exceed 32 bits
     remainder = jnp.sum(rows % width, 0)
@@ -52,7 +52,7 @@ def device_subwindow(
     side = jnp.asarray(side, jnp.int32)
     origin = window_origin(jnp.asarray(centre, jnp.float32), side.astype(jnp.float32))
     origin = origin.astype(jnp.int32)
-    width, height = _size(image, image_size)
+    width, height = image.shape[1::-1] if image_size is None else image_size
     xs, x_weights = _taps(model_size, side, clamp_weight=True)
     ys, y_weights = _taps(model_size, side, clamp_weight=False)
     xs, ys = xs + origin[0], ys + origin[1]
@@ -108,9 +108,3 @@ def _half_to_even(quotient, twice_remainder, divisor):
     """A quotient that was rounded down, rounded to the nearest."""
     up = (twice_remainder > divisor) | ((twice_remainder == divisor) & (quotient % 2 == 1))
     return quotient + up.astype(jnp.int32)
-
-
-def _size(image, image_size):
-    if image_size is None:
-        return image.shape[1], image.shape[0]
-    return image_size[0], image_size[1]

@@ -7,14 +7,15 @@ height; pixels, 0-based.
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import DTypeLike
 
 from siamjax.geometry.arrays import Values
 
 
-def corners(region: Values) -> Float[np.ndarray, "*n 8"]:
+def corners(region: Values, dtype: DTypeLike = np.float64) -> Float[np.ndarray, "*n 8"]:
     """(..., 4) left, top, width, height -> (..., 8) corners clockwise from the top left; (..., 8)
     stays."""
-    region = np.asarray(region, np.float64)
+    region = np.asarray(region, dtype)
     if region.shape[-1] == 8:
         return region
     x, y, w, h = np.moveaxis(region, -1, 0)
@@ -79,11 +80,10 @@ def raster_overlap(a: Values, b: Values, bounds: Values | None = None) -> Float[
     result = np.full(len(a), np.nan, np.float32)
     known = np.flatnonzero(np.isfinite(a).all(1) & np.isfinite(b).all(1))
     result[known] = 0
-    if bounds is None:
-        bounds = np.full(2, np.nan)
-    bounds = np.broadcast_to(np.asarray(bounds, np.float64), (len(a), 2))[known]
+    bounds = np.asarray(np.nan if bounds is None else bounds, np.float64)
+    bounds = np.broadcast_to(bounds, (len(a), 2))[known]
     b_is_box = b.shape[1] == 4
-    a, b = _points(a[known]), _points(b[known])
+    a, b = (corners(region[known], np.float32).reshape(-1, 4, 2) for region in (a, b))
     low, size, touching = _windows(a, b, bounds)
     touching &= np.abs(_area(a) - _area(b)) <= _MAX_AREA_DIFFERENCE
     known, low, size = known[touching], low[touching, None].astype(np.float32), size[touching]
@@ -91,14 +91,6 @@ def raster_overlap(a: Values, b: Values, bounds: Values | None = None) -> Float[
     for part in _chunks(_rows(a, size)[1]):
         result[known[part]] = _overlap(a[part], b[part], size[part], b_is_box)
     return result
-
-
-def _points(region):
-    """(N, 4, 2) corners in float32."""
-    if region.shape[1] == 4:
-        x, y, w, h = region.T
-        region = np.stack([x, y, x + w, y, x + w, y + h, x, y + h], 1)
-    return region.reshape(-1, 4, 2)
 
 
 def _area(points):
@@ -208,7 +200,7 @@ def _spans(points, pair, y, size):
         dy = np.where(dy == 0, 1, dy)
         at = np.trunc(xs[:, i][pair] + (y - ys[:, i][pair]) / dy[pair] * dx[pair])
         crossings.append(np.where((y >= low[pair]) & (y <= high[pair]), at, np.inf))
-    c0, c1, c2, c3 = _sort4(*crossings)
+    c0, c1, c2, c3 = np.sort(np.stack(crossings), 0)
     edge = (size[:, 0] - 1)[pair]
     fill01 = (c0 != c1) & np.isfinite(c1)
     fill12 = ~fill01 & (c1 != c2) & np.isfinite(c2)
@@ -221,13 +213,3 @@ def _spans(points, pair, y, size):
     start = np.where(fill01 & (c1 == c2), c2 + 1, c2)
     second = (np.maximum(start, 0), np.minimum(np.where(fill23, c3, -1), edge))
     return [first, second]
-
-
-def _sort4(a, b, c, d):
-    """Four arrays sorted elementwise."""
-    a, b = np.minimum(a, b), np.maximum(a, b)
-    c, d = np.minimum(c, d), np.maximum(c, d)
-    a, c = np.minimum(a, c), np.maximum(a, c)
-    b, d = np.minimum(b, d), np.maximum(b, d)
-    b, c = np.minimum(b, c), np.maximum(b, c)
-    return a, b, c, d

@@ -77,12 +77,8 @@ class Body:
         return np.concatenate([self.low, self.high - self.low], -1)
 
 
-def visible(body, above, height, width, frames):
-    """(frames,) share of a body's area that is inside the frame and under nothing, 0..1."""
-    return np.array([_visible(body, above, height, width, i) for i in frames])
-
-
-def _visible(body, above, height, width, i):
+def visible(body, above, height, width, i):
+    """Share of a body's area that is inside of frame i and under nothing, 0..1."""
     low, high = body.low[i], body.high[i]
     zoom = min(1.0, 48 / (high - low).max())
     columns, rows = np.ceil((high - low) * zoom).astype(int) + 2

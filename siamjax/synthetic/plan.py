@@ -68,23 +68,18 @@ class Plan:
     @functools.cached_property
     def visible(self):
         """(targets, N) 0..1, visible share of each target's outline."""
-        rest = [self._visible(body, range(self.length)) for body in self.targets[1:]]
-        return np.stack([self._target_visible, *rest])
+        return np.stack([self._visible(body, range(self.length)) for body in self.targets])
 
     def keeps_promises(self):
         """Whether the target is visible at first and not hidden too long or too often."""
         if self._visible(self.targets[0], [0])[0] < 0.98:
             return False
-        share = self._target_visible
+        share = self._visible(self.targets[0], range(self.length))
         return (share < 0.5).mean() <= MAX_COVERED and longest_run(share < HIDDEN) <= MAX_HIDDEN
-
-    @functools.cached_property
-    def _target_visible(self):
-        return self._visible(self.targets[0], range(self.length))
 
     def _visible(self, body, frames):
         above = self.layers[self.layers.index(body) + 1 :]
-        return visible(body, above, self.height, self.width, frames)
+        return np.array([visible(body, above, self.height, self.width, i) for i in frames])
 
     def _draw_camera(self, rng, t, shake):
         pan = np.array([rng.uniform(5, 50), rng.uniform(5, 35)])

@@ -33,18 +33,11 @@ def noise(rng, height, width, cells, octaves=4, persistence=0.6):
         step = longer / (cells * 2**octave)
         if step < 1.5:  # finer than the pixels
             break
-        lattice = rng.standard_normal(
-            (int(height / step) + 3, int(width / step) + 3), dtype=np.float32
-        )
-        total += persistence**octave * cv2.resize(
-            lattice, (width, height), interpolation=cv2.INTER_CUBIC
-        )
+        shape = int(height / step) + 3, int(width / step) + 3
+        lattice = rng.standard_normal(shape, dtype=np.float32)
+        fine = cv2.resize(lattice, (width, height), interpolation=cv2.INTER_CUBIC)
+        total += persistence**octave * fine
     return (total - total.mean()) / max(float(total.std()), 1e-6)
-
-
-def _sharpen(x, hardness):
-    """-1..1 -> 0..1; the larger the hardness, the harder the edges of the pattern."""
-    return 0.5 + 0.5 * np.tanh(hardness * x) / math.tanh(hardness)
 
 
 def _triangle(x):
@@ -55,9 +48,8 @@ def _triangle(x):
 def _worley(rng, u, v):
     """Nearest over second nearest distance to jittered points: 0 at points, 1 on cell borders."""
     n = rng.integers(3, 6)
-    at = (
-        np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1) + rng.uniform(0.1, 0.9, (n, n, 2))
-    ) * (2.4 / n) - 1.2
+    grid = np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1)
+    at = (grid + rng.uniform(0.1, 0.9, (n, n, 2))) * (2.4 / n) - 1.2
     at = at.reshape(-1, 2).astype(np.float32)
     squared = (u[..., None] - at[:, 0]) ** 2 + (v[..., None] - at[:, 1]) ** 2
     nearest = np.sqrt(np.partition(squared, 1, axis=-1)[..., :2])
@@ -92,37 +84,33 @@ def field(rng, family, height, width):
     frequency = rng.uniform(1.2, 3.2)  # periods per half side
     hardness = rng.uniform(0.8, 5.0)
     if family == "stripes":
-        return _sharpen(np.sin(TAU * frequency * u + phase), hardness)
-    if family == "dots":
-        return _sharpen(
-            np.cos(TAU * frequency * u) + np.cos(TAU * frequency * v) - rng.uniform(0, 0.8),
-            hardness,
-        ).clip(0, 1)
-    if family == "marble":
+        wave = np.sin(TAU * frequency * u + phase)
+    elif family == "dots":
+        wave = np.cos(TAU * frequency * u) + np.cos(TAU * frequency * v) - rng.uniform(0, 0.8)
+    elif family == "marble":
         swirl = noise(rng, height, width, rng.integers(2, 4), 3, 0.5)
-        return _sharpen(np.sin(TAU * (frequency * 0.3 * u + 0.6 * swirl) + phase), hardness)
-    if family == "flecks":
-        return _sharpen(
-            noise(rng, height, width, rng.integers(5, 10), 2) + rng.uniform(-0.6, 0.6), hardness
-        ).clip(0, 1)
-    if family == "clouds":
+        wave = np.sin(TAU * (frequency * 0.3 * u + 0.6 * swirl) + phase)
+    elif family == "flecks":
+        wave = noise(rng, height, width, rng.integers(5, 10), 2) + rng.uniform(-0.6, 0.6)
+    elif family == "clouds":
         return (0.5 + 0.25 * noise(rng, height, width, rng.integers(2, 4), 5)).clip(0, 1)
-    if family == "checks":
-        return _sharpen(np.sin(TAU * frequency * u + phase) * np.sin(TAU * frequency * v), hardness)
-    if family == "rings":
+    elif family == "checks":
+        wave = np.sin(TAU * frequency * u + phase) * np.sin(TAU * frequency * v)
+    elif family == "rings":
         du, dv = rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6)
-        return _sharpen(np.sin(TAU * frequency * np.hypot(u - du, v - dv) + phase), hardness)
-    if family == "cells":
-        ratio = _worley(rng, u, v)
-        return _sharpen(2 * ratio - rng.uniform(0.9, 1.5), hardness).clip(0, 1)
-    if family == "zigzag":
+        wave = np.sin(TAU * frequency * np.hypot(u - du, v - dv) + phase)
+    elif family == "cells":
+        wave = 2 * _worley(rng, u, v) - rng.uniform(0.9, 1.5)
+    elif family == "zigzag":
         fold = rng.uniform(0.2, 0.5) * _triangle(rng.uniform(1.0, 2.5) * v)
-        return _sharpen(np.sin(TAU * frequency * (u + fold) + phase), hardness)
-    if family == "petals":
+        wave = np.sin(TAU * frequency * (u + fold) + phase)
+    elif family == "petals":
         turns = int(rng.integers(3, 8)) * np.arctan2(v, u)
-        twist = TAU * rng.uniform(0, 1.2) * np.hypot(u, v)
-        return _sharpen(np.sin(turns + twist + phase), hardness)
-    raise ValueError(f"unknown texture family {family!r}")
+        wave = np.sin(turns + TAU * rng.uniform(0, 1.2) * np.hypot(u, v) + phase)
+    else:
+        raise ValueError(f"unknown texture family {family!r}")
+    # the larger the hardness, the harder the edges of the pattern
+    return (0.5 + 0.5 * np.tanh(hardness * wave) / math.tanh(hardness)).clip(0, 1)
 
 
 def draw_palette(rng, saturation=(0.35, 0.95)):

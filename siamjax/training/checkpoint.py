@@ -27,16 +27,7 @@ from siamjax.training.resources import Resources
 from siamjax.training.state import TrainState, misfit, named, to_host
 
 _COUNTERS = ("step", "skipped", "skipped_in_row")
-_PACKAGES = (
-    "siamjax",
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "numpy",
-    "opencv-python-headless",
-)
+_PACKAGES = "siamjax jax jaxlib flax optax orbax-checkpoint numpy opencv-python-headless"
 
 
 class Checkpoints:
@@ -56,9 +47,7 @@ class Checkpoints:
     def __init__(self, workdir, keep: int, keep_best: int):
         self._folder = Path(workdir).absolute() / "checkpoints"
         best = policies.BestN(
-            get_metric_fn=lambda metrics: metrics["score"],
-            n=keep_best,
-            keep_checkpoints_without_metrics=False,
+            get_metric_fn=lambda m: m["score"], n=keep_best, keep_checkpoints_without_metrics=False
         )
         policy = policies.AnyPreservationPolicy([policies.LatestN(max(keep, 1)), best])
         options = ocp.CheckpointManagerOptions(
@@ -92,33 +81,27 @@ class Checkpoints:
         """
         host = to_host(state)
         step = int(host.step)
-        variables, training = _items(host)
+        items = _items(host)
         meta = {
             "step": step,
             "position": step * config.train.batch_size,
             "config": json.loads(to_json(config)),
             "versions": _versions(),
-            "crc32c": {"variables": _checksum(variables), "training": _checksum(training)},
+            "crc32c": {name: _checksum(item) for name, item in items.items()},
             "extra": extra,
         }
         with self._disk_errors():
             self._manager.wait_until_finished()
             if step in self._manager.all_steps():
                 return
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    variables=ocp.args.StandardSave(variables),
-                    training=ocp.args.StandardSave(training),
-                    meta=ocp.args.JsonSave(meta),
-                ),
-                metrics=None if score is None else {"score": float(score)},
-                force=True,
-            )
+            saves = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+            args = ocp.args.Composite(**saves, meta=ocp.args.JsonSave(meta))
+            metrics = None if score is None else {"score": float(score)}
+            self._manager.save(step, args=args, metrics=metrics, force=True)
 
-    def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """The newest state that can be read, and the `extra` it was saved with; None where there is
-        none.
+    def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """The newest state that can be read, and its `step` and the `extra` it was saved with; the
+        template and an empty dict where there is no checkpoint.
 
         Newer checkpoints that can't be read are named on stderr and moved to `<workdir>/corrupt`,
         so that the run can write them anew.
@@ -131,11 +114,16 @@ class Checkpoints:
         """
         found = _newest_readable(self._folder, self.steps(), with_training=True)
         if found is None:
-            return None
+            return template, {}
         (variables, training, meta), step, broken = found
         state = _assemble(template, variables, training)
-        for bad in broken:
-            _set_aside(self._folder / str(bad))
+        for bad in broken if jax.process_index() == 0 else ():
+            path = self._folder / str(bad)
+            target = self._folder.parent / "corrupt" / path.name
+            target.parent.mkdir(exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            path.rename(target)
+            print(f"moved {path} to {target}", file=sys.stderr)
         if broken:
             self._manager.reload()
         return state, meta["extra"] | {"step": step}
@@ -146,10 +134,9 @@ class Checkpoints:
         Raises:
             UserError: it could not be written.
         """
-        with Resources() as resources:
+        with Resources() as resources, self._disk_errors():
             resources.closing(self._manager)
-            with self._disk_errors():
-                self._manager.wait_until_finished()
+            self._manager.wait_until_finished()
 
     @contextlib.contextmanager
     def _disk_errors(self):
@@ -205,12 +192,12 @@ def saved_steps(folder: Path) -> list[int]:
 
 
 def _items(state: TrainState):
-    """(variables to track with, everything else by name)."""
+    """The arrays of a checkpoint: variables to track with, everything else by name."""
     training = {f"state/{name}": getattr(state, name) for name in _COUNTERS}
     training |= named(state.opt_state, "optimizer/")
     if state.ema:
         training |= named(state.live, "live/")
-    return state.tracked, training
+    return {"variables": state.tracked, "training": training}
 
 
 def _assemble(template: TrainState, variables, training) -> TrainState:
@@ -278,20 +265,9 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _set_aside(path: Path) -> None:
-    """Moves a checkpoint to the folder `corrupt` of its run; the first host does it."""
-    if jax.process_index() != 0:
-        return
-    target = path.parent.parent / "corrupt" / path.name
-    target.parent.mkdir(exist_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
-    path.rename(target)
-    print(f"moved {path} to {target}", file=sys.stderr)
-
-
 def _versions() -> dict[str, str]:
     versions = {"python": sys.version.split()[0]}
-    for name in _PACKAGES:
+    for name in _PACKAGES.split():
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions

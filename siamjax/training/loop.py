@@ -24,15 +24,13 @@ from siamjax.training.initial import initial_variables
 from siamjax.training.resources import Resources
 from siamjax.training.step import make_step
 
-# Fields that may change between a run and its continuation, by section: they leave the result as it
-# is.
-_MAY_CHANGE = {
-    "": "name",
-    "data": "workers prefetch max_bad_fraction",
-    "train": "max_skipped checkpoint_every keep keep_best evaluate log_every images_every",
-    "tracker": "penalty_k window_influence lr long_term lost_instance lost_window_influence "
-    "confidence_low confidence_high",
-}
+# Fields that may change between a run and its continuation: they leave the result as it is.
+_MAY_CHANGE = """
+name data.workers data.prefetch data.max_bad_fraction
+train.max_skipped train.checkpoint_every train.keep train.keep_best train.evaluate train.log_every
+train.images_every tracker.penalty_k tracker.window_influence tracker.lr tracker.long_term
+tracker.lost_instance tracker.lost_window_influence tracker.confidence_low tracker.confidence_high
+"""
 
 Validate = Callable[[ml_collections.ConfigDict, dict, int, int], dict[str, float]]
 
@@ -98,49 +96,40 @@ class _Run:
         self.config, self.workdir = config, workdir
         self.per_epoch, self.total = per_epoch, per_epoch * config.train.epochs
         self.lead = jax.process_index() == 0
-        self.rates = schedule.from_config(config)
+        self.rates = schedule.learning_rates(config.train)
         self.model = models.build(config)
         variables = initial_variables(config, self.model)
         self.labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
         transform = optimizer.make(config.train, self.labels)
         self.state = state.create(variables, transform, config.train.ema > 0)
-        self.window = metrics.Window()
-        self.done = 0
         self._in_flight: tuple[int, dict] | None = None  # number and metrics of a step
-        self._preview: Callable | None = None
+        self._preview = preview.make_preview(config, self.model)
         self._phase: optimizer.Phase | None = None
 
     def restore(self, saved: checkpoint.Checkpoints) -> None:
         """Takes the state from the newest checkpoint, if there is one, and puts it on the
         devices."""
         self.saved = saved
-        restored = saved.restore(self.state)
-        if restored is not None:
-            self.state, extra = restored
-            self.done = extra["step"]
-            self.window = metrics.Window(extra["window"])
-        self.state = parallel.replicate(self.state)
+        restored, extra = saved.restore(self.state)
+        self.state = parallel.replicate(restored)
+        self.done: int = extra.get("step", 0)
+        self.window = metrics.Window(extra.get("window"))
 
     def open(self, resources: Resources, host_batch: int) -> None:
         """Opens what `train` reads from and writes to."""
         self.termination = _Termination(resources)
         if self.done:
             self._tell(f"{self.workdir}: resumes from step {self.done} of {self.total}")
+        folder, done, closing = self.workdir, self.done, resources.closing
         if self.lead:
-            lines = metrics.JsonLines(self.workdir / "metrics.jsonl", self.done)
-            self.lines = resources.closing(lines)
-            board = metrics.TensorBoard(self.workdir / "tensorboard", self.done)
-            self.board = resources.closing(board)
+            self.lines = closing(metrics.JsonLines(folder / "metrics.jsonl", done))
+            self.board = closing(metrics.TensorBoard(folder / "tensorboard", done))
         batch_size = self.config.train.batch_size
-        self.bar = resources.closing(metrics.Progress(self.total, self.done, batch_size, self.lead))
-        batches = loader_lib.make_loader(
-            self.config,
-            start_step=self.done,
-            batch_size=host_batch,
-            host=jax.process_index(),
-            hosts=jax.process_count(),
+        self.bar = closing(metrics.Progress(self.total, done, batch_size, self.lead))
+        place = {"host": jax.process_index(), "hosts": jax.process_count()}
+        self.batches = closing(
+            loader_lib.make_loader(self.config, start_step=done, batch_size=host_batch, **place)
         )
-        self.batches = resources.closing(batches)
 
     def train(self, validate: Validate | None) -> bool:
         """The remaining steps; False when SIGTERM ended them early.
@@ -164,7 +153,8 @@ class _Run:
             self._record()
             self._in_flight = self.done, results
             if shown is not None:
-                self._show(shown)
+                pictures = self._preview(state.to_host(self.state.live), shown)
+                self.board.images(self.done, pictures)
             epoch_ends = self._due(self.per_epoch)
             stop = self.termination.asked(self.done)
             if epoch_ends or stop or self._due(train.checkpoint_every):
@@ -233,11 +223,6 @@ class _Run:
             shown |= {name: x for name, x in values.items() if name.startswith("fusion/")}
             self.board.scalars(number, shown)
 
-    def _show(self, batch) -> None:
-        if self._preview is None:
-            self._preview = preview.make_preview(self.config, self.model)
-        self.board.images(self.done, self._preview(state.to_host(self.state.live), batch))
-
     def _save(self, validate: Validate | None) -> None:
         score = None
         if validate is not None and self.lead:
@@ -257,29 +242,23 @@ class _Termination:
     """Remembers that SIGTERM came; several hosts agree on the step at which they stop."""
 
     def __init__(self, resources: Resources):
-        self._asked = False
+        self._signals: list[int] = []
         if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
-            previous = signal.signal(signal.SIGTERM, self._remember)
+            previous = signal.signal(signal.SIGTERM, lambda *_: self._signals.append(1))
             resources.callback(signal.signal, signal.SIGTERM, previous)
-
-    def _remember(self, *_):
-        self._asked = True
 
     def asked(self, number: int) -> bool:
         """Whether to stop after step `number`."""
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(number)
-        return self._asked
+        return bool(self._signals)
 
 
 def _compare(workdir: Path, config) -> None:
     """Refuses a config that would change a run under way."""
     old = from_json((workdir / "config.json").read_text())
-    changed = []
-    for line in difference(old, config):
-        section, _, field = line.split(":")[0].rpartition(".")
-        if field not in _MAY_CHANGE.get(section, "").split():
-            changed.append(line)
+    free = _MAY_CHANGE.split()
+    changed = [line for line in difference(old, config) if line.split(":")[0] not in free]
     if changed:
         raise UserError(
             f"--workdir={workdir}: the run there has another config ({'; '.join(changed)}); "

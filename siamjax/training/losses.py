@@ -105,12 +105,12 @@ def rpn_loss(
     cls = _by_anchor(cls.astype(jnp.float32), per_cell)  # (B, A, S, S, 2)
     loc = _by_anchor(loc.astype(jnp.float32), per_cell)  # (B, A, S, S, 4)
     log_p = jax.nn.log_softmax(cls, axis=-1)
-    nll_positive = -jnp.sum(jnp.where(label == 1, log_p[..., 1], 0.0))
-    nll_negative = -jnp.sum(jnp.where(label == 0, log_p[..., 0], 0.0))
-    cls_loss = 0.5 * (
-        _mean(nll_positive, counts.positives, minimum)
-        + _mean(nll_negative, counts.negatives, minimum)
-    )
+
+    def mean(side, number):
+        total = -jnp.sum(jnp.where(label == side, log_p[..., side], 0.0))
+        return jnp.where(number >= minimum, total / jnp.maximum(number, 1), 0.0)
+
+    cls_loss = 0.5 * (mean(1, counts.positives) + mean(0, counts.negatives))
     loc_loss = jnp.sum(jnp.sum(jnp.abs(loc - delta), -1) * weight) / counts.pairs
     return cls_loss, loc_loss
 
@@ -119,7 +119,3 @@ def _by_anchor(maps, per_cell):
     """(B, S, S, K * A) -> (B, A, S, S, K)."""
     maps = maps.reshape(*maps.shape[:3], -1, per_cell)
     return maps.transpose(0, 4, 1, 2, 3)
-
-
-def _mean(total, number, minimum):
-    return jnp.where(number >= minimum, total / jnp.maximum(number, 1), 0.0)

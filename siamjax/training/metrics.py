@@ -54,12 +54,11 @@ class JsonLines:
     def __init__(self, path: Path, step: int):
         lines = path.read_text().splitlines() if path.exists() else []
         write_whole(path, "".join(line + "\n" for line in lines if _is_up_to(line, step)))
-        self._file = path.open("a")
+        self._file = path.open("a", buffering=1)
 
     def write(self, values: dict[str, Any]) -> None:
         """Appends one line."""
         self._file.write(json.dumps(values) + "\n")
-        self._file.flush()
 
     def close(self) -> None:
         """Closes the file."""
@@ -73,7 +72,7 @@ def _is_up_to(line: str, step: int) -> bool:
         return False
 
 
-class TensorBoard:
+class TensorBoard(SummaryWriter):
     """TensorBoard events without TensorFlow.
 
     Args:
@@ -82,22 +81,18 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, step: int):
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1, flush_secs=30)
+        super().__init__(str(folder), purge_step=step + 1, flush_secs=30)
 
     def scalars(self, step: int, values: dict[str, float | int | None]) -> None:
         """Adds points; None is left out."""
         for name, value in values.items():
             if value is not None:
-                self._writer.add_scalar(name, value, step)
+                self.add_scalar(name, value, step)
 
     def images(self, step: int, images: dict[str, Any]) -> None:
         """Adds images, name -> (H, W, 3) uint8 RGB."""
         for name, pixels in images.items():
-            self._writer.add_image(name, pixels, step, dataformats="HWC")
-
-    def close(self) -> None:
-        """Writes what is pending and closes the file."""
-        self._writer.close()
+            self.add_image(name, pixels, step, dataformats="HWC")
 
 
 class Progress:

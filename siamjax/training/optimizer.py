@@ -4,7 +4,6 @@ import re
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from siamjax.errors import UserError
@@ -37,23 +36,6 @@ def phase_of(train, epoch: int) -> Phase:
     return Phase("full", (REST, BACKBONE), () if fixed else tuple(train.unfreeze_layers))
 
 
-def rules(unfreeze_layers) -> dict[str, str]:
-    """Group -> regular expression that a parameter's whole path, joined by "/", must match."""
-    layers = "|".join(re.escape(layer) for layer in unfreeze_layers) or "(?!)"
-    return {
-        FROZEN: rf"backbone/(?!(?:{layers})/).*",
-        BACKBONE: rf"backbone/(?:{layers})/.*",
-        REST: r"(?:neck|head)/.*",
-    }
-
-
-def paths(tree) -> Any:
-    """The tree with each leaf replaced by its path, joined by "/"."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: jax.tree_util.keystr(path, simple=True, separator="/"), tree
-    )
-
-
 def label(params, unfreeze_layers) -> Any:
     """The group of each parameter.
 
@@ -68,12 +50,18 @@ def label(params, unfreeze_layers) -> Any:
         UserError: a layer that the backbone does not have.
         ValueError: a parameter that matches no rule or more than one.
     """
-    known = rules(unfreeze_layers)
+    layers = "|".join(map(re.escape, unfreeze_layers)) or "(?!)"
+    rules = {
+        FROZEN: rf"backbone/(?!(?:{layers})/).*",
+        BACKBONE: rf"backbone/(?:{layers})/.*",
+        REST: r"(?:neck|head)/.*",
+    }
 
-    def group(path):
-        matches = [name for name, rule in known.items() if re.fullmatch(rule, path)]
+    def group(keys, _):
+        path = jax.tree_util.keystr(keys, simple=True, separator="/")
+        matches = [name for name, rule in rules.items() if re.fullmatch(rule, path)]
         if len(matches) != 1:
-            raise ValueError(f"parameter {path} matches {len(matches)} of the group rules {known}")
+            raise ValueError(f"parameter {path} matches {len(matches)} of the group rules {rules}")
         return matches[0]
 
     for layer in unfreeze_layers:
@@ -82,7 +70,7 @@ def label(params, unfreeze_layers) -> Any:
                 f"--config.train.unfreeze_layers: the backbone has no {layer!r}; "
                 f"its parts are {', '.join(sorted(params['backbone']))}"
             )
-    return jax.tree.map(group, paths(params))
+    return jax.tree.map_with_path(group, params)
 
 
 def make(train, labels, active=(REST, BACKBONE)) -> optax.GradientTransformation:
@@ -105,18 +93,13 @@ def make(train, labels, active=(REST, BACKBONE)) -> optax.GradientTransformation
             optax.trace(decay=train.momentum),
             optax.scale(factor),
         )
-        return transform if group in active else _resting(transform)
+        rest = optax.GradientTransformation(
+            transform.init, lambda updates, state, _=None: (optax.tree.zeros_like(updates), state)
+        )
+        return transform if group in active else rest
 
     groups = {REST: sgd(REST, 1.0), BACKBONE: sgd(BACKBONE, train.backbone_lr)}
     return optax.multi_transform({**groups, FROZEN: optax.set_to_zero()}, labels)
-
-
-def _resting(transform):
-    def update(updates, state, params=None):
-        del params
-        return jax.tree.map(jnp.zeros_like, updates), state
-
-    return optax.GradientTransformation(transform.init, update)
 
 
 def split(params, labels, active):

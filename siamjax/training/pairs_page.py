@@ -57,13 +57,10 @@ experiment's is {config.data.search.shift:g} px.</p>
 
 def _pair(examples, position):
     example, sources = examples[position], examples.sampler.sources
-    pair, label = example.pair, example.label
+    pair, label, values = example.pair, example.label, vars(example)
     template, search = (
-        np.uint8(np.clip(np.rint(np.float32(image) - noise), 0, 255))
-        for image, noise in (
-            (example.template, example.template_noise),
-            (example.search, example.search_noise),
-        )
+        np.uint8(np.clip(np.rint(np.float32(values[name]) - values[f"{name}_noise"]), 0, 255))
+        for name in ("template", "search")
     )
     kind = "negative" if pair.negative else "positive"
     kind += (", grey" if pair.grey else "") + (", mirrored" if pair.flip else "")
@@ -76,10 +73,8 @@ def _pair(examples, position):
 
 
 def _name(source, crop):
-    index = source.index
-    video, track = index.locate(crop)
-    names = f"{index.video_name(video)}, track {index.track_name(track)}"
-    return f"{source.name} {names}, frame {int(index.frame[crop])}"
+    video, track, frame = source.index.key(crop)
+    return f"{source.name} {video}, track {track}, frame {frame}"
 
 
 def _map(config, examples, shift):

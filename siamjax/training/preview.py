@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax.geometry import boxes
-from siamjax.geometry.anchors import Anchors
 from siamjax.training.step import images
 from siamjax.viz import draw_boxes, draw_heatmap
 
@@ -32,22 +31,18 @@ def make_preview(config, model) -> Callable[[dict, dict], dict[str, np.ndarray]]
         cls = cls.reshape(*cls.shape[:3], 2, -1)
         return jnp.max(jax.nn.softmax(cls, axis=3)[..., 1, :], axis=-1)
 
-    anchors = Anchors(**config.anchors)
-
     def preview(variables, batch):
         few = {name: value[:PAIRS] for name, value in batch.items()}
         found = np.asarray(scores(variables, few))
         positive = (few["label"] == 1).mean(1)
-        grid = anchors.grid(found.shape[-1], centre=config.crops.search // 2)[0]
-        half = anchors.stride / 2
-        left, top = grid[0, 0, :2] - half
-        side = found.shape[-1] * anchors.stride
+        cells, stride = found.shape[-1], config.anchors.stride
+        corner, side = config.crops.search // 2 - (cells // 2 + 0.5) * stride, cells * stride
         rows = {"scores": [], "targets": []}
         for i, crop in enumerate(few["search"]):
             used = (few["label"][i] == 1).any()
             box = [boxes.cxcywh_to_xywh(few["box"][i])] if used else []
             for name, heat in (("scores", found[i]), ("targets", positive[i])):
-                picture = draw_heatmap(crop, heat, (left, top, side, side), opacity=0.8)
+                picture = draw_heatmap(crop, heat, (corner, corner, side, side), opacity=0.8)
                 rows[name].append(draw_boxes(picture, box, ["target"] * len(box)))
         return {name: np.concatenate(p)[..., ::-1] for name, p in rows.items()}
 

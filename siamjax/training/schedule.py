@@ -5,31 +5,17 @@ import numpy as np
 from jaxtyping import Float64
 
 
-def learning_rates(
-    epochs: int,
-    warmup_epochs: int,
-    warmup_start: float | int,
-    warmup_end: float | int,
-    lr_start: float | int,
-    lr_end: float | int,
-) -> Float64[np.ndarray, " {epochs}"]:
+def learning_rates(train) -> Float64[np.ndarray, " epochs"]:
     """The learning rate of each epoch.
 
     Args:
-        epochs: number of epochs, >= 1.
-        warmup_epochs: epochs of the warm-up, 0 <= warmup_epochs <= epochs.
-        warmup_start: rate of the first epoch; the warm-up grows geometrically towards `warmup_end`,
-            which it would reach in the epoch after its last.
-        warmup_end: see `warmup_start`.
-        lr_start: rate of the first epoch after the warm-up.
-        lr_end: rate of the last epoch; the values between are log-spaced.
+        train: the config's train section: `epochs` >= 1; `warmup_epochs` of the warm-up, 0 or more;
+            `warmup_start`, the rate of the first epoch, from which the warm-up grows geometrically
+            towards `warmup_end`, which it would reach in the epoch after its last; `lr_start`, the
+            rate of the first epoch after the warm-up, and `lr_end`, that of the last epoch; the
+            values between are log-spaced.
     """
-    warmup_epochs = min(warmup_epochs, epochs)
-    warmup = np.geomspace(warmup_start, warmup_end, warmup_epochs + 1)[:-1]
-    return np.concatenate([warmup, np.geomspace(lr_start, lr_end, epochs - warmup_epochs)])
-
-
-def from_config(config) -> Float64[np.ndarray, " epochs"]:
-    """The table of an experiment's `train` section."""
-    names = ("epochs", "warmup_epochs", "warmup_start", "warmup_end", "lr_start", "lr_end")
-    return learning_rates(**{name: config.train[name] for name in names})
+    warmup_epochs = min(train.warmup_epochs, train.epochs)
+    warmup = np.geomspace(train.warmup_start, train.warmup_end, warmup_epochs + 1)[:-1]
+    decay = np.geomspace(train.lr_start, train.lr_end, train.epochs - warmup_epochs)
+    return np.concatenate([warmup, decay])

@@ -68,10 +68,9 @@ def to_host(tree):
 
 def named(tree, prefix: str = "") -> dict[str, Any]:
     """The leaves of a tree by their paths, joined by "/"."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {
         prefix + jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in leaves
+        for path, leaf in jax.tree.leaves_with_path(tree)
     }
 
 

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,24 +17,6 @@ from siamjax.training import losses, optimizer, schedule
 from siamjax.training.state import TrainState
 
 
-class _Rule(NamedTuple):
-    """What `train.reference_quirks` changes, to train as the published models were trained."""
-
-    # Each device, and each part of an accumulated batch, divides its losses by its own counts.
-    # Their gradients are then summed, not averaged: n parts make n times the step. The reference
-    # runs one process per GPU, and its all-reduce sums.
-    own_counts: bool
-    # A side (positives, negatives) with fewer anchors contributes 0: the reference selects them by
-    # squeezed indices, and one index squeezes to a scalar that it takes for none.
-    minimum: int
-    # The reference builds a new optimiser when the backbone begins to train.
-    forget_momentum: bool
-
-
-_PLAIN = _Rule(own_counts=False, minimum=1, forget_momentum=False)
-_REFERENCE = _Rule(own_counts=True, minimum=2, forget_momentum=True)
-
-
 def make_step(
     config, model, labels, phase: optimizer.Phase, steps_per_epoch: int, axis: str
 ) -> Callable:
@@ -45,7 +26,15 @@ def make_step(
     state and its share of the batch, and every device returns the same state. The losses are
     divided by numbers counted over all devices and the gradients summed, so that n devices equal
     one device with the whole batch, where no batch norm stands between (or where it is
-    synchronised). `train.reference_quirks` trains by the rule of the published models.
+    synchronised).
+
+    `train.reference_quirks` trains as the published models were trained, which differs in three
+    places. Each device, and each part of an accumulated batch, divides its losses by its own
+    counts; their gradients are then summed, not averaged: n parts make n times the step (the
+    reference runs one process per GPU, and its all-reduce sums). A side (positives, negatives) with
+    one anchor contributes 0: the reference selects them by squeezed indices, and one index squeezes
+    to a scalar that it takes for none. The momentum is forgotten when the backbone begins to train:
+    the reference builds a new optimiser.
 
     Args:
         config: the experiment.
@@ -62,27 +51,24 @@ def make_step(
         epoch), skipped_in_row, skipped, and where the levels are fused by learned weights
         `fusion/<branch>_<level>`, their shares.
     """
-    rule = _REFERENCE if config.train.reference_quirks else _PLAIN
-    gradients = _make_gradients(config, model, labels, phase, axis, rule)
-    update = _make_update(config, labels, phase, steps_per_epoch, rule)
+    gradients = _make_gradients(config, model, labels, phase, axis)
+    update = _make_update(config, labels, phase, steps_per_epoch)
 
     def train_step(state: TrainState, batch) -> tuple[TrainState, dict]:
         grads, batch_stats, metrics = gradients(state, dict(batch))
         new, lr = update(state, grads, batch_stats, metrics)
-        counters = {
-            "lr": lr,
-            "skipped": new.skipped.astype(jnp.float32),
-            "skipped_in_row": new.skipped_in_row.astype(jnp.float32),
-        }
-        return new, metrics | counters | _fusion_shares(new.params, config.model.levels)
+        counters = {"skipped": new.skipped, "skipped_in_row": new.skipped_in_row}
+        metrics |= {"lr": lr} | jax.tree.map(jnp.float32, counters)
+        return new, metrics | _fusion_shares(new.params, config.model.levels)
 
     return train_step
 
 
-def _make_loss(config, model, phase, rule) -> Callable:
+def _make_loss(config, model, phase) -> Callable:
     """loss(active, params, batch_stats, batch, targets, counts) -> loss, (new batch_stats, the two
     losses): of one part of the batch; `active` are the parameters that train."""
     train = config.train
+    minimum = 2 if train.reference_quirks else 1
 
     def forward(params, batch_stats, batch):
         return model.apply(
@@ -101,19 +87,19 @@ def _make_loss(config, model, phase, rule) -> Callable:
     def loss(active, params, batch_stats, batch, targets, counts):
         params = optimizer.join(active, params)
         (cls, loc), changed = forward(params, batch_stats, batch)
-        cls_loss, loc_loss = losses.rpn_loss(cls, loc, *targets, counts, rule.minimum)
+        cls_loss, loc_loss = losses.rpn_loss(cls, loc, *targets, counts, minimum)
         weighted = train.cls_weight * cls_loss + train.loc_weight * loc_loss
         return weighted, (changed.get("batch_stats", batch_stats), jnp.stack([cls_loss, loc_loss]))
 
     return loss
 
 
-def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
+def _make_gradients(config, model, labels, phase, axis) -> Callable:
     """gradients(state, batch) -> (gradients, batch_stats, metrics): of `train.accumulate` parts of
     the batch, one after the other, and summed over the devices. The gradients have None in the
     place of parameters that do not train."""
     train, anchors = config.train, Anchors(**config.anchors)
-    gradient_of_part = jax.grad(_make_loss(config, model, phase, rule), has_aux=True)
+    gradient_of_part = jax.grad(_make_loss(config, model, phase), has_aux=True)
 
     def gradients(state, batch):
         targets = losses.targets_from_batch(anchors, batch, config.crops.search)
@@ -123,7 +109,7 @@ def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
         def add_part(carry, part):
             sums, batch_stats = carry
             grads, (batch_stats, part_losses) = gradient_of_part(
-                active, state.params, batch_stats, *part, None if rule.own_counts else counts
+                active, state.params, batch_stats, *part, None if train.reference_quirks else counts
             )
             return (jax.tree.map(jnp.add, sums, (grads, part_losses)), batch_stats), None
 
@@ -131,15 +117,19 @@ def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
         if train.accumulate == 1:
             carry, _ = add_part(carry, (batch, targets))
         else:
-            parts = jax.tree.map(lambda x: _parts(x, train.accumulate), (batch, targets))
+            parts = jax.tree.map(
+                lambda x: x.reshape(train.accumulate, -1, *x.shape[1:]), (batch, targets)
+            )
             carry, _ = jax.lax.scan(add_part, carry, parts)
         sums, batch_stats = carry
         grads, (cls_loss, loc_loss) = jax.lax.psum(sums, axis)
-        if rule.own_counts:  # a sum of means so far
+        if train.reference_quirks:  # a sum of means so far
             number = train.accumulate * jax.lax.psum(1, axis)
             cls_loss, loc_loss = cls_loss / number, loc_loss / number
         if not train.sync_bn:
-            batch_stats = _of_first_device(batch_stats, axis)
+            first = jax.lax.axis_index(axis) == 0
+            batch_stats = jax.tree.map(lambda x: jnp.where(first, x, 0), batch_stats)
+            batch_stats = jax.lax.psum(batch_stats, axis)  # of the first device
         metrics = {
             "loss": train.cls_weight * cls_loss + train.loc_weight * loc_loss,
             "cls_loss": cls_loss,
@@ -152,13 +142,13 @@ def _make_gradients(config, model, labels, phase, axis, rule) -> Callable:
     return gradients
 
 
-def _make_update(config, labels, phase, steps_per_epoch, rule) -> Callable:
+def _make_update(config, labels, phase, steps_per_epoch) -> Callable:
     """update(state, gradients, batch_stats, metrics) -> (state, learning rate): clipping,
     optimiser, moving averages. A step whose loss or gradient is not finite, or whose loss is too
     large, changes the counters alone."""
     train = config.train
     transform = optimizer.make(train, labels, phase.groups)
-    rates = np.asarray(schedule.from_config(config), np.float32)
+    rates = np.asarray(schedule.learning_rates(train), np.float32)
     switch = train.unfreeze_epoch * steps_per_epoch
 
     def update(state, grads, batch_stats, metrics):
@@ -167,7 +157,7 @@ def _make_update(config, labels, phase, steps_per_epoch, rule) -> Callable:
         clip = jnp.minimum(1.0, train.clip_norm / (norm + 1e-6))
         clipped = jax.tree.map(lambda g: g * clip, grads)
         opt_state = state.opt_state
-        if rule.forget_momentum and phase.name == "full":
+        if train.reference_quirks and phase.name == "full":
             opt_state = jax.tree.map(lambda m: jnp.where(state.step == switch, 0, m), opt_state)
         updates, opt_state = transform.update(
             optimizer.join(clipped, state.params, jnp.zeros_like), opt_state, state.params
@@ -215,12 +205,3 @@ def _fusion_shares(params, levels):
             weight = jax.nn.softmax(params["head"][f"{branch}_weight"])
             shares |= {f"fusion/{branch}_{level}": weight[i] for i, level in enumerate(levels)}
     return shares
-
-
-def _parts(x, number):
-    return x.reshape(number, x.shape[0] // number, *x.shape[1:])
-
-
-def _of_first_device(tree, axis):
-    first = jax.lax.axis_index(axis) == 0
-    return jax.lax.psum(jax.tree.map(lambda x: jnp.where(first, x, jnp.zeros_like(x)), tree), axis)

@@ -86,7 +86,9 @@ def test_a_whole_line_without_its_end_is_kept(tmp_path):
 def test_points_after_the_checkpoint_are_hidden(monkeypatch, tmp_path):
     purged = []
     monkeypatch.setattr(
-        metrics, "SummaryWriter", lambda folder, purge_step, **_: purged.append(purge_step)
+        metrics.SummaryWriter,
+        "__init__",
+        lambda self, folder, purge_step, **_: purged.append(purge_step),
     )
     metrics.TensorBoard(tmp_path, 5)
     assert purged == [6]

@@ -6,7 +6,7 @@ import pytest
 
 from siamjax import models
 from siamjax.errors import UserError
-from siamjax.training import optimizer
+from siamjax.training import optimizer, state
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,7 @@ def params():
 
 def groups(params, layers):
     labels = optimizer.label(params, layers)
-    names = jax.tree.leaves(optimizer.paths(params))
-    return dict(zip(names, jax.tree.leaves(labels)))
+    return state.named(labels)
 
 
 def test_every_parameter_has_one_group(params):

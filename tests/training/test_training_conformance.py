@@ -162,7 +162,7 @@ def test_training_steps(reference, name, phase):
     history = run(variables)
     ours = updates(config, variables, history)
 
-    rate = schedule.from_config(config)[epoch]
+    rate = schedule.learning_rates(config.train)[epoch]
     groups = [rate * config.train.backbone_lr, rate, rate][-len(expected["lr"]) :]
     np.testing.assert_allclose(groups, expected["lr"], atol=1e-9)
     assert {names[f"params/{key}"] for key in ours} == set(expected["trainable"])
