@@ -53,11 +53,7 @@ def main(
     if arguments.beam_runner:
         beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
     builder = _builders().CropBuilder(
-        source,
-        data_dir=out,
-        options=options,
-        workers=arguments.workers,
-        beam_options=beam_options,
+        source, data_dir=out, options=options, workers=arguments.workers, beam_options=beam_options
     )
     made = builder.prepare()
     manifest = index.read_manifest(out)

@@ -27,16 +27,12 @@ class Lasot(Sequences):
 
     def videos(self) -> Videos:
         """One per sequence of the training set."""
-        names = [
-            f"{class_}/{name}"
-            for class_ in folders(self.root)
-            for name in folders(self.root / class_)
-        ]
         listed = self.root / "training_set.txt"
-        if listed.is_file():
-            wanted = set(listed.read_text().split())
-            names = [name for name in names if name.split("/")[1] in wanted]
-        yield from map(self.sequence, names)
+        wanted = set(listed.read_text().split()) if listed.is_file() else None
+        for class_ in folders(self.root):
+            for name in folders(self.root / class_):
+                if wanted is None or name in wanted:
+                    yield self.sequence(f"{class_}/{name}")
 
     def images(self) -> Iterator[str]:
         """All frames of the sequences taken."""

@@ -9,6 +9,7 @@ finished with the same arguments is left alone; an interrupted run starts anew.
 import argparse
 import contextlib
 import multiprocessing
+import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import parts
+from siamjax import synthetic as world
 from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main
@@ -35,17 +37,8 @@ FLAGS = {
     "workers": (2, 0, "processes (default: 2)"),
 }
 # modules that decide what the crops are
-CODE = (
-    "data_prep.synthetic",
-    "siamjax.geometry.boxes",
-    "siamjax.synthetic.bodies",
-    "siamjax.synthetic.drawing",
-    "siamjax.synthetic.motion",
-    "siamjax.synthetic.plan",
-    "siamjax.synthetic.render",
-    "siamjax.synthetic.textures",
-    "siamjax.synthetic.video",
-)
+WORLD = [module.name for module in pkgutil.iter_modules(world.__path__, "siamjax.synthetic.")]
+CODE = ("data_prep.synthetic", "siamjax.geometry.boxes", *WORLD)
 
 
 def build(

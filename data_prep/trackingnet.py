@@ -7,17 +7,7 @@ import re
 from pathlib import Path
 
 from data_prep.command import run
-from data_prep.source import (
-    Skipped,
-    Source,
-    Target,
-    Targets,
-    Video,
-    Videos,
-    folders,
-    listing,
-    read_numbers,
-)
+from data_prep.source import Skipped, Source, Target, Targets, Video, Videos, folders, read_numbers
 from siamjax.media.frames import frame_number, image_names
 
 
@@ -34,10 +24,9 @@ class Trackingnet(Source):
         """One per annotation file."""
         for chunk in (name for name in folders(self.root) if re.fullmatch(r"TRAIN_\d+", name)):
             self.need(chunk, "frames")
-            for file in listing(self.need(chunk, "anno"), (".txt",)):
+            for path in sorted(self.need(chunk, "anno").glob("[!.]*.txt")):
                 # The size of the file stands for the number of lines.
-                size = (self.root / chunk / "anno" / file).stat().st_size
-                yield Video(f"{chunk}/{Path(file).stem}", max(1, size // 30))
+                yield Video(f"{chunk}/{path.stem}", max(1, path.stat().st_size // 30))
 
     def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The only track of a video; line i is frame i."""

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workdir", required=True, help="the run's folder; train with --config.train.keep=100")
     add_benchmark(parser)
     add("--tracker", help="other constants of the tracker: penalty_k=0.1,lr=0.3")
-    add("--baselines", default="", help="other trackers to run, comma-separated: static,mil")
+    add("--baselines", help="other trackers to run, comma-separated: static,mil")
     add("--lines", default="", help="known values to draw as levels: CSRT=0.704,other=0.7")
     add("--out", help="folder; default <workdir>/curve")
 

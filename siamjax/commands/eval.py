@@ -20,11 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_benchmark(parser, "OTB100, VOT2018 or synthetic")
     add_checkpoint(parser, "the bundled one if there is neither --baselines nor --results")
     add("--name", default="siamjax", help="name of that tracker in tables and folders")
-    add(
-        "--baselines",
-        default="",
-        help="other trackers, comma-separated: static,template_matching,mil",
-    )
+    add("--baselines", help="other trackers, comma-separated: static,template_matching,mil")
     add("--results", help="score the result files in this folder instead of running trackers")
     add("--out", help="folder for results and report; default runs/eval/<dataset>")
     add("--protocol", help="another protocol: ope, supervised, longterm, multistart")

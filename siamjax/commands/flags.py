@@ -25,6 +25,6 @@ def check_least(args: argparse.Namespace, **least: int) -> None:
             raise UserError(f"--{flag}={value}: must be at least {lowest}")
 
 
-def words(text: str) -> list[str]:
-    """The parts of a comma-separated flag, without empty ones."""
-    return [word for word in text.split(",") if word]
+def words(text: str | None) -> list[str]:
+    """The parts of a comma-separated flag, without empty ones; [] where it is not given."""
+    return [word for word in (text or "").split(",") if word]

@@ -20,10 +20,6 @@ class Row(NamedTuple):
     second_peak: float
     lost: bool
 
-    def answer(self) -> dict[str, float]:
-        """How sure the tracker was."""
-        return {"score": self.score, "second_peak": self.second_peak, "lost": self.lost}
-
     @property
     def box(self) -> list[float]:
         """x, y, w, h in px, 0-based."""
