@@ -52,7 +52,11 @@ def main(
     out = Path(arguments.out)
     if arguments.beam_runner:
         beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
-    builder = _builders().CropBuilder(
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with optional("install siamjax with: pip install 'siamjax[prep]'"):
+        from data_prep import builders
+    builder = builders.CropBuilder(
         source, data_dir=out, options=options, workers=arguments.workers, beam_options=beam_options
     )
     made = builder.prepare()
@@ -81,14 +85,6 @@ def _parse(source_class, argv, prog):
         text = f"{field.metadata['help']} (default {field.default})"
         add(f"--{field.name}", type=field.type, default=field.default, help=text)
     return parser.parse_known_args(argv)
-
-
-def _builders():
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with optional("install siamjax with: pip install 'siamjax[prep]'"):
-        from data_prep import builders
-    return builders
 
 
 def check(source: Source, limit: int = 0) -> list[str]:

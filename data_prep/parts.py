@@ -15,7 +15,7 @@ import os
 import pkgutil
 import re
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -258,7 +258,7 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
     """
     files: list[dict] = []
     skipped: Counter = Counter()
-    joined: dict = {}
+    joined: dict[str, list] = defaultdict(list)
     videos = tracks = 0
     for i in range(count):
         part = part_folder(folder, i)
@@ -266,15 +266,13 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
         with np.load(part / _COLUMNS) as columns:
             first = {"shard": len(files), "track_video": videos, "crop_track": tracks}
             for name, column in columns.items():
-                joined.setdefault(name, []).append(
-                    column + first[name] if name in first else column
-                )
+                joined[name].append(column + first[name] if name in first else column)
             videos += len(columns["videos"])
             tracks += len(columns["tracks"])
         skipped.update(counts["skipped"])
         files += [{**file, "path": part / file["path"]} for file in counts["files"]]
     whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
-    whole["videos"], whole["tracks"] = whole["videos"].tolist(), whole["tracks"].tolist()
+    whole |= {name: whole[name].tolist() for name in ("videos", "tracks")}
     return whole, files, dict(sorted(skipped.items()))
 
 

@@ -94,7 +94,5 @@ def _sync(path: Path) -> None:
 
 def _ours(filename, path: Path) -> bool:
     """Whether an error is about the output: the file, its temporary twin or a folder above it."""
-    failed = Path(os.path.abspath(os.fsdecode(filename)))
-    return failed in Path(os.path.abspath(path)).parents or (
-        failed.parent == Path(os.path.abspath(path)).parent and path.stem in failed.name
-    )
+    failed, path = (Path(os.path.abspath(os.fsdecode(name))) for name in (filename, path))
+    return failed in path.parents or (failed.parent == path.parent and path.stem in failed.name)

@@ -70,7 +70,6 @@ def _annotate(benchmark, results: dict[str, Path], path: Path, clips: int = 3) -
             for name, folder in results.items():
                 (run,) = Store(folder.parent, benchmark.dataset).read(name, sequence)
                 tracks.append(run.regions)
-            for i in range(len(sequence)):
-                boxes = [track[i] for track in tracks]
-                writer.write(viz.draw_boxes(sequence.frames[i], boxes, names))
+            for frame, *boxes in zip(sequence.frames, *tracks):
+                writer.write(viz.draw_boxes(frame, boxes, names))
     return path

@@ -143,9 +143,7 @@ def _boxes(args: argparse.Namespace, window: _Window | None, first: np.ndarray) 
 
 def _parse_box(text: str) -> Box:
     try:
-        values = tuple(float(part) for part in text.replace(",", " ").split())
+        x, y, w, h = (float(part) for part in text.replace(",", " ").split())
     except ValueError:
-        values = ()
-    if len(values) != 4:
-        raise UserError(f"--box={text}: give four numbers x,y,w,h")
-    return values
+        raise UserError(f"--box={text}: give four numbers x,y,w,h") from None
+    return x, y, w, h

@@ -1,6 +1,5 @@
 """Tracks of a video: following targets, and where they were frame by frame."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -51,8 +50,7 @@ def follow(
         yield frame, [Row(number, k, *answer) for k, answer in enumerate(answers)], found[0]
 
 
-@dataclasses.dataclass(frozen=True)
-class Tracks:
+class Tracks(NamedTuple):
     """The tracks of a video.
 
     Attributes:

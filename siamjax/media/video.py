@@ -157,17 +157,14 @@ class VideoWriter:
             )
         check_writable(self.path)
         self._fps, self._size = fps, (0, 0)
-        self._output = replacing(self.path)
         self._writer: cv2.VideoWriter | None = None
+        self._opened = contextlib.ExitStack()  # the file, and the writer to it
 
     def __enter__(self) -> "VideoWriter":
         return self
 
     def __exit__(self, *error) -> None:
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-            self._output.__exit__(*error)
+        self._opened.__exit__(*error)
 
     def write(self, frame: np.ndarray) -> None:
         """Appends a frame, (H, W, 3) uint8, BGR.
@@ -178,9 +175,10 @@ class VideoWriter:
         if self._writer is None:
             self._size = (frame.shape[1], frame.shape[0])
             codec = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
-            name = str(self._output.__enter__())
+            name = str(self._opened.enter_context(replacing(self.path)))
             with _quiet_stderr():
                 self._writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self._fps, self._size)
+            self._opened.callback(self._writer.release)
             if not self._writer.isOpened():
                 raise UserError(f"{self.path}: this video cannot be written; try a .webm name")
         if (frame.shape[1], frame.shape[0]) != self._size:
@@ -189,7 +187,7 @@ class VideoWriter:
 
     def close(self) -> None:
         """Finishes the video and gives it its name; without frames there is none."""
-        self.__exit__(None, None, None)
+        self._opened.close()
 
 
 @contextlib.contextmanager
