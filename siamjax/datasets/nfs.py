@@ -15,6 +15,7 @@ from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import NoFrames, Sequence
 from siamjax.errors import UserError
 from siamjax.media.frames import ImageFiles, list_images
+from siamjax.media.tables import split_rows
 
 STEP = 8  # frames at 240 per frame at 30
 
@@ -33,26 +34,22 @@ class Nfs(Dataset):
         images = list_images(folder)
         if self.name == "NFS30" and len(boxes) != len(images):
             boxes, lost = boxes[::STEP], lost[::STEP]
-        if not images:
-            return Sequence(name, NoFrames(len(boxes), folder), boxes, tags={"lost": lost})
-        if abs(len(images) - len(boxes)) > 1:
+        # the ends of the two rates differ by up to one frame
+        if images and abs(len(images) - len(boxes)) > 1:
             raise UserError(
                 f"{path}: boxes for {len(boxes)} frames, {len(images)} images in {folder}"
             )
-        # the ends of the two rates differ by up to one frame
-        count = min(len(images), len(boxes))
-        frames = ImageFiles(images[:count])
+        frames = ImageFiles(images[: len(boxes)]) if images else NoFrames(len(boxes), folder)
+        count = len(frames)
         return Sequence(name, frames, boxes[:count], tags={"lost": lost[:count]})
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Boxes left, top, width, height (N, 4), and where the target is lost (N,)."""
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, words in split_rows(path.read_text()):
         try:
-            left, top, right, bottom, _, lost = map(float, line.split()[1:7])
+            left, top, right, bottom, _, lost = map(float, words[1:7])
         except ValueError:
             raise UserError(
                 f"{path}:{number}: expected 'id left top right bottom frame lost occluded ...'"

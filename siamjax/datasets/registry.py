@@ -99,14 +99,6 @@ def _nearest(name: str, by_key: dict):
     return by_key[difflib.get_close_matches(key(name), by_key, n=1, cutoff=0.0)[0]]
 
 
-def search_path(dataset: Dataset, data_root: str | Path | None) -> list[Path]:
-    """The folders a benchmark is searched for in, in order."""
-    if data_root is not None:
-        return [Path(data_root)]
-    places = map(Path, filter(None, (os.environ.get(ROOT_VARIABLE), "data")))
-    return [folder for place in places for folder in (place / dataset.name, place)]
-
-
 def load(
     dataset: str,
     data_root: str | Path | None = None,
@@ -156,19 +148,24 @@ def load(
     return Benchmark(info, tuple(found), info.total or len(names), left_out)
 
 
-def _find(info: Dataset, data_root) -> Path:
-    places = search_path(info, data_root)
-    root = next(filter(None, map(info.find, places)), None)
-    if root is None:
-        raise UserError(needs(info, places))
-    return root
+def _find(info: Dataset, data_root: str | Path | None) -> Path:
+    """The benchmark's own folder.
 
-
-def needs(info: Dataset, places: list[Path]) -> str:
-    """What a benchmark needs, where to get it, the folders searched, and what works at once."""
+    Raises:
+        UserError: not there; names what it needs, where to get it, the folders searched, and what
+            works at once.
+    """
+    if data_root is not None:
+        places = [Path(data_root)]
+    else:
+        roots = map(Path, filter(None, (os.environ.get(ROOT_VARIABLE), "data")))
+        places = [folder for root in roots for folder in (root / info.name, root)]
+    found = next(filter(None, map(info.find, places)), None)
+    if found is not None:
+        return found
     layout = "\n".join("    " + line for line in info.layout.splitlines())
     searched = "\n".join(f"    {place.resolve()}" for place in places)
-    return (
+    raise UserError(
         f"{info.name} was not found; give its folder as --data_root=DIR\n"
         f"  it needs:\n{layout}\n"
         f"  get it from:\n    {info.source}\n"

@@ -14,6 +14,7 @@ from siamjax.files import write_whole
 from siamjax.media.tables import read_table
 
 # name -> module with `FORM`; what the files look like stands at the module's head
+_OWN = ("flat", "vot", "vot_toolkit", "longterm", "multistart", "got10k")
 FORMATS = {
     "flat": "siamjax.datasets.forms.flat",
     "vot": "siamjax.datasets.forms.vot",

@@ -151,14 +151,12 @@ class OpenCV:
         """
         x, y, w, h = _as_box(xywh)
         # OpenCV takes integers, and a box inside of the frame
-        left, top = (
-            int(np.clip(round(v), 0, n - 2)) for v, n in ((x, frame.shape[1]), (y, frame.shape[0]))
-        )
-        right = int(np.clip(round(x + w), left + 2, frame.shape[1]))
-        bottom = int(np.clip(round(y + h), top + 2, frame.shape[0]))
-        self._box = (float(left), float(top), float(right - left), float(bottom - top))
+        size = np.array(frame.shape[1::-1])
+        corner = np.rint([x, y]).clip(0, size - 2)
+        sides = np.rint([x + w, y + h]).clip(corner + 2, size) - corner
+        self._box = _as_box([*corner, *sides])
         self._tracker = self._create()
-        self._tracker.init(frame, (left, top, right - left, bottom - top))
+        self._tracker.init(frame, tuple(map(int, self._box)))
 
     def update(self, frame: np.ndarray) -> Prediction:
         """The box in the next frame, (H, W, 3) BGR."""
@@ -207,11 +205,10 @@ def make(name: str, **files: str) -> Static | TemplateMatching | OpenCV:
     Raises:
         UserError: unknown name, or one that this OpenCV does not have; lists what is available.
     """
-    own = _OWN.get(name.lower())
-    if own is not None:
+    if name.lower() in _OWN:
         if files:
             raise UserError(f"tracker {name} takes no model files")
-        return own()
+        return _OWN[name.lower()]()
     for tracker in OPENCV:
         if name.lower() == tracker.lower():
             return OpenCV(tracker, **files)

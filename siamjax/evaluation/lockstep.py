@@ -146,9 +146,6 @@ def _choose(config, instance, cls, loc, places, table):
 
 def _rounded_up(count: int) -> int:
     """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ..."""
-    power = 1
-    while power < count:
-        if power % 2 == 0 and power + power // 2 >= count:
-            return power + power // 2
-        power *= 2
-    return power
+    power = 1 << (count - 1).bit_length()
+    between = power * 3 // 4
+    return between if count <= between and power > 2 else power

@@ -43,14 +43,14 @@ def render(
         UserError: the clip cannot be read.
     """
     style, script = ((ASSETS / name).read_text() for name in ("report.css", "report.js"))
-    order = scores.ranked()
+    colours = [(name, plots.colour(place)) for place, name in enumerate(scores.ranked())]
     title = html.escape(scores.dataset)
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
         f"<title>{title} — {scores.count}</title><style>\n{style}</style></head><body>",
         f"<h1>{title}</h1><p class=note>{html.escape(scores.caption)}</p>",
-        _key(order),
+        _key(colours),
         "<h2>Trackers</h2>",
         _tracker_table(scores),
         "<h2>Curves</h2><div class=plots>",
@@ -61,9 +61,9 @@ def render(
         parts.append(f"<h2>Clip</h2>{_video(Path(clip))}")
     parts += _attribute_tables(scores)
     parts += [f"<h2>Sequences ({scores.count})</h2>", _sequence_table(scores)]
-    strips = _strips(benchmark, results or {}, scores) if benchmark is not None else []
+    strips = _strips(benchmark, results or {}, scores, colours) if benchmark is not None else []
     if strips:
-        parts += ["<h2>Frames</h2>", _key(order, truth=True), *strips]
+        parts += ["<h2>Frames</h2>", _key([*colours, ("ground truth", plots.TRUTH)]), *strips]
     if scores.left_out:
         items = (f"<li>{html.escape(f'{n}: {why}')}</li>" for n, why in scores.left_out.items())
         parts.append(
@@ -77,13 +77,10 @@ def render(
     return "\n".join(parts) + "\n"
 
 
-def _key(order: list[str], truth: bool = False) -> str:
-    entries = [(name, plots.colour(place)) for place, name in enumerate(order)]
-    if truth:
-        entries.append(("ground truth", plots.TRUTH))
+def _key(colours: list[tuple[str, str]]) -> str:
     spans = "".join(
         f"<span><i style='background:{colour}'></i>{html.escape(name)}</span>"
-        for name, colour in entries
+        for name, colour in colours
     )
     return f"<p class=key>{spans}</p>"
 
@@ -162,17 +159,17 @@ def _video(path: Path) -> str:
     )
 
 
-def _strips(benchmark: Benchmark, results: Mapping[str, Path], scores: Scores) -> list[str]:
+def _strips(benchmark, results: Mapping[str, Path], scores, colours) -> list[str]:
     scored = set(next(iter(scores.per_sequence.values()), {}))
     shown = [s for s in benchmark.sequences if s.name in scored and s.has_images][:MAX_STRIPS]
     parts = []
     for sequence in shown:
         tracks = [(sequence.groundtruth, plots.TRUTH)]
-        for place, tracker in enumerate(scores.ranked()):
+        for tracker, colour in colours:
             if tracker in results:
                 store = Store(results[tracker].parent, benchmark.dataset)
                 runs = store.read(results[tracker].name, sequence)
-                tracks += [(run.regions, plots.colour(place)) for run in runs[:1]]
+                tracks += [(run.regions, colour) for run in runs[:1]]
         data = base64.b64encode(_strip(sequence, tracks)).decode()
         name = html.escape(sequence.name)
         parts.append(

@@ -32,10 +32,16 @@ def draw_all(scores: Scores) -> dict[str, Figure]:
     return drawn
 
 
+def _titled(scores: Scores, title: str, height: float, projection: str | None = None) -> Any:
+    """A figure and its only axes."""
+    figure = Figure(figsize=(5.4, height), layout="constrained")
+    axes = figure.add_subplot(projection=projection)
+    axes.set_title(f"{title} — {scores.dataset}\n{scores.count}", fontsize=10)
+    return figure, axes
+
+
 def _draw(scores: Scores, plot: Plot) -> Figure:
-    figure = Figure(figsize=(5.4, 4.0), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(f"{plot.title} — {scores.dataset}\n{scores.count}", fontsize=10)
+    figure, axes = _titled(scores, plot.title, 4.0)
     axes.grid(alpha=0.3)
     _KINDS[plot.kind](scores, plot, axes)
     axes.set(xlabel=plot.x, ylabel=plot.y)
@@ -84,16 +90,13 @@ def _radar(scores: Scores, measure: str) -> Figure:
     values = scores.attributes[measure]
     names = [name for name in values if np.isfinite(list(values[name].values())).any()]
     angles = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
-    figure = Figure(figsize=(5.4, 5.0), layout="constrained")
-    axes: Any = figure.add_subplot(projection="polar")
+    figure, axes = _titled(scores, f"{scores.label(measure)} by attribute", 5.0, "polar")
     for place, tracker in enumerate(scores.ranked()):
         ring = [values[name].get(tracker, np.nan) for name in names]
         axes.plot([*angles, angles[0]], [*ring, ring[0]], color=colour(place), lw=2, label=tracker)
     axes.set_xticks(angles, [name.replace("_", " ") for name in names], fontsize=8)
     axes.tick_params(axis="x", pad=14)
     axes.set_rlabel_position(180 / max(len(names), 1))  # between two rays
-    title = f"{scores.label(measure)} by attribute — {scores.dataset}\n{scores.count}"
-    axes.set_title(title, fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
 

@@ -145,33 +145,3 @@ class Part:
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
     attributes: dict[str, dict[str, float]] = field(default_factory=dict)
     interval: Interval | None = None
-
-
-def collect(sequences: Sequences, parts: Mapping[str, Part], **described) -> Result:
-    """The result of some trackers on the same sequences.
-
-    Args:
-        parts: tracker -> what it scored.
-        described: `figures` and `plots` of `Result`.
-    """
-    names = [sequence.name for sequence in sequences]
-    first = next(iter(parts.values()))
-    return Result(
-        overlap=first.overlap,
-        interval=first.interval,
-        trackers={tracker: part.values for tracker, part in parts.items()},
-        intervals={tracker: part.intervals for tracker, part in parts.items()},
-        per_sequence={t: dict(zip(names, p.per_sequence, strict=True)) for t, p in parts.items()},
-        curves={
-            name: (thresholds, {tracker: part.curves[name][1] for tracker, part in parts.items()})
-            for name, (thresholds, _) in first.curves.items()
-        },
-        attributes={
-            figure: {
-                tag: {tracker: part.attributes[figure][tag] for tracker, part in parts.items()}
-                for tag in tags
-            }
-            for figure, tags in first.attributes.items()
-        },
-        **described,
-    )

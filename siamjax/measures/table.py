@@ -10,7 +10,7 @@ Its module holds
 from collections.abc import Mapping
 from importlib import import_module
 
-from siamjax.measures.result import Interval, Result, Runs, Sequences, collect
+from siamjax.measures.result import Interval, Part, Result, Runs, Sequences
 
 MEASURES = {
     "ope": "siamjax.measures.ope",
@@ -33,5 +33,27 @@ def score(
         interval: lengths low, high of the benchmark's expected average overlap, if it has them.
     """
     measure = import_module(MEASURES[name])
-    parts = {tracker: measure.score(sequences, own, interval) for tracker, own in runs.items()}
-    return collect(sequences, parts, figures=measure.FIGURES, plots=measure.PLOTS)
+    parts: dict[str, Part] = {
+        tracker: measure.score(sequences, own, interval) for tracker, own in runs.items()
+    }
+    names, first = [sequence.name for sequence in sequences], next(iter(parts.values()))
+    return Result(
+        overlap=first.overlap,
+        interval=first.interval,
+        trackers={tracker: part.values for tracker, part in parts.items()},
+        intervals={tracker: part.intervals for tracker, part in parts.items()},
+        per_sequence={t: dict(zip(names, p.per_sequence, strict=True)) for t, p in parts.items()},
+        curves={
+            name: (thresholds, {tracker: part.curves[name][1] for tracker, part in parts.items()})
+            for name, (thresholds, _) in first.curves.items()
+        },
+        attributes={
+            figure: {
+                tag: {tracker: part.attributes[figure][tag] for tracker, part in parts.items()}
+                for tag in tags
+            }
+            for figure, tags in first.attributes.items()
+        },
+        figures=measure.FIGURES,
+        plots=measure.PLOTS,
+    )

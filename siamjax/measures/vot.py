@@ -141,7 +141,7 @@ def accuracy(frames: list[Float[np.ndarray, " _"]]) -> float:
 
 
 def robustness(
-    failures: AbstractSequence[np.ndarray], lengths: AbstractSequence[int]
+    failures: AbstractSequence[Int[np.ndarray, " _"]], lengths: AbstractSequence[int]
 ) -> tuple[float, float]:
     """Failures per 100 frames and number of failures.
 

@@ -116,7 +116,9 @@ def run(
             return {"finished": False}
         trained, variables, _ = checkpoint.load_variables(folder)
         answer = _answers(trained, variables, placements, folder / "answers.npz")
-        auc = _success_auc(trained, variables, benchmark, folder / "tracking")
+        make = functools.partial(Tracker, trained, variables)
+        scores = runner.evaluate(benchmark, {"siamjax": make}, folder / "tracking")
+        auc = float(scores.trackers["siamjax"]["success_auc"])
         rows.append({"shift": shift, "success_auc": auc, **summary(answer, config.anchors.stride)})
         answers.append(answer)
     result = {
@@ -207,11 +209,6 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
     }
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, key=np.array(key), **answers))
     return answers
-
-
-def _success_auc(config, variables, benchmark, out: Path) -> float:
-    scores = runner.evaluate(benchmark, {"siamjax": lambda: Tracker(config, variables)}, out)
-    return float(scores.trackers["siamjax"]["success_auc"])
 
 
 def found(answer) -> np.ndarray:
