@@ -6,14 +6,15 @@ import dataclasses
 from pathlib import Path
 
 from siamjax.datasets import annotations
-from siamjax.datasets.sequence import Absent, NoFrames, Sequence, key
+from siamjax.datasets.sequence import Absent, NoFrames, Sequence, key, shifted
 from siamjax.errors import UserError
 from siamjax.media.frames import ImageFiles, frame_number, list_images
+from siamjax.media.tables import read_table
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A benchmark. A loader subclasses it with `open` and replaces what its layout needs.
+    """A benchmark. A loader subclasses it and replaces what its layout needs.
 
     Attributes:
         name: as it is printed.
@@ -21,6 +22,7 @@ class Dataset:
         source: where to get it, one line.
         layout: lines that show how the folder looks.
         truth: the ground truth of a sequence below the benchmark's folder, with `{name}`.
+        images: the folder of a sequence's images, from that of its ground truth.
         folders: names the benchmark's folder may have, in any case.
         inner: a folder inside it where everything may lie.
         listed: the official names of the sequences; empty: those that are on disk.
@@ -42,6 +44,7 @@ class Dataset:
     source: str
     layout: str
     truth: str = "{name}/groundtruth.txt"
+    images: str = "."
     folders: tuple[str, ...] = ()
     inner: str = "."
     listed: tuple[str, ...] = ()
@@ -58,12 +61,18 @@ class Dataset:
     aliases: tuple[str, ...] = ()
 
     def open(self, path: Path, name: str) -> Sequence:
-        """Reads the sequence whose ground truth is the file `path`.
+        """Reads the sequence whose ground truth is the file `path`, a row of a box for each frame.
 
         Raises:
             UserError: its files do not fit together.
         """
-        raise NotImplementedError
+        boxes = read_table(path)
+        frames = self.frames(path, name, len(boxes))
+        return Sequence(name, frames, shifted(boxes, -self.base), base=self.base)
+
+    def frames(self, path: Path, name: str, count: int) -> ImageFiles | NoFrames:
+        """The images of a sequence, one per row of the file `path` of `count` rows."""
+        return aligned_images(path.parent / self.images, count, path)
 
     def truth_file(self, root: Path, name: str) -> Path:
         """The file with the ground truth of a sequence, whether it is there or not."""

@@ -7,12 +7,14 @@ resolution; the same under `test/`. Boxes are taken as they stand. Frames whose 
 scored, and neither is the first.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset, aligned_images
-from siamjax.datasets.sequence import Sequence
+from siamjax.datasets.sequence import NoFrames, Sequence
 from siamjax.errors import UserError
+from siamjax.media.frames import ImageFiles
 from siamjax.media.tables import read_table
 
 
@@ -29,21 +31,20 @@ class Got10k(Dataset):
         Raises:
             UserError: as the base class.
         """
-        boxes = read_table(path)
-        absent = None
+        sequence, absent = super().open(path, name), None
+        boxes = sequence.groundtruth
         cover = path.with_name("cover.label")
         if cover.is_file() and len(boxes) > 1:
             levels = read_table(cover, (1,))[:, 0]
             if len(levels) != len(boxes):
                 raise UserError(f"{cover}: {len(levels)} rows for {len(boxes)} frames; restore it")
             absent = levels == 0
-        return Sequence(
-            name=name,
-            frames=aligned_images(path.parent, len(boxes), path, secret=True),
-            groundtruth=boxes,
-            absent=absent,
-            image_size=_resolution(path.with_name("meta_info.ini")),
-        )
+        size = _resolution(path.with_name("meta_info.ini"))
+        return dataclasses.replace(sequence, absent=absent, image_size=size)
+
+    def frames(self, path: Path, name: str, count: int) -> ImageFiles | NoFrames:
+        """As the base class; a single row is the first box."""
+        return aligned_images(path.parent, count, path, secret=True)
 
 
 def _resolution(path: Path) -> tuple[int, int] | None:

@@ -5,13 +5,14 @@ left,top,width,height per frame, and `full_occlusion.txt`, `out_of_view.txt` wit
 frame, all in one row. The target is absent where either is 1. Boxes are taken as they stand.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.dataset import Dataset, aligned_images
+from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import Sequence
-from siamjax.media.tables import read_flags, read_table
+from siamjax.media.tables import read_flags
 
 _TEST = """
 airplane 1 9 13 15; basketball 1 6 7 11; bear 2 4 6 17; bicycle 2 7 9 18; bird 2 3 15 17;
@@ -46,15 +47,11 @@ class Lasot(Dataset):
 
     def open(self, path: Path, name: str) -> Sequence:
         """As the base class."""
-        boxes = read_table(path)
+        sequence = super().open(path, name)
+        count = len(sequence)
         labels = (path.with_name(f"{label}.txt") for label in ("full_occlusion", "out_of_view"))
-        flags = [read_flags(label, len(boxes)) for label in labels if label.is_file()]
-        return Sequence(
-            name=name,
-            frames=aligned_images(path.parent / "img", len(boxes), path),
-            groundtruth=boxes,
-            absent=np.any([np.zeros(len(boxes), bool), *flags], 0),
-        )
+        flags = [read_flags(label, count) for label in labels if label.is_file()]
+        return dataclasses.replace(sequence, absent=np.any([np.zeros(count, bool), *flags], 0))
 
 
 DATASETS = (
@@ -66,6 +63,7 @@ DATASETS = (
             "LaSOT/airplane/airplane-1/img/00000001.jpg ...\n"
             "LaSOT/airplane/airplane-1/groundtruth.txt, full_occlusion.txt, out_of_view.txt"
         ),
+        images="img",
         folders=("LaSOT", "LaSOTBenchmark", "LaSOTTesting"),
         listed=tuple(TEST_NAMES),
         annotated=("LaSOT", "LaSOTTesting"),

@@ -3,15 +3,12 @@
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
-
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Form, Run  # noqa: F401
 from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames  # noqa: F401
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.files import write_whole
-from siamjax.media.tables import read_table
 
 # name -> module with `FORM`; what the files look like stands at the module's head
 _OWN = ("flat", "vot", "vot_toolkit", "longterm", "multistart", "got10k")
@@ -78,8 +75,3 @@ def write_times(path: Path, run: Run) -> None:
     """Two columns per frame: seconds of reading the image, seconds of the tracker."""
     rows = zip(run.reading, run.seconds, strict=True)
     write_whole(path, "".join(f"{reading:.6f},{seconds:.6f}\n" for reading, seconds in rows))
-
-
-def read_times(path: Path) -> np.ndarray | None:
-    """(N, 2) seconds of reading and of tracking per frame; None where the run was not timed."""
-    return read_table(path, (2,)) if path.is_file() else None

@@ -8,19 +8,17 @@ left,top,width,height. Results are uploaded as an archive (`--submission`).
 from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset, aligned_images
-from siamjax.datasets.sequence import Sequence
-from siamjax.media.tables import read_table
+from siamjax.datasets.sequence import NoFrames
+from siamjax.media.frames import ImageFiles
 
 
 class TrackingNet(Dataset):
     """The test set."""
 
-    def open(self, path: Path, name: str) -> Sequence:
-        """As the base class."""
-        boxes = read_table(path)
+    def frames(self, path: Path, name: str, count: int) -> ImageFiles | NoFrames:
+        """As the base class; a single row is the first box."""
         folder = path.parents[1] / "frames" / name
-        frames = aligned_images(folder, len(boxes), path, first=0, secret=True)
-        return Sequence(name, frames, boxes)
+        return aligned_images(folder, count, path, first=0, secret=True)
 
 
 DATASETS = (

@@ -40,20 +40,15 @@ class Vot(Dataset):
         truth = read_table(path, (4, 8))
         beside = not (folder / "color").is_dir() and image_names(folder)
         frames = aligned_images(folder if beside else folder / "color", len(truth), path)
-        labels = {label: folder / f"{label}.tag" for label in TAGS} | {
-            "anchor": folder / "anchor.value"
-        }
-        values = {
-            label: _values(file, len(truth)) for label, file in labels.items() if file.is_file()
-        }
-        anchors = values.pop("anchor", None)
+        tags = {tag: _values(folder / f"{tag}.tag", len(truth)) for tag in TAGS}
+        anchors = _values(folder / "anchor.value", len(truth))
         unknown = np.isnan(truth).any(1)
         return Sequence(
             name=name,
             frames=frames,
             groundtruth=truth,
             absent=unknown if unknown.any() else None,
-            tags={tag: flags > 0 for tag, flags in values.items()},
+            tags={tag: flags > 0 for tag, flags in tags.items() if flags is not None},
             image_size=_size(folder / "sequence"),
             anchors=None if anchors is None else anchors.astype(int),
         )
@@ -67,12 +62,14 @@ def _size(path: Path) -> tuple[int, int] | None:
     return (int(meta["width"]), int(meta["height"])) if {"width", "height"} <= {*meta} else None
 
 
-def _values(path: Path, count: int) -> np.ndarray:
-    """One number per frame; missing rows are 0.
+def _values(path: Path, count: int) -> np.ndarray | None:
+    """One number per frame; missing rows are 0; None without the file.
 
     Raises:
         UserError: more rows than frames.
     """
+    if not path.is_file():
+        return None
     values = np.zeros(count)
     if path.read_text().strip():
         rows = read_table(path, (1,))[:, 0]

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.datasets.registry import Benchmark
-from siamjax.datasets.results import Run, Store, read_times
+from siamjax.datasets.results import Run, Store
 from siamjax.errors import UserError
 from siamjax.evaluation.protocols import EXPERIMENTS
 from siamjax.measures import table
 from siamjax.measures.result import Figure, Result
+from siamjax.media.tables import read_table
 
 SPEED = {
     "fps": Figure("frames/s", digits=1),
@@ -129,7 +130,8 @@ def _read(benchmark: Benchmark, folder: Path) -> dict[str, list[Run]]:
 
 def _speed(paths: list[Path]) -> dict[str, float]:
     """Frames per second over all timed frames but each run's first; empty without any."""
-    tables = [table for table in map(read_times, paths) if table is not None and len(table) > 1]
+    # two columns per frame: seconds of reading, seconds of tracking
+    tables = [table for path in paths if len(table := read_table(path, (2,))) > 1]
     if not tables:
         return {}
     # frames in which a supervised run pauses take no time and are not counted

@@ -4,16 +4,15 @@ All frames of all sequences count the same, except the first of each and those w
 target is to be seen (cover 0). Boxes are cut at the image's border before the overlap is taken.
 """
 
-import dataclasses
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from siamjax.geometry import boxes
 from siamjax.measures import bootstrap
 from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences
 
 Boxes = Float[np.ndarray, "n 4"]
+Counts = Float[np.ndarray, "105"]
 
 THRESHOLDS = np.linspace(0, 1, 101)
 
@@ -24,20 +23,6 @@ FIGURES = {
     "sr_75": Figure("SR 0.75"),
 }
 PLOTS = {"overlap": Plot("lines", "overlap", "overlap threshold", "share of frames", "ao")}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Counts:
-    """One sequence: scored frames, and sums over them, so that benchmarks are sums of sequences.
-
-    Attributes:
-        sums: of overlap, of frames above 0.5, of frames above 0.75.
-        above: frames with overlap above each of `THRESHOLDS`.
-    """
-
-    frames: int
-    sums: Float[np.ndarray, "3"]
-    above: Int[np.ndarray, "101"]
 
 
 def inside(table: Boxes, size: tuple[int, int]) -> Boxes:
@@ -54,9 +39,15 @@ def count(
 ) -> Counts:
     """Counts of one sequence, from the boxes of all its frames.
 
+    Benchmarks are sums of sequences.
+
     Args:
         absent: True where nothing of the target is to be seen.
         size: width and height of the image; None: boxes are not cut.
+
+    Returns:
+        The number of scored frames, and sums over them: of overlap, of frames above 0.5 and 0.75,
+        of frames with overlap above each of `THRESHOLDS`.
     """
     scored = np.ones(len(truth), bool) if absent is None else ~absent
     scored[0] = False
@@ -66,19 +57,23 @@ def count(
     overlap = np.nan_to_num(boxes.iou(boxes.xywh_to_xyxy(truth), boxes.xywh_to_xyxy(result)))
     sums = np.array([overlap.sum(), (overlap > 0.5).sum(), (overlap > 0.75).sum()])
     above = len(overlap) - np.searchsorted(np.sort(overlap), THRESHOLDS, side="right")
-    return Counts(len(overlap), sums, above)
+    return np.concatenate([[len(overlap)], sums, above])
+
+
+def _means(counts: list[Counts]) -> np.ndarray:
+    """The sums of `count`, per scored frame."""
+    frames, *sums = np.sum(counts, 0)
+    return np.array(sums) / max(frames, 1)
 
 
 def summary(counts: list[Counts]) -> dict[str, float]:
     """The figures over some sequences."""
-    frames = max(sum(c.frames for c in counts), 1)
-    total = np.sum([c.sums for c in counts], 0) / frames
-    return dict(zip(FIGURES, map(float, total), strict=True))
+    return dict(zip(FIGURES, _means(counts).tolist()))
 
 
 def curve(counts: list[Counts]) -> Float[np.ndarray, "101"]:
     """Share of scored frames with overlap above each threshold."""
-    return np.sum([c.above for c in counts], 0) / max(sum(c.frames for c in counts), 1)
+    return _means(counts)[len(FIGURES) :]
 
 
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
@@ -89,13 +84,13 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     ]
     counts = [one for repeated in per_sequence for one in repeated]
     picks = bootstrap.resamples(len(sequences))
-    frames = np.array([sum(c.frames for c in repeated) for repeated in per_sequence])
-    sums = np.array([np.sum([c.sums for c in repeated], 0) for repeated in per_sequence])
-    drawn = sums[picks].sum(1) / np.maximum(frames[picks].sum(1), 1)[:, None]
+    totals = np.array([np.sum(repeated, 0)[: 1 + len(FIGURES)] for repeated in per_sequence])
+    drawn = totals[picks].sum(1)
+    shares = drawn[:, 1:] / np.maximum(drawn[:, :1], 1)
     return Part(
         overlap="exact (area of boxes inside the image)",
         values=summary(counts),
-        intervals=dict(zip(FIGURES, map(bootstrap.interval, drawn.T), strict=True)),
+        intervals=dict(zip(FIGURES, map(bootstrap.interval, shares.T), strict=True)),
         per_sequence=[summary(repeated) for repeated in per_sequence],
         curves={"overlap": (THRESHOLDS, curve(counts))},
     )

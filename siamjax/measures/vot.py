@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from siamjax.datasets.forms.base import FAILURE, REGION, START, Run
 from siamjax.datasets.sequence import Sequence
-from siamjax.geometry.polygons import raster_overlap
+from siamjax.geometry.polygons import corners, raster_overlap
 from siamjax.measures import bootstrap
 from siamjax.measures.eao import eao, middle_half, stretches, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
@@ -99,10 +99,8 @@ def measure(sequence: Sequence, runs: AbstractSequence[Run]) -> Scored:
 
 def _reaches(regions, width, height):
     """Whether regions reach beyond width - 1 or height - 1."""
-    if regions.shape[1] == 4:
-        right, bottom = (regions[:, :2] + regions[:, 2:]).T
-    else:
-        right, bottom = regions[:, 0::2].max(1), regions[:, 1::2].max(1)
+    points = corners(regions)
+    right, bottom = points[:, 0::2].max(1), points[:, 1::2].max(1)
     with np.errstate(invalid="ignore"):
         # one pixel of slack: the raster rounds corners up after rounding them to float32
         return (right > width - 2) | (bottom > height - 2)
@@ -293,10 +291,11 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     drawn = counts[picks].sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         accuracies = drawn[:, 0] / drawn[:, 1]
-    by_tag = {}
+    by_tag: dict[str, dict[str, float]] = {}
     for tag in sorted({tag for sequence in sequences for tag in sequence.tags}):
         flags = [s.tags.get(tag, np.zeros(len(s), bool)) for s in sequences]
-        by_tag[tag] = tag_summary(cut, interval, frames, scored, flags)
+        for figure, value in tag_summary(cut, interval, frames, scored, flags).items():
+            by_tag.setdefault(figure, {})[tag] = value
     return Part(
         overlap=f"raster (pixels inside the image); EAO over lengths {low}..{high}",
         interval=interval,
@@ -316,9 +315,5 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
             for mean, n, length in zip(frames, misses, lengths.tolist(), strict=True)
         ],
         curves={"expected overlap": (np.arange(1, lengths.max() + 1.0), curve)},
-        attributes={
-            figure: {tag: row[figure] for tag, row in by_tag.items()}
-            for figure in ("eao", "accuracy", "robustness")
-            if by_tag
-        },
+        attributes=by_tag,
     )

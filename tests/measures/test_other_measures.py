@@ -85,7 +85,7 @@ def test_got10k_by_hand():
     result = truth + [[0, 0, 0, 0], [0, 0, 0, 0], [5, 0, 0, 0], [0, 0, 0, 0]]
     absent = np.array([False, False, False, True])
     counts = got10k.count(truth, result, absent)
-    assert counts.frames == 2
+    assert counts[0] == 2
     figures = got10k.summary([counts])
     assert figures == pytest.approx({"ao": (1 + 1 / 3) / 2, "sr_50": 0.5, "sr_75": 0.5})
     np.testing.assert_allclose(got10k.curve([counts])[[0, 33, 34, 99, 100]], [1, 1, 0.5, 0.5, 0])

@@ -17,11 +17,7 @@ ANCHOR_STEP = 50  # frames between the starts of a multi-start experiment
 class MultiStart(VotToolkit):
     """One file per anchor."""
 
-    experiment = "multistart"
-
-    def paths(self, sequence: Sequence, repetition: int = 1) -> list[str]:
-        """One file."""
-        return [f"{self.experiment}/{sequence.name}/{sequence.name}_{repetition:08d}.txt"]
+    experiment, digits = "multistart", 8
 
     def files(self, folder: Path, sequence: Sequence) -> list[Path]:
         """Those of all anchors in their order; none if one is missing."""

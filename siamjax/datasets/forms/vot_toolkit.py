@@ -19,13 +19,15 @@ class VotToolkit(Form):
 
     Attributes:
         experiment: the folder below the tracker's.
+        digits: of the repetition in a file's name.
     """
 
-    experiment = "baseline"
+    experiment, digits = "baseline", 3
 
     def paths(self, sequence: Sequence, repetition: int = 1) -> list[str]:
         """One file."""
-        return [f"{self.experiment}/{sequence.name}/{sequence.name}_{repetition:03d}.txt"]
+        number = f"{repetition:0{self.digits}d}"
+        return [f"{self.experiment}/{sequence.name}/{sequence.name}_{number}.txt"]
 
     def texts(self, sequence: Sequence, run: Run) -> list[str]:
         """Regions with four decimals, or codes."""
