@@ -51,14 +51,6 @@ class Index:
         video_start: (videos + 1,) first track of each video.
     """
 
-    frame: np.ndarray
-    size: np.ndarray
-    shard: np.ndarray
-    offset: np.ndarray
-    length: np.ndarray
-    track_start: np.ndarray
-    video_start: np.ndarray
-
     def __init__(self, folder: str | Path):
         """Maps the index of `folder`.
 

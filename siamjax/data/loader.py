@@ -191,7 +191,7 @@ class Loader(Iterator, contextlib.AbstractContextManager):
         try:
             batch, bad = next(self._iterator)
         except Exception as error:
-            raise _user_error(error) from error
+            raise (_user_error(error) or error) from error
         # The workers' arrays live in shared memory, which must be given back before the interpreter
         # ends.
         batch = {name: np.array(value) for name, value in batch.items()}
@@ -298,10 +298,7 @@ def _keep_freed_memory():
 
 
 def _user_error(error):
-    """The UserError behind an exception that came through grain, or the exception itself."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return error
+    """The UserError behind an exception that came through grain; None: there is none."""
+    if error is None or isinstance(error, UserError):
+        return error
+    return _user_error(error.__cause__ or error.__context__)

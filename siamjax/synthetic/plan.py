@@ -1,7 +1,5 @@
 """What moves where in a synthetic video: camera, target, distractors, occluders, light."""
 
-import functools
-
 import numpy as np
 
 from siamjax.synthetic.bodies import ANGLES, DIRECTIONS, SHAPES, Body, draw_radii, visible
@@ -65,19 +63,15 @@ class Plan:
         self.shutter = rng.uniform(0, 0.7) if rng.uniform() < 0.6 else 0.0
         self.noise_level = rng.uniform(1.0, 7.0)
 
-    @functools.cached_property
-    def visible(self):
-        """(targets, N) 0..1, visible share of each target's outline."""
-        return np.stack([self._visible(body, range(self.length)) for body in self.targets])
-
     def keeps_promises(self):
         """Whether the target is visible at first and not hidden too long or too often."""
-        if self._visible(self.targets[0], [0])[0] < 0.98:
+        if self.visible(self.targets[0], [0])[0] < 0.98:
             return False
-        share = self._visible(self.targets[0], range(self.length))
+        share = self.visible(self.targets[0], range(self.length))
         return (share < 0.5).mean() <= MAX_COVERED and longest_run(share < HIDDEN) <= MAX_HIDDEN
 
-    def _visible(self, body, frames):
+    def visible(self, body, frames):
+        """(frames,) 0..1, visible share of a body's outline."""
         above = self.layers[self.layers.index(body) + 1 :]
         return np.array([visible(body, above, self.height, self.width, i) for i in frames])
 

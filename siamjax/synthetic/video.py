@@ -58,10 +58,10 @@ class SyntheticVideo:
         size = f"{self.height}, {self.width}"
         return f"SyntheticVideo({self.seed}, {self.length}, {size}, {self.split!r})"
 
-    @property
+    @cached_property
     def visible(self) -> np.ndarray:
         """(targets, length) float64 in 0..1, visible share of the shape's area."""
-        return self.plan.visible
+        return np.stack([self.plan.visible(b, range(self.length)) for b in self.plan.targets])
 
     @cached_property
     def _renderer(self):
@@ -86,8 +86,6 @@ class _Frames(Sequence):
         return self._video.length
 
     def __getitem__(self, i):
-        i = int(i)
-        n = len(self)
-        if not -n <= i < n:
-            raise IndexError(f"frame {i} of a video of {n} frames")
-        return self._video.render(i % n)
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"frame {i} of a video of {len(self)} frames")
+        return self._video.render(int(i) % len(self))

@@ -15,7 +15,7 @@ from siamjax.training.state import misfit, named
 
 def initial_variables(config, model) -> dict[str, Any]:
     """The variables a run starts from: drawn from the seed, then overwritten by those of
-    `train.init_from`.
+    `train.init_from`, which has a part (backbone, neck, head) whole or not at all.
 
     Args:
         config: the experiment.
@@ -36,12 +36,6 @@ def initial_variables(config, model) -> dict[str, Any]:
         _, given = weights.load(source)
     else:
         raise UserError(f"--config.train.init_from={source}: no such file or folder")
-    return _overwrite(variables, given, source)
-
-
-def _overwrite(variables, given, source):
-    """`variables` with every array that `given` has; a part (backbone, neck, head) is given whole
-    or not at all."""
     result = {collection: dict(parts) for collection, parts in variables.items()}
     for collection, parts in result.items():
         for part, tree in given.get(collection, {}).items():
