@@ -149,8 +149,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         make = functools.partial(bundled.call, "data_prep.parts", "make_part", str(self.work))
         try:
             with beam.Pipeline(options=self._pipeline_options(len(missing))) as pipeline:
-                spread = pipeline | beam.Create(missing) | beam.Reshuffle()
-                _ = spread | "make" >> beam.Map(make)
+                _ = pipeline | beam.Create(missing) | beam.Reshuffle() | "make" >> beam.Map(make)
         except Exception as error:
             raise parts.user_error(error) or error from error
         finally:

@@ -174,15 +174,12 @@ def part_folder(folder: Path, i: int) -> Path:
     return folder / f"part-{i:05d}"
 
 
-def make_part(folder: str, i: int) -> int:
+def make_part(folder: str, i: int) -> None:
     """Makes one part; runs on a Beam worker.
 
     Args:
         folder: of the parts.
         i: number of the part.
-
-    Returns:
-        Number of crops.
 
     Raises:
         UserError: the disk is full.
@@ -216,7 +213,6 @@ def make_part(folder: str, i: int) -> int:
     finally:
         files.abandon()
         shutil.rmtree(temporary, ignore_errors=True)
-    return sum(file["records"] for file in files.files)
 
 
 def video_crops(source: Source, video: Video, options: Options, skipped: Counter):

@@ -16,9 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add_benchmark(parser, "GOT-10k-val, synthetic or folder")
     add_checkpoint(parser)
-    add("--penalty_k", help="values to try, comma-separated")
-    add("--window_influence", help="values to try, comma-separated")
-    add("--lr", help="values to try, comma-separated")
+    for constant in ("penalty_k", "window_influence", "lr"):
+        add(f"--{constant}", help="values to try, comma-separated")
     add("--out", help="folder for scores, best setting and heat map; default runs/search/<dataset>")
     add("--exact", action="store_true", help="score all settings exactly, not the best few alone")
     add("--allow_test", action="store_true", help="search on a test benchmark all the same")
@@ -32,10 +31,8 @@ def run(args: argparse.Namespace) -> None:
     """
     from siamjax.evaluation import search  # JAX
 
-    given = {name: getattr(args, name) for name in search.NAMES}
-    grid = search.Grid(
-        **{name: search.parse_values(name, text) for name, text in given.items() if text}
-    )
+    given = {name: text for name in search.NAMES if (text := getattr(args, name))}
+    grid = search.Grid(**{name: search.parse_values(name, text) for name, text in given.items()})
     benchmark = load_benchmark(args)
     checkpoint = args.checkpoint or api.default_checkpoint()
     identity = checkpoint_identity(checkpoint)

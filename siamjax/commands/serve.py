@@ -31,11 +31,10 @@ def run(args: argparse.Namespace) -> None:
     check_least(args, jobs=1, max_upload=1)
     with optional("siamjax serve needs it: pip install 'siamjax[serve]'"):
         from siamjax.integrations.serve import Server, web
-    hosts = {"localhost", "127.0.0.1", "[::1]", args.host}
     server = Server(
         api.load(args.checkpoint),
         args.videos,
-        hosts=sorted(hosts),
+        host=args.host,
         max_upload=args.max_upload << 20,
         jobs=args.jobs,
     )

@@ -66,7 +66,7 @@ class Server:
     Args:
         tracker: of `siamjax.load`; each run gets a `sibling` of it.
         videos: files or folders on offer from the start.
-        hosts: names under which requests may come, without port.
+        host: the address that it listens on; requests name it, or this machine, as their host.
         max_upload: largest video that is taken, bytes.
         jobs: runs at a time; further ones are told to wait.
         max_videos: videos kept; further uploads are refused.
@@ -77,15 +77,14 @@ class Server:
         tracker,
         videos: Sequence[str] = (),
         *,
-        hosts: Sequence[str] = ("localhost", "127.0.0.1", "[::1]"),
+        host: str = "127.0.0.1",
         max_upload: int = 512 << 20,
         jobs: int = 2,
         max_videos: int = 64,
     ):
         self._tracker = tracker
-        self._hosts = frozenset(hosts)
-        self._max_upload, self._max_videos = max_upload, max_videos
-        self._free = jobs
+        self._hosts = {"localhost", "127.0.0.1", "[::1]", host}
+        self._max_upload, self._max_videos, self._jobs = max_upload, max_videos, jobs
         self._folder = tempfile.TemporaryDirectory(prefix="siamjax-serve-")
         self._entries: dict[str, _Entry] = {}
         for source in videos:
@@ -191,11 +190,11 @@ class Server:
         entry = self._entry(request)
         socket = web.WebSocketResponse(max_msg_size=1 << 16, heartbeat=30)
         await socket.prepare(request)
-        if self._free == 0 or entry.busy:
+        running = sum(other.busy for other in self._entries.values())
+        if entry.busy or running >= self._jobs:
             await socket.send_json({"error": "busy with another run; wait for it to end"})
             await socket.close()
             return socket
-        self._free -= 1
         entry.busy = True
         try:
             await self._run(entry, socket)
@@ -205,7 +204,6 @@ class Server:
         except ConnectionError:
             _log.info("%s: the page was left", entry.video.name)
         finally:
-            self._free += 1
             entry.busy = False
             await socket.close()
         return socket
