@@ -33,24 +33,20 @@ def verify(folder: str | Path) -> list[str]:
         UserError: as `Index`.
     """
     index = index_lib.Index(folder)
+    side = index.manifest["crop"]
     bad = []
     for crop in range(index.crops):
         try:
-            _verify_crop(index, crop)
+            record = index.read(crop)
+            if (record.video, record.track, record.frame) != index.key(crop):
+                raise BadRecord("the record is not the one in the index")
+            if not np.array_equal(np.float32(record.size), index.size[crop]):
+                raise BadRecord("the target's size is not the one in the index")
+            if jpeg.decode(record.image).shape != (side, side, 3):
+                raise BadRecord(f"the image is not {side} x {side} px")
         except BadRecord as error:
             bad.append(f"{index.describe(crop)}: {error}")
     return bad
-
-
-def _verify_crop(index, crop):
-    record = index.read(crop)
-    if (record.video, record.track, record.frame) != index.key(crop):
-        raise BadRecord("the record is not the one in the index")
-    if not np.array_equal(np.float32(record.size), index.size[crop]):
-        raise BadRecord("the target's size is not the one in the index")
-    side = index.manifest["crop"]
-    if jpeg.decode(record.image).shape != (side, side, 3):
-        raise BadRecord(f"the image is not {side} x {side} px")
 
 
 class RecordFiles:

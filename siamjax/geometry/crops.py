@@ -47,11 +47,7 @@ def colour_mean(image: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, " c"]:
 
 
 def subwindow(
-    image: UInt8[np.ndarray, "h w 3"],
-    centre: Values,
-    model_size: int,
-    side: int,
-    average: Values,
+    image: UInt8[np.ndarray, "h w 3"], centre: Values, model_size: int, side: int, average: Values
 ) -> UInt8[np.ndarray, "{model_size} {model_size} 3"]:
     """Cuts a square window and resizes it with OpenCV; exactly what the published tracker sees.
 

@@ -108,9 +108,11 @@ class Plan:
             matrix = rotation(rng.uniform(0, TAU) + np.radians(spin)) * stretch[:, None]
             slide = rng.uniform(0, 0.12, 2) * draw_waves(rng, (40, 160), t)
             body = Body(outline, bend, matrix, np.zeros((len(t), 2)), slide)
-            if _valid(body.high - body.low):
-                extent = (body.high - body.low).max(0)
-                position = self._draw_path(rng, t, extent, size) + shake
+            sides = body.high - body.low
+            ratio = sides[:, 0] / sides[:, 1]
+            within = sides.min() >= SIDE[0] and sides.max() <= SIDE[1]
+            if within and max(ratio.max(), 1 / ratio.min()) <= RATIO:
+                position = self._draw_path(rng, t, sides.max(0), size) + shake
                 return Body(outline, bend, matrix, position, slide)
         raise RuntimeError(f"no valid object in {ATTEMPTS} attempts")
 
@@ -162,16 +164,6 @@ class Plan:
             occluders.append(Body(outline, still, matrix, position, still))
             meeting += rng.uniform(40, 80)
         return occluders
-
-
-def _valid(sides):
-    """Whether (N, 2) sides of a box keep the limits of a target."""
-    ratio = sides[:, 0] / sides[:, 1]
-    return (
-        sides.min() >= SIDE[0]
-        and sides.max() <= SIDE[1]
-        and max(ratio.max(), 1 / ratio.min()) <= RATIO
-    )
 
 
 def longest_run(flags):

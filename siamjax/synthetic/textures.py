@@ -148,6 +148,5 @@ def texture(rng, family, palette, height, width, relief=0.12):
     Returns:
         (height, width, 3) float32 BGR in 0..1 (may exceed 1 slightly).
     """
-    pattern = field(rng, family, height, width)
-    image = colour(pattern, palette)
+    image = colour(field(rng, family, height, width), palette)
     return image * (1 + relief * noise(rng, height, width, 4, 5, 0.7))[..., None]

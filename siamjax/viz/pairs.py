@@ -12,11 +12,7 @@ BOX = (0, 230, 255)
 
 
 def draw_pair(
-    template: np.ndarray,
-    search: np.ndarray,
-    label: np.ndarray,
-    box,
-    grid: np.ndarray,
+    template: np.ndarray, search: np.ndarray, label: np.ndarray, box, grid: np.ndarray
 ) -> np.ndarray:
     """Template and search side by side, with box and labelled anchors.
 
