@@ -28,7 +28,14 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
         UserError: no such experiment, no such field (the nearest one is named), a value of
             another type.
     """
-    config = runpy.run_path(str(_find(experiment)))["get_config"]()
+    bundled_files = bundled.experiments()
+    path = experiment if Path(experiment).is_file() else bundled_files.get(experiment)
+    if path is None:
+        raise UserError(
+            f"--config={experiment}: no such file; bundled experiments are "
+            f"{', '.join(bundled_files)}"
+        )
+    config = runpy.run_path(str(path))["get_config"]()
     known = dict(_fields(config.to_dict()))
     for argument in overrides:
         name = argument.split("=", 1)[0].removeprefix("--config.")
@@ -41,7 +48,12 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
             raise UserError(f"--config.{name}: no such field; did you mean --config.{near[0]}?")
         if "=" not in argument:
             raise UserError(f"{argument}: give the value as {argument}=VALUE")
-    _override(config, overrides)
+    values, argv = flags.FlagValues(), ["siamjax", *overrides]
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
+        values(argv)
+    except flags.Error as error:
+        raise UserError(" ".join(str(error).split())) from error
     config.lock()
     return config
 
@@ -68,26 +80,6 @@ def difference(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -
     names = sorted(before.keys() | after.keys())
     pairs = [(name, before.get(name, missing), after.get(name, missing)) for name in names]
     return [f"{name}: {a} -> {b}" for name, a, b in pairs if a != b]
-
-
-def _find(experiment: str) -> Path:
-    known = bundled.experiments()
-    path = Path(experiment)
-    if not path.is_file() and experiment not in known:
-        raise UserError(
-            f"--config={experiment}: no such file; bundled experiments are {', '.join(known)}"
-        )
-    return path if path.is_file() else known[experiment]
-
-
-def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> None:
-    values = flags.FlagValues()
-    argv = ["siamjax", *overrides]
-    try:
-        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
-        values(argv)
-    except flags.Error as error:
-        raise UserError(" ".join(str(error).split())) from error
 
 
 def _fields(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -1,7 +1,6 @@
 """`siamjax render`: a clip of the synthetic world, as a video or as frames with their boxes."""
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -59,7 +58,15 @@ def run(args: argparse.Namespace) -> None:
             for image in frames:
                 writer.write(image)
     else:
-        _write_folder(out, frames, video.boxes[0])
+        if out.exists():
+            raise UserError(f"{out}: exists already; remove it or choose another --out")
+        with replacing(out) as clip:
+            (clip / "img").mkdir(parents=True)
+            for number, image in enumerate(frames, 1):
+                (clip / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
+            # OTB counts pixels from 1
+            boxes = video.boxes[0] + [1, 1, 0, 0]
+            np.savetxt(clip / "groundtruth_rect.txt", boxes, "%.4f", ",")
     print(f"{len(video.frames)} frames -> {args.out}")
 
 
@@ -68,14 +75,3 @@ def _with_boxes(video: SyntheticVideo, i: int) -> np.ndarray:
     labels = [f"{target:.0%}"] + [""] * len(others)
     colours = [viz.PALETTE[3]] + [(128, 128, 128)] * len(others)
     return viz.draw_boxes(video.frames[i], video.boxes[:, i], labels, colours)
-
-
-def _write_folder(out: Path, frames: Iterable[np.ndarray], boxes: np.ndarray) -> None:
-    """Frames as PNG and boxes in OTB's layout."""
-    if out.exists():
-        raise UserError(f"{out}: exists already; remove it or choose another --out")
-    with replacing(out) as clip:
-        (clip / "img").mkdir(parents=True)
-        for number, image in enumerate(frames, 1):
-            (clip / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
-        np.savetxt(clip / "groundtruth_rect.txt", boxes + [1, 1, 0, 0], "%.4f", ",")
