@@ -89,7 +89,9 @@ class Dataset:
 
     def find(self, root: Path) -> Path | None:
         """The benchmark's own folder: `root` or one below it; None: not there."""
-        outer = (root, subfolder(root, *self.folders))
+        present = {path.name.lower(): path for path in root.glob("*") if path.is_dir()}
+        known = [present[name.lower()] for name in self.folders if name.lower() in present]
+        outer = (root, *known[:1])
         for folder in (*outer, *(place / self.inner for place in outer)):
             if annotations.find(folder, self.annotated) or self.on_disk(folder):
                 return folder
@@ -128,17 +130,6 @@ class Dataset:
         if not truth.parent.is_dir():
             raise Absent(f"{truth.parent}: no such folder")
         return self.open(truth, name)
-
-
-def subfolder(root: Path, *names: str) -> Path:
-    """The first folder of these names under `root`, whatever its case; `root` itself if there is
-    none."""
-    if root.is_dir():
-        present = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
-        for name in names:
-            if name.lower() in present:
-                return present[name.lower()]
-    return root
 
 
 def aligned_images(

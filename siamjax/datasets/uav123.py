@@ -6,13 +6,15 @@ NaN where the target is not visible. Some sequences of UAV123 are parts of a vid
 at image 487 of car6. `anno/.../att/<sequence>.txt` holds twelve attributes as 0 or 1.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 
 import numpy as np
 
 from siamjax.datasets.dataset import Dataset, aligned_images
-from siamjax.datasets.sequence import Sequence, shifted
+from siamjax.datasets.sequence import NoFrames, Sequence
+from siamjax.media.frames import ImageFiles
 from siamjax.media.tables import read_table
 
 # first images of the parts _2, _3, ... of a video
@@ -35,20 +37,18 @@ class Uav(Dataset):
 
     def open(self, path: Path, name: str) -> Sequence:
         """As the base class; boxes counted from 0."""
-        boxes = read_table(path)
+        sequence = super().open(path, name)
+        file = path.parent / "att" / f"{name}.txt"
+        flags = read_table(file, (12,))[0] if file.is_file() else np.zeros(12)
+        attributes = tuple(a for a, flag in zip(_ATTRIBUTES, flags, strict=True) if flag > 0)
+        return dataclasses.replace(sequence, attributes=attributes)
+
+    def frames(self, path: Path, name: str, count: int) -> ImageFiles | NoFrames:
+        """As the base class; of a part of a video those from its first image on."""
         video, first = name, 1
         if self.name == "UAV123":
             video, first = re.sub(r"_\d+$", "", name), _FIRST_IMAGE.get(name, 1)
-        attributes = path.parent / "att" / f"{name}.txt"
-        flags = read_table(attributes, (12,))[0] if attributes.is_file() else np.zeros(12)
-        folder = path.parents[2] / "data_seq" / "UAV123" / video
-        return Sequence(
-            name=name,
-            frames=aligned_images(folder, len(boxes), path, first),
-            groundtruth=shifted(boxes, -1),
-            attributes=tuple(a for a, flag in zip(_ATTRIBUTES, flags, strict=True) if flag > 0),
-            base=1,
-        )
+        return aligned_images(path.parents[2] / "data_seq" / "UAV123" / video, count, path, first)
 
 
 DATASETS = tuple(

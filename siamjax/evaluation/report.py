@@ -10,23 +10,22 @@ from siamjax.evaluation.scoring import Scores
 from siamjax.files import write_whole
 
 
-def _cells(scores: Scores, tracker: str, brackets: bool = False) -> list[str]:
-    """A tracker's figures as text, with or without their intervals."""
-    cells = []
-    for figure in scores.columns:
+def _table(scores: Scores, brackets: bool = False) -> list[list[str]]:
+    """The heading, and each tracker's figures as text, with or without their intervals."""
+
+    def cell(tracker: str, figure: str) -> str:
         text = scores.number(figure, scores.trackers[tracker].get(figure))
         bounds = ", ".join(scores.bound_numbers(tracker, figure))
-        if brackets and bounds and text != "-":
-            text += f" [{bounds}]"
-        cells.append(text)
-    return cells
+        return f"{text} [{bounds}]" if brackets and bounds and text != "-" else text
+
+    rows = [[name, *(cell(name, figure) for figure in scores.columns)] for name in scores.ranked()]
+    return [["tracker", *map(scores.label, scores.columns)], *rows]
 
 
 def terminal(scores: Scores) -> str:
     """A table for the terminal, and below it the intervals of the main figure."""
     order, main = scores.ranked(), scores.main
-    table = [["tracker", *map(scores.label, scores.columns)]]
-    table += [[tracker, *_cells(scores, tracker)] for tracker in order]
+    table = _table(scores)
     first, *widths = (max(map(len, column)) for column in zip(*table, strict=True))
     lines = [scores.caption.split("; brackets")[0]]
     for name, *cells in table:
@@ -48,9 +47,7 @@ def _markdown_table(rows: list[list[str]]) -> list[str]:
 def markdown(scores: Scores) -> str:
     """The tables in Markdown, with captions."""
     order = scores.ranked()
-    rows = [["tracker", *map(scores.label, scores.columns)]]
-    rows += [[tracker, *_cells(scores, tracker, brackets=True)] for tracker in order]
-    lines = [scores.caption, "", *_markdown_table(rows)]
+    lines = [scores.caption, "", *_markdown_table(_table(scores, brackets=True))]
     for figure, by_attribute in scores.attributes.items():
         rows = [["attribute", *order]]
         for attribute, values in by_attribute.items():
@@ -65,14 +62,12 @@ def markdown(scores: Scores) -> str:
 def latex(scores: Scores) -> str:
     """Rows for a LaTeX tabular; the caption stands in a comment, the best figure of a column in
     bold."""
-    columns = scores.columns
-    rows = [["Tracker", *map(scores.label, columns)]]
-    for tracker in scores.ranked():
-        cells = _cells(scores, tracker)
-        for i, figure in enumerate(columns):
-            if cells[i] != "-" and scores.trackers[tracker][figure] == scores.best(figure):
-                cells[i] = rf"\textbf{{{cells[i]}}}"
-        rows.append([tracker, *cells])
+    (_, *labels), *rows = _table(scores)
+    for row in rows:
+        for i, figure in enumerate(scores.columns, 1):
+            if row[i] != "-" and scores.trackers[row[0]][figure] == scores.best(figure):
+                row[i] = rf"\textbf{{{row[i]}}}"
+    rows = [["Tracker", *labels], *rows]
     lines = [f"% {scores.caption}".replace("95 %", "95 percent")]
     lines += [" & ".join(row).replace("_", r"\_") + r" \\" for row in rows]
     return "\n".join(lines) + "\n"

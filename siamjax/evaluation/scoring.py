@@ -77,14 +77,10 @@ def score(benchmark: Benchmark, results: Mapping[str, Path], times: Path | None 
         UserError: a tracker without any result of the benchmark, an unreadable file.
     """
     runs = {tracker: _read(benchmark, folder) for tracker, folder in results.items()}
-    left_out = dict(benchmark.left_out)
-    kept = []
-    for sequence in benchmark.sequences:
-        lacking = [tracker for tracker in runs if not runs[tracker][sequence.name]]
-        if lacking:
-            left_out[sequence.name] = f"no result of {', '.join(lacking)}"
-        else:
-            kept.append(sequence)
+    sequences = benchmark.sequences
+    lacking = {s.name: [name for name in runs if not runs[name][s.name]] for s in sequences}
+    reasons = {name: f"no result of {', '.join(who)}" for name, who in lacking.items() if who}
+    kept = [s for s in sequences if not lacking[s.name]]
     if not kept:
         raise UserError(f"no sequence of {benchmark.name} has results of all of {', '.join(runs)}")
     known = [s for s in kept if len(s.groundtruth) == len(s)]
@@ -98,12 +94,10 @@ def score(benchmark: Benchmark, results: Mapping[str, Path], times: Path | None 
         dataset=dataclasses.replace(benchmark, sequences=tuple(kept)).title,
         sequences=(len(kept), benchmark.total),
         protocol=benchmark.protocol,
-        left_out=left_out,
+        left_out=benchmark.left_out | reasons,
     )
-    scores.per_sequence = {
-        tracker: {s.name: result.per_sequence.get(tracker, {}).get(s.name, {}) for s in kept}
-        for tracker in runs
-    }
+    unscored: dict[str, dict] = {s.name: {} for s in kept}
+    scores.per_sequence = {name: unscored | result.per_sequence.get(name, {}) for name in runs}
     if len(known) < 2:  # nothing to draw from
         scores.intervals = {}
     if len(known) < len(kept):

@@ -10,7 +10,7 @@ Its module holds
 from collections.abc import Mapping
 from importlib import import_module
 
-from siamjax.measures.result import Interval, Part, Result, Runs, Sequences
+from siamjax.measures.result import Interval, Result, Runs, Sequences
 
 MEASURES = {
     "ope": "siamjax.measures.ope",
@@ -33,9 +33,7 @@ def score(
         interval: lengths low, high of the benchmark's expected average overlap, if it has them.
     """
     measure = import_module(MEASURES[name])
-    parts: dict[str, Part] = {
-        tracker: measure.score(sequences, own, interval) for tracker, own in runs.items()
-    }
+    parts = {tracker: measure.score(sequences, own, interval) for tracker, own in runs.items()}
     names, first = [sequence.name for sequence in sequences], next(iter(parts.values()))
     return Result(
         overlap=first.overlap,
