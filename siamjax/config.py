@@ -28,13 +28,11 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
         UserError: no such experiment, no such field (the nearest one is named), a value of
             another type.
     """
-    bundled_files = bundled.experiments()
-    path = experiment if Path(experiment).is_file() else bundled_files.get(experiment)
+    experiments = bundled.experiments()
+    path = experiment if Path(experiment).is_file() else experiments.get(experiment)
     if path is None:
-        raise UserError(
-            f"--config={experiment}: no such file; bundled experiments are "
-            f"{', '.join(bundled_files)}"
-        )
+        names = ", ".join(experiments)
+        raise UserError(f"--config={experiment}: no such file; bundled experiments are {names}")
     config = runpy.run_path(str(path))["get_config"]()
     known = dict(_fields(config.to_dict()))
     for argument in overrides:

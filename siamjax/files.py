@@ -78,9 +78,8 @@ def check_writable(path: str | os.PathLike) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{path.parent}: cannot make this folder ({error.strerror})") from error
-    if not os.access(path.parent, os.W_OK | os.X_OK) or (
-        path.exists() and not os.access(path, os.W_OK)
-    ):
+    in_folder = os.access(path.parent, os.W_OK | os.X_OK)
+    if not in_folder or (path.exists() and not os.access(path, os.W_OK)):
         raise UserError(f"{path}: not writable; choose another place for the output")
 
 

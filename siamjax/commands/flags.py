@@ -7,10 +7,8 @@ from siamjax.errors import UserError
 
 def add_checkpoint(parser: argparse.ArgumentParser, default: str = "the bundled one") -> None:
     """`--checkpoint`, as `siamjax.load` takes it."""
-    parser.add_argument(
-        "--checkpoint",
-        help=f"training folder, checkpoint or .npz weights file; default: {default}",
-    )
+    text = f"training folder, checkpoint or .npz weights file; default: {default}"
+    parser.add_argument("--checkpoint", help=text)
 
 
 def check_least(args: argparse.Namespace, **least: int) -> None:

@@ -42,6 +42,5 @@ def run(args: argparse.Namespace) -> None:
     try:
         web.run_app(server.app, host=args.host, port=args.port, print=None)
     except OSError as error:
-        raise UserError(
-            f"--host={args.host} --port={args.port}: cannot listen there ({error.strerror})"
-        ) from error
+        address = f"--host={args.host} --port={args.port}"
+        raise UserError(f"{address}: cannot listen there ({error.strerror})") from error

@@ -24,10 +24,7 @@ def image_names(folder: str | os.PathLike[str]) -> list[str]:
 
     Hidden files are no images. Names of one number, or of none, follow each other as text.
     """
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    names = os.listdir(folder) if os.path.isdir(folder) else []
     images = (n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and not n.startswith("."))
     return sorted(images, key=lambda name: (frame_number(name), name))
 

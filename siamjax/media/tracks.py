@@ -37,7 +37,6 @@ def follow(
     Yields:
         Each frame, a row per target, and the first target's prediction (None in the first frame).
     """
-    answers: list[Any]
     found: list[Any] = [None]
     for number, frame in enumerate(frames):
         if number == 0:

@@ -152,9 +152,8 @@ class VideoWriter:
     def __init__(self, path: str | os.PathLike, fps: float = _DEFAULT_FPS):
         self.path = Path(path)
         if self.path.suffix.lower() not in _CODECS:
-            raise UserError(
-                f"{path}: write to one of {', '.join(_CODECS)} (.webm plays in browsers)"
-            )
+            suffixes = ", ".join(_CODECS)
+            raise UserError(f"{path}: write to one of {suffixes} (.webm plays in browsers)")
         check_writable(self.path)
         self._fps, self._size = fps, (0, 0)
         self._writer: cv2.VideoWriter | None = None
