@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 from jaxtyping import Array, Float, Num
 
-from siamjax.models.conv import Numerics, conv_bn
+from siamjax.models.conv import ConvBN, Numerics
 
 # Per layer1..layer5: channels, side of the kernel, stride, max pooling (3x3, stride 2) behind it.
 LAYERS = (
@@ -16,25 +16,6 @@ LAYERS = (
     (256, 3, 1, False),
 )
 LEVELS = {f"layer{i}": i for i in range(1, 6)}
-
-
-class Layer(nn.Module):
-    """Convolution with bias, batch normalisation, perhaps pooling, perhaps ReLU."""
-
-    features: int
-    size: int
-    stride: int
-    pool: bool
-    relu: bool
-    numerics: Numerics
-
-    @nn.compact
-    def __call__(self, x, train: bool = False):
-        conv = dict(features=self.features, size=self.size, stride=self.stride, bias=True)
-        x = conv_bn(self.numerics, x, train, "conv", **conv)
-        if self.pool:
-            x = self.numerics.operations.max_pool(x, 0)
-        return nn.relu(x) if self.relu else x
 
 
 class AlexNet(nn.Module):
@@ -61,12 +42,13 @@ class AlexNet(nn.Module):
         levels = {}
         for i, (channels, size, stride, pool) in enumerate(LAYERS[: max(self.levels)], 1):
             name = f"layer{i}"
-            layer = Layer(
+            layer = ConvBN(
                 features=int(channels * self.width),
                 size=size,
                 stride=stride,
+                bias=True,
                 pool=pool,
-                relu=i < len(LAYERS),
+                activation=nn.relu if i < len(LAYERS) else None,
                 numerics=self.numerics.exact() if i == 1 else self.numerics,
                 name=name,
             )

@@ -1,7 +1,8 @@
 """Convolution layers of NHWC images, and what all layers of a network share."""
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import flax.linen as nn
@@ -39,19 +40,10 @@ class Numerics:
         return replace(self, dtype=jnp.float32)
 
 
-def torch_uniform(key, shape, dtype=jnp.float32, fan_in: int | None = None):
-    """PyTorch's default for convolutions: uniform within +-1 / sqrt(fan in).
-
-    Args:
-        fan_in: of the kernel that a bias belongs to; None: that of a kernel of this shape.
-    """
-    bound = 1 / math.sqrt(math.prod(shape[:3]) if fan_in is None else fan_in)
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-
-def fan_out_normal(key, shape, dtype=jnp.float32):
-    """ResNet's: normal with variance 2 / (kh * kw * out)."""
-    return jax.random.normal(key, shape, dtype) * math.sqrt(2 / (shape[0] * shape[1] * shape[3]))
+# PyTorch's default for convolutions: uniform within +-1 / sqrt(fan in)
+torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+# ResNet's: normal with variance 2 / (kh * kw * out)
+fan_out_normal = nn.initializers.variance_scaling(2, "fan_out", "normal")
 
 
 class Conv(nn.Module):
@@ -82,8 +74,9 @@ class Conv(nn.Module):
         apply = operations.depthwise_conv2d if self.depthwise else operations.conv2d
         y = apply(jnp.asarray(x, dtype), kernel, self.stride, self.padding, self.dilation)
         if self.bias:
-            shared = (self.features,), jnp.float32, math.prod(shape[:3])
-            bias = self.param("bias", torch_uniform, *shared)
+            bound = 1 / math.sqrt(math.prod(shape[:3]))
+            draw = functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
+            bias = self.param("bias", draw, (self.features,))
             y = y + jnp.asarray(bias, dtype)[None, None, None]
         return y
 
@@ -105,14 +98,40 @@ def conv_bn(numerics: Numerics, x, train: bool, name: str, dtype: DTypeLike | No
 
 
 class ConvBN(nn.Module):
-    """Convolution (child `conv`), batch normalisation (child `bn`), and a ReLU if wanted."""
+    """Convolution (child `conv`), batch normalisation (child `bn`), 3x3 pooling at stride 2 if
+    wanted, an activation if wanted."""
 
     features: int
     size: int = 1
-    relu: bool = False
+    stride: int = 1
+    bias: bool = False
+    pool: bool = False
+    activation: Callable | None = None
     numerics: Numerics = Numerics()
 
     @nn.compact
     def __call__(self, x, train: bool = False):
-        y = conv_bn(self.numerics, x, train, "conv", features=self.features, size=self.size)
-        return nn.relu(y) if self.relu else y
+        fields = ("features", "size", "stride", "bias")
+        conv = {name: getattr(self, name) for name in fields}
+        y = conv_bn(self.numerics, x, train, "conv", **conv)
+        if self.pool:
+            y = self.numerics.operations.max_pool(y, 0)
+        return self.activation(y) if self.activation else y
+
+
+class Blocks(nn.Module):
+    """Layers of one class in a row, children `block0`, `block1`, ...
+
+    Attributes:
+        block: makes a layer from its fields and a name.
+        fields: of each layer.
+    """
+
+    block: Callable
+    fields: Sequence[Mapping]
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        for i, fields in enumerate(self.fields):
+            x = self.block(**fields, name=f"block{i}")(x, train)
+        return x

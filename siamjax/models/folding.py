@@ -28,15 +28,11 @@ def _fold(params, stats):
         normalisation = name.replace("conv", "bn")
         if "conv" in name and normalisation in params:
             folded[name] = _fold_pair(node, params[normalisation], stats[normalisation])
-        elif isinstance(node, dict) and not _is_normalisation(node):
+        elif isinstance(node, dict) and "scale" not in node:
             folded[name] = _fold(node, stats.get(name, {}))
         elif not isinstance(node, dict):
             folded[name] = np.asarray(node)
     return folded
-
-
-def _is_normalisation(node):
-    return "scale" in node
 
 
 def _fold_pair(conv, bn, stats):

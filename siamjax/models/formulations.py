@@ -69,13 +69,13 @@ def shifts(
 
 @jax.custom_vjp
 def _product(x, kernel):
-    """x @ kernel, whose gradient turns the narrower of its two factors: a product on CPU copies a
-    factor that has to be turned, and computes what led to it once more on the way."""
-    return x @ kernel
+    """x @ kernel[0, 0], whose gradient turns the narrower of its two factors: a product on CPU
+    copies a factor that has to be turned, and computes what led to it once more on the way."""
+    return x @ kernel[0, 0]
 
 
 def _product_forward(x, kernel):
-    return x @ kernel, (x, kernel)
+    return _product(x, kernel), (x, kernel)
 
 
 def _product_backward(residuals, gradient):
@@ -85,14 +85,10 @@ def _product_backward(residuals, gradient):
         kernel_gradient = inputs.T @ outputs
     else:
         kernel_gradient = (outputs.T @ inputs).T
-    return gradient @ kernel.T, kernel_gradient
+    return gradient @ kernel[0, 0].T, kernel_gradient[None, None]
 
 
 _product.defvjp(_product_forward, _product_backward)
-
-
-def _pointwise_as_product(x, kernel):
-    return _product(x, kernel[0, 0])
 
 
 def _winograd(x, kernel, padding, dilation):
@@ -213,7 +209,7 @@ def along(channels: Float[Array, " c"], x: Float[Array, "*b c"]) -> Float[Array,
 # Operation: its formulation by platform. XLA's own convolution is slower on CPU, its gradient by
 # the kernel most of all, and so is the gradient of its window reduction.
 TABLE = {
-    "pointwise": {"cpu": _pointwise_as_product, "default": lax_conv},
+    "pointwise": {"cpu": _product, "default": lax_conv},
     "wide 3x3": {"cpu": _winograd, "default": lax_conv},
     "wide 3x3, stride 2": {"cpu": _conv_as_patches, "default": lax_conv},
     "depthwise": {
@@ -239,37 +235,27 @@ def apply(operation: str, *arrays: Array, **static):
     Args:
         static: arguments that are no arrays.
     """
-    return _apply(operation, tuple(sorted(static.items())), *arrays)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _apply(operation, static, *arrays):
-    return jax.lax.platform_dependent(*arrays, **_branches(operation, static))
-
-
-def _forward(operation, static, *arrays):
-    return _apply(operation, static, *arrays), arrays
-
-
-def _backward(operation, static, arrays, gradient):
-    branches = {name: _pullback(f) for name, f in _branches(operation, static).items()}
-    return jax.lax.platform_dependent(arrays, gradient, **branches)
-
-
-_apply.defvjp(_forward, _backward)
-
-
-def _branches(operation, static):
-    return {platform: _bound(f, static) for platform, f in TABLE[operation].items()}
+    formulations = tuple(TABLE[operation].items())
+    return _operation(formulations, tuple(sorted(static.items())))(*arrays)
 
 
 # JAX keeps what it traced by function, so equal calls have to give the same function.
 @functools.cache
-def _bound(formulation, static):
-    return functools.partial(formulation, **dict(static))
+def _operation(formulations, static):
+    formulations = {name: functools.partial(f, **dict(static)) for name, f in formulations}
+    pullbacks = {name: _pullback(f) for name, f in formulations.items()}
+
+    @jax.custom_vjp
+    def run(*arrays):
+        return jax.lax.platform_dependent(*arrays, **formulations)
+
+    def backward(arrays, gradient):
+        return jax.lax.platform_dependent(arrays, gradient, **pullbacks)
+
+    run.defvjp(lambda *arrays: (run(*arrays), arrays), backward)
+    return run
 
 
-@functools.cache
 def _pullback(formulation):
     return lambda arrays, gradient: jax.vjp(formulation, *arrays)[1](gradient)
 

@@ -12,42 +12,29 @@ from siamjax.errors import UserError
 from siamjax.models.initialise import shapes
 from siamjax.models.siamrpn import SiamRPN
 
-# AlexNet's layers in PySOT's published models -> in its training code
-_ALEXNET = {
-    str(first + j): f"layer{i}.{j}"
-    for i, first in enumerate((0, 4, 8, 11, 14), 1)
-    for j in range(2)
-}
-# ours (below its part) -> PySOT's, tried in turn on the whole path
+# Ours (below its part) -> PySOT's, tried in turn on the whole path. A normalisation has
+# the number after its convolution's.
 _BACKBONES = {
     "resnet": [
         (r"(conv1|bn1)", r"\1"),
         (r"(layer\d)/block(\d+)/shortcut_conv", r"\1.\2.downsample.0"),
-        (r"(layer\d)/block(\d+)/shortcut_bn", r"\1.\2.downsample.1"),
         (r"(layer\d)/block(\d+)/((?:conv|bn)\d)", r"\1.\2.\3"),
     ],
     "mobilenetv2": [
         (r"layer0/conv", r"layer0.0"),
-        (r"layer0/bn", r"layer0.1"),
-        *(
-            (rf"(layer\d)/block(\d+)/{name}_{kind}", rf"\1.\2.conv.{3 * i + j}")
-            for i, name in enumerate(("expand", "depthwise", "project"))
-            for j, kind in enumerate(("conv", "bn"))
-        ),
+        (r"(layer\d)/block(\d+)/expand_conv", r"\1.\2.conv.0"),
+        (r"(layer\d)/block(\d+)/depthwise_conv", r"\1.\2.conv.3"),
+        (r"(layer\d)/block(\d+)/project_conv", r"\1.\2.conv.6"),
     ],
     "alexnet": [
-        (layer.replace(".0", "/conv").replace(".1", "/bn"), f"features.{index}")
-        for index, layer in _ALEXNET.items()
+        (f"layer{i}/conv", f"features.{number}") for i, number in enumerate((0, 4, 8, 11, 14), 1)
     ],
+    "alexnet in training": [(r"(layer\d)/conv", r"\1.0")],
 }
 _BRANCHES = {
     "depthwise": [
-        (r"(cls|loc)/kernel/conv", r"\1.conv_kernel.0"),
-        (r"(cls|loc)/kernel/bn", r"\1.conv_kernel.1"),
-        (r"(cls|loc)/search/conv", r"\1.conv_search.0"),
-        (r"(cls|loc)/search/bn", r"\1.conv_search.1"),
+        (r"(cls|loc)/(kernel|search)/conv", r"\1.conv_\2.0"),
         (r"(cls|loc)/hidden/conv", r"\1.head.0"),
-        (r"(cls|loc)/hidden/bn", r"\1.head.1"),
         (r"(cls|loc)/out", r"\1.head.3"),
     ],
     "upchannel": [
@@ -90,9 +77,7 @@ def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
     table = {}
     levels = model.level_indices()
     for path in flax.traverse_util.flatten_dict(shapes(model)):
-        name = _pysot_name(model, levels, path[1:])
-        if training_form:
-            name = _alexnet_training_name(name)
+        name = _pysot_name(model, levels, path[1:], training_form)
         table[name] = path
         if path[-1] == "var":
             table[name.replace("running_var", COUNTER)] = None
@@ -100,10 +85,12 @@ def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
     return {name: table[name] for name in order}
 
 
-def _pysot_name(model, levels, path):
+def _pysot_name(model, levels, path, training_form):
     part, inner, leaf = path[0], "/".join(path[1:-1]), path[-1]
     if part == "backbone":
-        family = "resnet" if model.backbone.startswith("resnet") else model.backbone
+        family = re.sub(r"^resnet\d+", "resnet", model.backbone)
+        if training_form and family == "alexnet":
+            family = "alexnet in training"
         return f"backbone.{_translate(inner, _BACKBONES[family])}.{_LEAVES[leaf]}"
     if len(path) == 2:
         return f"rpn_head.{leaf}"  # a fusion weight
@@ -117,10 +104,11 @@ def _pysot_name(model, levels, path):
 
 
 def _translate(path, rules):
+    conv = re.sub("bn$", "conv", path)
     for pattern, replacement in rules:
-        match = re.fullmatch(pattern, path)
-        if match:
-            return match.expand(replacement)
+        if match := re.fullmatch(pattern, conv):
+            name = match.expand(replacement)
+            return name if conv == path else re.sub(r"\d+$", lambda n: str(int(n[0]) + 1), name)
     raise ValueError(f"no name for {path}")
 
 
@@ -151,14 +139,19 @@ def from_pysot(model: SiamRPN, tensors: dict, path) -> tuple[dict, dict]:
             counted and the first are named.
     """
     tensors = {name.removeprefix("module."): array for name, array in tensors.items()}
+    return _from_pysot(model, tensors, path, "")
+
+
+def _from_pysot(model, tensors, path, part):
+    """`from_pysot` for the tensors whose names start with `part`."""
     training_form = model.backbone == "alexnet" and "backbone.layer1.0.weight" in tensors
     names = pysot_names(model, training_form)
-    counters = {name: int(array) for name, array in tensors.items() if name.endswith(COUNTER)}
-    weights = {name: array for name, array in tensors.items() if name not in counters}
+    names = {name: target for name, target in names.items() if name.startswith(part)}
     wanted = {name: target for name, target in names.items() if target is not None}
     refuse(path, "unknown", sorted(tensors.keys() - names.keys()))
-    refuse(path, "missing", sorted(wanted.keys() - weights.keys()))
-    variables = _fill(model, {wanted[name]: array for name, array in weights.items()}, path)
+    refuse(path, "missing", sorted(wanted.keys() - tensors.keys()))
+    variables = _fill(model, {target: tensors[name] for name, target in wanted.items()}, path)
+    counters = {name: int(array) for name, array in tensors.items() if name.endswith(COUNTER)}
     return variables, {COUNTER: counters, "training_form": training_form}
 
 
@@ -190,25 +183,12 @@ def backbone_from_pysot(model: SiamRPN, tensors: dict, path) -> dict:
         UserError: as `from_pysot`.
     """
     tensors = {f"backbone.{name.removeprefix('module.')}": array for name, array in tensors.items()}
-    names = {name: target for name, target in pysot_names(model).items() if "backbone." in name}
-    if "backbone.layer1.0.weight" in tensors and model.backbone == "alexnet":
-        names = {_alexnet_training_name(name): target for name, target in names.items()}
-    wanted = {name: target for name, target in names.items() if target is not None}
-    built = {name.split(".")[1] for name in names}
-    unknown = [
-        name
-        for name in tensors
-        if name not in names
-        and name.split(".")[1] not in ("fc", "classifier")
-        and not (re.fullmatch(r"layer\d", name.split(".")[1]) and name.split(".")[1] not in built)
-    ]
-    refuse(path, "unknown", sorted(unknown))
-    refuse(path, "missing", sorted(wanted.keys() - tensors.keys()))
-    return _fill(model, {target: tensors[name] for name, target in wanted.items()}, path)
-
-
-def _alexnet_training_name(name):
-    return re.sub(r"^backbone\.features\.(\d+)", lambda n: f"backbone.{_ALEXNET[n[1]]}", name)
+    built = shapes(model)["params"]["backbone"]
+    for name in list(tensors):
+        layer = name.split(".")[1]
+        if re.fullmatch(r"fc|classifier|layer\d", layer) and layer not in built:
+            del tensors[name]
+    return _from_pysot(model, tensors, path, "backbone.")[0]
 
 
 def _fill(model, arrays, path):

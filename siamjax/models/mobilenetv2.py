@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 from jaxtyping import Array, Float, Num
 
-from siamjax.models.conv import Numerics, conv_bn
+from siamjax.models.conv import Blocks, ConvBN, Numerics, conv_bn
 
 # Per layer1..layer7: expansion factor, channels, blocks, stride of the first block, dilation.
 LAYERS = (
@@ -32,9 +32,9 @@ class InvertedResidual(nn.Module):
 
     features: int
     expansion: int
+    numerics: Numerics
     stride: int
     dilation: int
-    numerics: Numerics
 
     @nn.compact
     def __call__(self, x, train: bool = False):
@@ -46,47 +46,6 @@ class InvertedResidual(nn.Module):
         y = layer(y, name="depthwise_conv", features=hidden, depthwise=True, **spatial)
         y = layer(nn.relu6(y), name="project_conv", features=self.features)
         return x + y if self.stride == 1 and x.shape == y.shape else y
-
-
-class Layer(nn.Module):
-    """The inverted residuals of one layer, children `block0`, `block1`, ...
-
-    Attributes:
-        first_dilation: of the first block, where a change of dilation sets in at half.
-    """
-
-    features: int
-    expansion: int
-    blocks: int
-    stride: int
-    dilation: int
-    first_dilation: int
-    numerics: Numerics
-
-    @nn.compact
-    def __call__(self, x, train: bool = False):
-        for i in range(self.blocks):
-            x = InvertedResidual(
-                features=self.features,
-                expansion=self.expansion,
-                stride=self.stride if i == 0 else 1,
-                dilation=self.first_dilation if i == 0 else self.dilation,
-                numerics=self.numerics,
-                name=f"block{i}",
-            )(x, train)
-        return x
-
-
-class Stem(nn.Module):
-    """layer0: 3x3, stride 2, unpadded."""
-
-    features: int
-    numerics: Numerics
-
-    @nn.compact
-    def __call__(self, x, train: bool = False):
-        conv = dict(features=self.features, size=3, stride=2)
-        return nn.relu6(conv_bn(self.numerics, x, train, "conv", **conv))
 
 
 class MobileNetV2(nn.Module):
@@ -111,24 +70,25 @@ class MobileNetV2(nn.Module):
         self, x: Num[Array, "b height width 3"], train_parts: Sequence[str] = ()
     ) -> dict[int, Float[Array, "b _h _w _c"]]:
         """Raw 0..255, BGR -> features by level; see `ResNet`."""
-        levels = {}
-        stem = Stem(int(STEM * self.width), self.numerics.exact(), name="layer0")
-        x = levels[0] = stem(x, "layer0" in train_parts)
+        stem = ConvBN(
+            features=int(STEM * self.width),
+            size=3,
+            stride=2,
+            activation=nn.relu6,
+            numerics=self.numerics.exact(),
+            name="layer0",
+        )
+        x = stem(x, "layer0" in train_parts)
+        levels = {0: x}
         before = 1
-        for i, (expansion, channels, blocks, stride, dilation) in enumerate(LAYERS, 1):
-            if i > max(self.levels):
-                break
-            name = f"layer{i}"
-            layer = Layer(
-                features=int(channels * self.width),
-                expansion=expansion,
-                blocks=blocks,
-                stride=stride,
-                dilation=dilation,
-                first_dilation=dilation if dilation == before else max(dilation // 2, 1),
-                numerics=self.numerics,
-                name=name,
-            )
-            x = levels[i] = layer(x, name in train_parts)
+        for i, layer in enumerate(LAYERS[: max(self.levels)], 1):
+            expansion, channels, blocks, stride, dilation = layer
+            # A change of dilation sets in at half.
+            first = dilation if dilation == before else max(dilation // 2, 1)
+            spatial = [(stride, first), *[(1, dilation)] * (blocks - 1)]
+            fields = [dict(stride=stride, dilation=dilation) for stride, dilation in spatial]
+            features = int(channels * self.width)
+            block = functools.partial(InvertedResidual, features, expansion, self.numerics)
+            x = levels[i] = Blocks(block, fields, name=f"layer{i}")(x, f"layer{i}" in train_parts)
             before = dilation
         return {level: levels[level] for level in self.levels}

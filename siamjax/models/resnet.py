@@ -1,12 +1,13 @@
 """ResNet-18, 34, 50 at stride 8: the last two stages dilate instead (SiamRPN++, section 3.2)."""
 
+import functools
 from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from siamjax.models.conv import Numerics, conv_bn, fan_out_normal
+from siamjax.models.conv import Blocks, Numerics, conv_bn, fan_out_normal
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 LEVELS = {"stem": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4}
@@ -90,36 +91,6 @@ class Bottleneck(Block):
 BLOCK = {18: BasicBlock, 34: BasicBlock, 50: Bottleneck}
 
 
-class Stage(nn.Module):
-    """The residual blocks of one layer, children `block0`, `block1`, ...
-
-    Attributes:
-        block: `BasicBlock` or `Bottleneck`.
-    """
-
-    block: type[Block]
-    blocks: int
-    channels: int
-    stride: int
-    dilation: int
-    projection: int
-    numerics: Numerics
-
-    @nn.compact
-    def __call__(self, x, train: bool = False):
-        for i in range(self.blocks):
-            x = self.block(
-                channels=self.channels,
-                stride=self.stride if i == 0 else 1,
-                dilation=self.dilation,
-                first=i == 0,
-                projection=self.projection,
-                numerics=self.numerics,
-                name=f"block{i}",
-            )(x, train)
-        return x
-
-
 class ResNet(nn.Module):
     """The backbone: 127 px -> 15 cells, 255 px -> 31 cells at levels 2, 3 and 4.
 
@@ -160,15 +131,15 @@ class ResNet(nn.Module):
             x = exact.operations.max_pool(x, 1)
         for i in range(max(self.levels)):
             name = f"layer{i + 1}"
-            stage = Stage(
-                block=BLOCK[self.depth],
-                blocks=blocks[i],
+            shared = dict(
                 channels=int(CHANNELS[i] * self.width),
-                stride=STRIDES[i],
                 dilation=DILATIONS[i],
                 projection=1 if i == 0 else 3,
                 numerics=exact if name in EXACT else self.numerics,
-                name=name,
             )
-            x = levels[i + 1] = stage(x, name in train_parts)
+            fields = [
+                dict(first=j == 0, stride=STRIDES[i] if j == 0 else 1) for j in range(blocks[i])
+            ]
+            block = functools.partial(BLOCK[self.depth], **shared)
+            x = levels[i + 1] = Blocks(block, fields, name=name)(x, name in train_parts)
         return {level: levels[level] for level in self.levels}

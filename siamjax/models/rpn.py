@@ -25,7 +25,7 @@ class DepthwiseBranch(nn.Module):
     numerics: Numerics
 
     def setup(self):
-        shared = {"features": self.channels, "relu": True, "numerics": self.numerics}
+        shared = {"features": self.channels, "activation": nn.relu, "numerics": self.numerics}
         self.kernel = ConvBN(size=3, **shared)
         self.search = ConvBN(size=3, **shared)
         self.hidden = ConvBN(size=1, **shared)
@@ -46,20 +46,18 @@ class DepthwiseBranch(nn.Module):
 class UpChannelBranch(nn.Module):
     """The branch of SiamRPN: the template side makes one full kernel per output channel.
 
-    Attributes:
-        adjust: a further 1x1 convolution on the map (the regression branch has one).
+    The regression branch, `loc`, has a further 1x1 convolution on the map.
     """
 
     outputs: int
     channels: int
-    adjust: bool
     numerics: Numerics
 
     def setup(self):
         shared = {"size": 3, "bias": True, "numerics": self.numerics}
         self.kernel = Conv(self.channels * self.outputs, **shared)
         self.search = Conv(self.channels, **shared)
-        if self.adjust:
+        if self.name == "loc":
             # float32 as the other branch's
             self.out = Conv(self.outputs, bias=True, numerics=self.numerics.exact())
 
@@ -71,7 +69,7 @@ class UpChannelBranch(nn.Module):
         """Kernels, (B, H, W, C) search features -> (B, S, S, outputs)."""
         correlate = functools.partial(upchannel_correlation, operations=self.numerics.operations)
         response = jax.vmap(correlate)(self.search(search), kernels)
-        return self.out(response) if self.adjust else response
+        return self.out(response) if self.name == "loc" else response
 
 
 class RPN(nn.Module):
@@ -89,18 +87,14 @@ class RPN(nn.Module):
     numerics: Numerics = Numerics()
 
     def setup(self):
-        cls, loc = 2 * self.anchors_per_cell, 4 * self.anchors_per_cell
-        if self.kind == "depthwise":
-            self.cls = DepthwiseBranch(cls, self.channels, self.numerics)
-            self.loc = DepthwiseBranch(loc, self.channels, self.numerics)
-        else:
-            self.cls = UpChannelBranch(cls, self.channels, False, self.numerics)
-            self.loc = UpChannelBranch(loc, self.channels, True, self.numerics)
+        branch = DepthwiseBranch if self.kind == "depthwise" else UpChannelBranch
+        self.cls = branch(2 * self.anchors_per_cell, self.channels, self.numerics)
+        self.loc = branch(4 * self.anchors_per_cell, self.channels, self.numerics)
 
     def kernels(self, template, train: bool = False):
         """Template features of this level -> {"cls": kernels, "loc": kernels}."""
-        branches = {"cls": self.cls, "loc": self.loc}
-        return {name: branch.kernels(template, train) for name, branch in branches.items()}
+        cls, loc = self.cls.kernels(template, train), self.loc.kernels(template, train)
+        return {"cls": cls, "loc": loc}
 
     def correlate(self, kernels, search, train: bool = False):
         """-> cls (B, S, S, 2A), loc (B, S, S, 4A), float32."""

@@ -72,11 +72,10 @@ class SiamRPN(nn.Module):
         Raises:
             UserError: a field's value that makes no network.
         """
-        _choose("formulation", self.formulation, FORMULATIONS)
-        numerics = Numerics(
-            _choose("dtype", self.dtype, DTYPES), self.bn_axis_name, self.folded, self.formulation
-        )
-        _choose("correlation", self.correlation, dict.fromkeys(CORRELATIONS))
+        choices = {"formulation": FORMULATIONS, "dtype": DTYPES, "correlation": CORRELATIONS}
+        for field, known in choices.items():
+            _check_choice(field, getattr(self, field), known)
+        numerics = Numerics(DTYPES[self.dtype], self.bn_axis_name, self.folded, self.formulation)
         levels = self.level_indices()
         module, name, fixed = BACKBONES[self.backbone]
         backbone = getattr(importlib.import_module(module), name)
@@ -91,7 +90,13 @@ class SiamRPN(nn.Module):
         )
         channels = self.backbone_module.channels()
         if self.adjust_channels:
-            channels = _per_level(tuple(self.adjust_channels), levels)
+            channels = tuple(self.adjust_channels)
+            if len(channels) not in (1, len(levels)):
+                raise UserError(
+                    f"model.adjust_channels={channels}: give one value, or one per level "
+                    f"({len(levels)})"
+                )
+            channels *= len(levels) // len(channels)
             self.neck = Neck(levels, channels, numerics)
         self.rpn_head = Head(
             kind=self.correlation,
@@ -110,8 +115,20 @@ class SiamRPN(nn.Module):
         Raises:
             UserError: a level that the backbone does not have.
         """
-        module, *_ = _choose("backbone", self.backbone, BACKBONES)
-        return _level_indices(self.backbone, self.levels, importlib.import_module(module).LEVELS)
+        _check_choice("backbone", self.backbone, BACKBONES)
+        known = importlib.import_module(BACKBONES[self.backbone][0]).LEVELS
+        names = {**known, **{index: index for index in known.values()}}
+        unknown = [repr(level) for level in self.levels if level not in names]
+        given = f"model.levels={tuple(self.levels)}"
+        if unknown or not self.levels:
+            raise UserError(
+                f"{given}: {(unknown or ['no level'])[0]} given, {self.backbone} has "
+                + ", ".join(f"{index} ({name})" for name, index in known.items())
+            )
+        indices = tuple(names[level] for level in self.levels)
+        if list(indices) != sorted(set(indices)):
+            raise UserError(f"{given}: give each level once, in rising order")
+        return indices
 
     def __call__(self, z, x, train: bool = False, train_backbone: Sequence[str] = ()):
         """-> cls (B, S, S, 2A), loc (B, S, S, 4A).
@@ -183,7 +200,12 @@ class SiamRPN(nn.Module):
         Raises:
             UserError: kernels larger than the features.
         """
-        _check_sides(kernels, xf)
+        kernel, cells = kernels[0]["cls"].shape[1:3], xf[0].shape[1:3]
+        # The search side loses two cells in the head's 3x3 convolution.
+        if kernel[0] > cells[0] - 2 or kernel[1] > cells[1] - 2:
+            raise UserError(
+                f"template kernels {kernel} are larger than the search features {cells}"
+            )
         return self.rpn_head.correlate(kernels, xf, train)
 
     def head(self, zf, xf, train: bool = False):
@@ -216,52 +238,23 @@ def build(config) -> SiamRPN:
     return SiamRPN(**fields, anchors_per_cell=Anchors(**config.anchors).per_cell)
 
 
-def _choose(field, value, known):
+def _check_choice(field, value, known):
     if value not in known:
         near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.0)
         raise UserError(
             f"model.{field}={value!r}: choose from {', '.join(known)}; did you mean {near[0]}?"
         )
-    return known[value]
-
-
-def _level_indices(backbone, levels, known):
-    names = {**known, **{index: index for index in known.values()}}
-    unknown = [level for level in levels if level not in names]
-    if unknown or not levels:
-        what = repr(unknown[0]) if unknown else "no level"
-        raise UserError(
-            f"model.levels={tuple(levels)}: {what} given, {backbone} has "
-            + ", ".join(f"{index} ({name})" for name, index in known.items())
-        )
-    indices = tuple(names[level] for level in levels)
-    if list(indices) != sorted(set(indices)):
-        raise UserError(f"model.levels={tuple(levels)}: give each level once, in rising order")
-    return indices
-
-
-def _per_level(channels, levels):
-    if len(channels) not in (1, len(levels)):
-        raise UserError(
-            f"model.adjust_channels={channels}: give one value, or one per level ({len(levels)})"
-        )
-    return channels * len(levels) if len(channels) == 1 else channels
-
-
-def _check_sides(kernels, search):
-    kernel, cells = kernels[0]["cls"].shape[1:3], search[0].shape[1:3]
-    # The search side loses two cells in the head's 3x3 convolution.
-    if kernel[0] > cells[0] - 2 or kernel[1] > cells[1] - 2:
-        raise UserError(f"template kernels {kernel} are larger than the search features {cells}")
 
 
 def _check_images(images):
     shape = images.shape
     if len(shape) != 4 or shape[-1] != 3:
-        hint = "add a batch axis" if len(shape) == 3 and shape[-1] == 3 else "convert it"
+        hint = "convert it"
         if len(shape) == 4 and shape[1] == 3:
             hint = "this looks like NCHW: transpose to NHWC"
-        elif shape[-1] == 1 or len(shape) == 2 or (len(shape) == 3 and shape[-1] != 3):
+        elif len(shape) == 3 and shape[-1] == 3:
+            hint = "add a batch axis"
+        elif len(shape) in (2, 3) or shape[-1] == 1:
             hint = "this looks grey: repeat the channel three times"
         raise UserError(f"images must be (batch, height, width, 3) BGR, got {shape}; {hint}")
     if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):

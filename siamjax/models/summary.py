@@ -1,6 +1,7 @@
 """What a network consists of: modules, shapes, parameters, multiply-adds, strides."""
 
 import functools
+import math
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -50,30 +51,46 @@ def rows(model: SiamRPN, exemplar: int, search: int) -> list[Row]:
     template, search_side = _record(model, exemplar, search)
     # Borders cost cells, a larger crop adds one per stride.
     _, larger = _record(model, exemplar, search + _GROWTH)
-    names = dict.fromkeys([*search_side.outputs, *template.outputs, *parameters])
     table = []
-    for name in names:
-        output = search_side.outputs.get(name)
-        stride = _GROWTH // (larger.outputs[name][0] - output[0]) if output else None
-        work = template.work.get(name, 0), search_side.work.get(name, 0)
-        table.append(Row(name, output, stride, parameters.get(name, 0), *work))
+    for name in dict.fromkeys([*search_side, *template, *parameters]):
+        work, output = search_side.get(name, (0, None))
+        stride = _GROWTH // (larger[name][1][0] - output[0]) if output else None
+        template_work, _ = template.get(name, (0, None))
+        table.append(Row(name, output, stride, parameters.get(name, 0), template_work, work))
     return table
 
 
 def _record(model, exemplar, search):
-    """Recorders of the template's and of the search crop's way through the network."""
+    """{row: (multiply-adds, last output)} on the template's and on the search crop's way."""
     z = jax.ShapeDtypeStruct((1, exemplar, exemplar, 3), jnp.float32)
     x = jax.ShapeDtypeStruct((1, search, search, 3), jnp.float32)
-    template, search_side = _Recorder(), _Recorder()
+    template, search_side = {}, {}
 
-    def trace(recorder, method, *arguments):
-        with nn.intercept_methods(recorder):
+    def trace(table, method, *arguments):
+        with nn.intercept_methods(functools.partial(_count, table)):
             call = functools.partial(model.apply, method=method)
             return jax.eval_shape(call, shapes(model), *arguments)
 
     kernels = trace(template, "encode", z)
     trace(search_side, "respond", kernels, x)
     return template, search_side
+
+
+def _count(table, call, args, kwargs, context):
+    """Interceptor of module calls."""
+    result = call(*args, **kwargs)
+    module, method, work = context.module, context.method_name, 0
+    if len(module.path) < 2 or method == "kernels" or not hasattr(result, "shape"):
+        return result
+    _, *output = result.shape
+    if isinstance(module, Conv):
+        inputs = 1 if module.depthwise else args[0].shape[-1]
+        work = math.prod(output) * inputs * module.size**2
+    elif isinstance(module, DepthwiseBranch | UpChannelBranch):
+        work = output[0] ** 2 * args[0][0].size
+    row = _row((*module.path, ""))
+    table[row] = (table.get(row, (0,))[0] + work, tuple(output))
+    return result
 
 
 def parameter_counts(model: SiamRPN) -> dict[str, int]:
@@ -106,30 +123,3 @@ def _row(path):
         return "head/fusion"
     name = "/".join(path[:depth])
     return name.replace("backbone/bn1", "backbone/conv1")
-
-
-class _Recorder:
-    """Interceptor of module calls: multiply-adds per row, and each row's last output."""
-
-    def __init__(self):
-        self.work: dict[str, int] = {}
-        self.outputs: dict[str, tuple[int, int, int]] = {}
-
-    def __call__(self, call, args, kwargs, context):
-        result = call(*args, **kwargs)
-        module, method = context.module, context.method_name
-        row = _row((*module.path, "")) if len(module.path) > 1 else None
-        if isinstance(module, Conv) and method == "__call__":
-            inputs = 1 if module.depthwise else args[0].shape[-1]
-            work = result.shape[1] * result.shape[2] * result.shape[3] * inputs * module.size**2
-            self._add(row, work, result)
-        elif isinstance(module, DepthwiseBranch | UpChannelBranch) and method == "correlate":
-            kernels, (cells, _) = args[0], result.shape[1:3]
-            self._add(row, cells * cells * kernels[0].size, result)
-        elif row is not None and hasattr(result, "shape") and method != "kernels":
-            self._add(row, 0, result)
-        return result
-
-    def _add(self, row, work, result):
-        self.work[row] = self.work.get(row, 0) + work
-        self.outputs[row] = tuple(result.shape[1:])
