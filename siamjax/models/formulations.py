@@ -56,14 +56,11 @@ def shifts(
     height, width = kernel_shape[:2]
     rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
     columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
+    tall, wide = stride * (rows - 1) + 1, stride * (columns - 1) + 1
     return [
-        x[
-            :,
-            dilation * i : dilation * i + stride * (rows - 1) + 1 : stride,
-            dilation * j : dilation * j + stride * (columns - 1) + 1 : stride,
-        ]
-        for i in range(height)
-        for j in range(width)
+        x[:, i : i + tall : stride, j : j + wide : stride]
+        for i in range(0, dilation * height, dilation)
+        for j in range(0, dilation * width, dilation)
     ]
 
 

@@ -3,6 +3,7 @@
 import functools
 import zlib
 
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,27 +40,19 @@ def init_variables(model, seed: int, exemplar: int = 127, search: int = 255) -> 
         seed: of all draws.
         exemplar, search: px, sides of the crops (shapes do not depend on them).
     """
-    variables = shapes(model, exemplar, search)
-
-    def draw(path, leaf):
-        names = [key.key for key in path]
-        rng = np.random.default_rng([seed, zlib.crc32("/".join(names).encode())])
-        return _draw(rng, names, leaf.shape, variables["params"], model.backbone).astype(np.float32)
-
-    return jax.tree_util.tree_map_with_path(draw, variables)
-
-
-def _draw(rng, names, shape, params, backbone):
-    kernel = _sibling_kernel(params, names)
-    if kernel is None:  # of a batch normalisation, or a fusion weight
-        return np.zeros(shape) if names[-1] in ("mean", "bias") else np.ones(shape)
-    if names[-1] == "kernel" and names[1] == "backbone" and backbone.startswith("resnet"):
-        return rng.standard_normal(shape) * np.sqrt(2 / (shape[0] * shape[1] * shape[3]))
-    bound = 1 / np.sqrt(np.prod(kernel.shape[:3]))
-    return rng.uniform(-bound, bound, shape)
-
-
-def _sibling_kernel(params, names):
-    for name in names[1:-1]:
-        params = params[name]
-    return params.get("kernel")
+    leaves = flax.traverse_util.flatten_dict(shapes(model, exemplar, search))
+    variables = {}
+    for path, leaf in leaves.items():
+        rng = np.random.default_rng([seed, zlib.crc32("/".join(path).encode())])
+        kernel = leaves.get((*path[:-1], "kernel"))
+        if kernel is None:  # of a batch normalisation, or a fusion weight
+            draw = np.zeros if path[-1] in ("mean", "bias") else np.ones
+            values = draw(leaf.shape)
+        elif path[-1] == "kernel" and path[1] == "backbone" and model.backbone.startswith("resnet"):
+            height, width, _, outputs = leaf.shape
+            values = rng.standard_normal(leaf.shape) * np.sqrt(2 / (height * width * outputs))
+        else:
+            bound = 1 / np.sqrt(np.prod(kernel.shape[:3]))
+            values = rng.uniform(-bound, bound, leaf.shape)
+        variables[path] = values.astype(np.float32)
+    return {"batch_stats": {}, **flax.traverse_util.unflatten_dict(variables)}

@@ -47,7 +47,10 @@ def rows(model: SiamRPN, exemplar: int, search: int) -> list[Row]:
     Args:
         exemplar, search: px, sides of the crops.
     """
-    parameters = parameter_counts(model)
+    parameters: dict[str, int] = {}
+    for path, leaf in flax.traverse_util.flatten_dict(shapes(model)["params"]).items():
+        name = _row(path)
+        parameters[name] = parameters.get(name, 0) + leaf.size
     template, search_side = _record(model, exemplar, search)
     # Borders cost cells, a larger crop adds one per stride.
     _, larger = _record(model, exemplar, search + _GROWTH)
@@ -91,15 +94,6 @@ def _count(table, call, args, kwargs, context):
     row = _row((*module.path, ""))
     table[row] = (table.get(row, (0,))[0] + work, tuple(output))
     return result
-
-
-def parameter_counts(model: SiamRPN) -> dict[str, int]:
-    """Parameters of each row's module."""
-    counts: dict[str, int] = {}
-    for path, leaf in flax.traverse_util.flatten_dict(shapes(model)["params"]).items():
-        name = _row(path)
-        counts[name] = counts.get(name, 0) + leaf.size
-    return counts
 
 
 def totals(model: SiamRPN) -> dict[str, int]:

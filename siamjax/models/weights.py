@@ -10,6 +10,7 @@ from pathlib import Path
 
 import flax.traverse_util
 import numpy as np
+from jaxtyping import Shaped
 
 from siamjax import files
 from siamjax.config import from_json, to_json
@@ -83,7 +84,9 @@ def load_with_metadata(path) -> tuple:
     return config, flax.traverse_util.unflatten_dict(members, sep="/"), metadata
 
 
-def read_arrays(path, fault: str = "not an .npz file of arrays") -> dict[str, np.ndarray]:
+def read_arrays(
+    path, fault: str = "not an .npz file of arrays"
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The arrays of an `.npz` file.
 
     Raises:

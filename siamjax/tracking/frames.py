@@ -1,11 +1,12 @@
 """What may be a frame or a first box, and what is refused."""
 
 import numpy as np
+from jaxtyping import Float64, UInt8
 
 from siamjax.errors import UserError
 
 
-def as_bgr(frame, rgb: bool = False) -> np.ndarray:
+def as_bgr(frame, rgb: bool = False) -> UInt8[np.ndarray, "h w 3"]:
     """A frame in the form the network takes.
 
     Args:
@@ -39,7 +40,7 @@ def as_bgr(frame, rgb: bool = False) -> np.ndarray:
     return np.ascontiguousarray(frame[..., ::-1]) if rgb else frame
 
 
-def checked_box(box, width: int, height: int) -> np.ndarray:
+def checked_box(box, width: int, height: int) -> Float64[np.ndarray, "4"]:
     """A first box as (4,) float64 x, y, w, h, px; width and height are the frame's, px.
 
     Raises:

@@ -6,19 +6,22 @@ tracker's, the state may leave the frame; only the reported box is clipped.
 """
 
 
-def accept(xp, before, after, score, low):
-    """The new centre and size if the score is at least `low`, else the old ones.
+def switch(xp, settings, before, after, score):
+    """The new `Motion`: that of before if the score is below `confidence_low`, else that of after.
+
+    The next frame is searched in the large region from a score below `confidence_low` on, until
+    one above `confidence_high`.
 
     Args:
         xp: numpy or jax.numpy.
-        before, after: pairs (centre, size) of (2,) arrays.
+        settings: the tracker's `Settings`.
+        before, after: `Motion` of the last frame, and with the chosen candidate's centre and size.
         score: of the chosen candidate, 0..1.
-        low: `confidence_low`.
     """
-    sure = score >= low
-    return tuple(xp.where(sure, new, old) for old, new in zip(before, after))
-
-
-def next_lost(xp, lost, score, low, high):
-    """Whether the next frame is searched in the large region: on below `low`, off above `high`."""
-    return xp.where(score < low, True, xp.where(score > high, False, lost))
+    sure = score >= settings.confidence_low
+    found = xp.where(score > settings.confidence_high, False, before.lost)
+    return after._replace(
+        centre=xp.where(sure, after.centre, before.centre),
+        size=xp.where(sure, after.size, before.size),
+        lost=xp.where(score < settings.confidence_low, True, found),
+    )

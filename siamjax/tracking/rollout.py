@@ -7,7 +7,6 @@ do that for clips, jitted (the state given to `follow_clips` is donated: it is g
 A long-term tracker works here too, but `vmap` computes both of its search regions at every frame.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -70,8 +69,7 @@ class Track(NamedTuple):
     scores: np.ndarray  # (T,) float64 0..1
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
+class Clip(NamedTuple):
     """A target in a clip.
 
     Attributes:

@@ -210,22 +210,17 @@ def advance(
     xp = np if _is_host(motion.centre) else jnp
     limit = frame_size.astype(motion.centre.dtype)
     rate = candidate.penalty * candidate.score * settings.lr
-    centre = motion.centre + candidate.offset / scale
-    size = motion.size * (1 - rate) + candidate.size / scale * rate
-    lost = motion.lost
+    moved = Motion(
+        centre=motion.centre + candidate.offset / scale,
+        size=motion.size * (1 - rate) + candidate.size / scale * rate,
+        lost=motion.lost,
+    )
     if config.long_term:
-        centre, size = longterm.accept(
-            xp, motion[:2], (centre, size), candidate.score, settings.confidence_low
-        )
-        lost = longterm.next_lost(
-            xp, lost, candidate.score, settings.confidence_low, settings.confidence_high
-        )
-    inside = xp.clip(centre, 0, limit)
-    allowed = xp.maximum(_SMALLEST, xp.minimum(size, limit))
+        moved = longterm.switch(xp, settings, motion, moved, candidate.score)
+    inside = xp.clip(moved.centre, 0, limit)
+    allowed = xp.maximum(_SMALLEST, xp.minimum(moved.size, limit))
     box = cxcywh_to_xywh(xp.concatenate([inside, allowed]))
-    if not config.long_term:
-        centre, size = inside, allowed
-    return Motion(centre, size, lost), box
+    return (moved if config.long_term else Motion(inside, allowed, motion.lost)), box
 
 
 def _whole(value):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import UInt8
 
 from siamjax.geometry import boxes
 from siamjax.training.step import images
@@ -13,7 +14,7 @@ from siamjax.viz import draw_boxes, draw_heatmap
 PAIRS = 4  # shown at a time
 
 
-def make_preview(config, model) -> Callable[[dict, dict], dict[str, np.ndarray]]:
+def make_preview(config, model) -> Callable[[dict, dict], dict[str, UInt8[np.ndarray, "h w 3"]]]:
     """Builds `preview(variables, batch) -> {name: picture}`.
 
     The pictures, (H, W, 3) uint8 RGB, show the first pairs of the batch below each other: `scores`,
