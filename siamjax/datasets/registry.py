@@ -56,14 +56,10 @@ class Benchmark:
         return self.dataset.protocol
 
     @property
-    def complete(self) -> bool:
-        """Whether all sequences are there."""
-        return len(self.sequences) == self.total
-
-    @property
     def title(self) -> str:
         """The benchmark's name, or "subset of ..." where sequences are missing or left out."""
-        return self.name if self.complete else f"subset of {self.name}"
+        complete = len(self.sequences) == self.total
+        return self.name if complete else f"subset of {self.name}"
 
     @property
     def count(self) -> str:

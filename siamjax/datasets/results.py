@@ -5,7 +5,6 @@ from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Form, Run  # noqa: F401
-from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames  # noqa: F401
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.files import write_whole

@@ -21,15 +21,7 @@ from siamjax.tracking.rollout import Clip, track_clips
 PROTOCOLS = ("ope", "longterm")
 
 
-def run(
-    benchmark: Benchmark,
-    name: str,
-    config,
-    variables,
-    out: Path,
-    batch: int,
-    progress: bool = True,
-) -> None:
+def run(benchmark: Benchmark, name: str, config, variables, out: Path, batch: int) -> None:
     """Writes the missing result files of a SiamRPN++ tracker, `batch` sequences at a time.
 
     The tracker computes in float32 on the device here, in float64 on the host elsewhere; boxes
@@ -49,7 +41,7 @@ def run(
             " cannot run in lockstep; use --workers"
         )
     runs = functools.partial(_runs, benchmark.protocol, config, variables, batch)
-    runner.write_missing(benchmark, name, runs, out, progress)
+    runner.write_missing(benchmark, name, runs, out)
 
 
 def _runs(protocol, config, variables, batch, jobs) -> Iterator:

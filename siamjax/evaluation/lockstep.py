@@ -91,24 +91,22 @@ class Lockstep:
     def _candidates(self, state, frame, searches) -> list[decode.Candidate]:
         """The candidates of settings, motions and windows; all search crops have one size."""
         windows = [window for _, _, window in searches]
-        keys = [(*crops.window_origin(w.centre, w.side).tolist(), w.side) for w in windows]
-        distinct = dict(zip(keys, windows))
+        keys = np.array([(*crops.window_origin(w.centre, w.side), w.side) for w in windows])
+        _, firsts, places = np.unique(keys, axis=0, return_index=True, return_inverse=True)
         patches = [
             crops.subwindow(frame, w.centre, w.instance, w.side, state.average)
-            for w in distinct.values()
+            for w in (windows[first] for first in firsts)
         ]
         self.windows_asked += len(windows)
         self.windows_answered += len(patches)
-        order = {key: place for place, key in enumerate(distinct)}
         count = _rounded_up(len(windows))
         rows = np.minimum(np.arange(count), len(windows) - 1)  # repeats the last
-        places = np.array([order[key] for key in keys])[rows]
         table = [(*(m.size * w.scale), n.penalty_k, w.influence) for n, m, w in searches]
         values = _choose(
             self.constants.structure(),
             windows[0].instance,
             *self._maps(state.kernels, patches),
-            places,
+            places.reshape(-1)[rows],
             np.array(table, np.float32)[rows],
         )
         return [decode.unpack(row) for row in np.asarray(values)[: len(windows)]]

@@ -4,13 +4,13 @@ trackers, a clip."""
 import base64
 import html
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from siamjax.api import ASSETS
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Store
 from siamjax.datasets.sequence import Sequence
@@ -42,7 +42,8 @@ def render(
     Raises:
         UserError: the clip cannot be read.
     """
-    style, script = ((ASSETS / name).read_text() for name in ("report.css", "report.js"))
+    assets = files("siamjax") / "assets"
+    style, script = ((assets / name).read_text() for name in ("report.css", "report.js"))
     colours = [(name, plots.colour(place)) for place, name in enumerate(scores.ranked())]
     title = html.escape(scores.dataset)
     parts = [

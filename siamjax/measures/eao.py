@@ -48,9 +48,13 @@ def eao(curve: Float[np.ndarray, " longest"], interval: Interval) -> float:
         NaN where the longest sequence is shorter than `low`.
     """
     low, high = interval
-    part = curve[low - 1 : high].astype(np.float64)
-    part = part[~np.isnan(part)]
-    return float(part.mean()) if part.size else float("nan")
+    return known_mean(curve[low - 1 : high].astype(np.float64))
+
+
+def known_mean(values: Float[np.ndarray, " n"]) -> float:
+    """Mean of the values that are not NaN; NaN where there is none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def middle_half(lengths: Int[np.ndarray, " n"]) -> Interval:

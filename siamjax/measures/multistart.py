@@ -32,12 +32,6 @@ FIGURES = {
 PLOTS = {name: vot.PLOTS[name] for name in ("expected_overlap", "eao_ranking")}
 
 
-def lengths_averaged(longest: int) -> Interval:
-    """The lengths that the EAO averages over: VOT2020's, or what shorter sequences allow."""
-    low, high = INTERVAL
-    return (low, high) if longest > low else (max(2, longest // 4), longest)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tracked:
     """One run: overlap in the run's order, and how many frames passed before it failed."""
@@ -103,7 +97,8 @@ def expected_overlap(all_runs: list[list[Tracked]], longest: int) -> Float[np.nd
 def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
     """What a tracker scored; the interval is that of VOT2020."""
     longest = max(len(sequence) for sequence in sequences)
-    low, high = lengths_averaged(longest)
+    # VOT2020's lengths, or what shorter sequences allow
+    low, high = INTERVAL if longest > INTERVAL[0] else (max(2, longest // 4), longest)
     tracked = [
         [
             measure(s.groundtruth[multistart_frames(s, anchor)], run.regions, s.size)

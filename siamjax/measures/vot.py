@@ -18,7 +18,7 @@ from siamjax.datasets.forms.base import FAILURE, REGION, START, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.geometry.polygons import corners, raster_overlap
 from siamjax.measures import bootstrap
-from siamjax.measures.eao import eao, middle_half, stretches, weighted_mean
+from siamjax.measures.eao import eao, known_mean, middle_half, stretches, weighted_mean
 from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
 
 SKIPPING = 5  # frames from a failure to the next start
@@ -133,9 +133,7 @@ def accuracy(frames: list[Float[np.ndarray, " _"]]) -> float:
     Args:
         frames: `mean_over_repetitions(burned_in(...))` of each sequence.
     """
-    overlap = np.concatenate(frames)
-    overlap = overlap[~np.isnan(overlap)]
-    return float(overlap.mean()) if overlap.size else float("nan")
+    return known_mean(np.concatenate(frames))
 
 
 def robustness(

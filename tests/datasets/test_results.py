@@ -2,16 +2,8 @@ import numpy as np
 import pytest
 
 from siamjax.datasets import registry
-from siamjax.datasets.results import (
-    FAILURE,
-    REGION,
-    START,
-    UNKNOWN,
-    Run,
-    Store,
-    multistart_anchors,
-    multistart_frames,
-)
+from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
+from siamjax.datasets.results import FAILURE, REGION, START, UNKNOWN, Run, Store
 from siamjax.datasets.sequence import NoFrames, Sequence
 from siamjax.errors import UserError
 
