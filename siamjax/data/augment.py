@@ -92,9 +92,7 @@ def draw(rng, augmentation: Augmentation) -> Draw:
         blur = (int(rng.choice(_BLUR_SIZES)), float(rng.random()))
     flip = bool(a.flip and a.flip > rng.random())
     gain = 2 ** ((rng.random() * 2 - 1) * a.exposure) if a.exposure else 1.0
-    coarse = 1.0
-    if a.coarse and a.coarse > rng.random():
-        coarse = rng.uniform(*_COARSE)
+    coarse = rng.uniform(*_COARSE) if a.coarse and a.coarse > rng.random() else 1.0
     return Draw(scale, shift, noise, blur, flip, gain, coarse)
 
 

@@ -18,7 +18,7 @@ from siamjax.evaluation.trackers import run_trackers
 from siamjax.files import write_whole
 from siamjax.models import weights
 from siamjax.training.checkpoint import saved_steps
-from siamjax.training.loop import initial_variables
+from siamjax.training.initial import initial_variables
 
 
 def evaluate(

@@ -25,12 +25,12 @@ import numpy as np
 from siamjax import models
 from siamjax.config import from_json
 from siamjax.data import loader
-from siamjax.training import loop, optimizer, parallel, state, step
+from siamjax.training import initial, optimizer, parallel, state, step
 
 parallel.initialise(sys.argv[3])
 config = from_json(open(sys.argv[1]).read())
 model = models.build(config)
-variables = loop.initial_variables(config, model)
+variables = initial.initial_variables(config, model)
 labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
 model = model.clone(bn_axis_name=parallel.AXIS if config.train.sync_bn else None)
 now = state.create(variables, optimizer.make(config.train, labels), False)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from siamjax import models
 from siamjax.config import from_json, to_json
 from siamjax.data import loader
 from siamjax.errors import UserError
 from siamjax.evaluation import validation
-from siamjax.training import checkpoint, loop, losses, metrics, parallel
+from siamjax.training import checkpoint, initial, loop, losses, metrics, parallel
 
 DATA = Path(__file__).parent / "data"
 
@@ -73,7 +74,7 @@ def test_weights_and_config_of_a_run(whole, tiny):
     assert config.to_dict() == tiny().to_dict()
     earlier = checkpoint.load_variables(workdir / "checkpoints" / "4")
     assert earlier[2] == 4
-    start = loop.initial_variables(config, loop.models.build(config))
+    start = initial.initial_variables(config, models.build(config))
 
     def parts(a, b):
         return {part: differ(a["params"][part], b["params"][part]) for part in a["params"]}
@@ -262,12 +263,12 @@ def test_command_without_shards(tiny, tmp_path, run_train):
 def test_fine_tuning_starts_from_a_run(whole, tiny, tmp_path):
     workdir, _ = whole
     config = tiny(init_from=str(workdir))
-    model = loop.models.build(config)
+    model = models.build(config)
     _, expected, _ = checkpoint.load_variables(workdir)
-    jax.tree.map(np.testing.assert_array_equal, loop.initial_variables(config, model), expected)
+    jax.tree.map(np.testing.assert_array_equal, initial.initial_variables(config, model), expected)
     other = tiny(init_from=str(workdir), model__adjust_channels=(6,))
     with pytest.raises(UserError, match=r"head/.* is \(4,\) there, \(6,\) in the network"):
-        loop.initial_variables(other, loop.models.build(other))
+        initial.initial_variables(other, models.build(other))
 
 
 def test_a_run_of_version_0_1_resumes(shards, tmp_path, monkeypatch):
@@ -379,7 +380,7 @@ def event_tags(path):
 def test_moving_averages_are_what_is_tracked_with(tiny, tmp_path):
     config = tiny(epochs=1, ema=0.5, checkpoint_every=1, keep=9)
     loop.train(config, tmp_path)
-    mean = loop.initial_variables(config, loop.models.build(config))
+    mean = initial.initial_variables(config, models.build(config))
     for step in range(1, 5):
         averaged, rest, _ = checkpoint._read(tmp_path / "checkpoints" / str(step), True)
         live = checkpoint._like(mean, rest, "live/")
