@@ -38,6 +38,7 @@ def follow(
         Each frame, a row per target, and the first target's prediction (None in the first frame).
     """
     found: list[Any] = [None]
+    answers: list[Any]
     for number, frame in enumerate(frames):
         if number == 0:
             for tracker, box in zip(trackers, boxes):

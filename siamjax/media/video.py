@@ -50,14 +50,23 @@ class Video(Iterable[np.ndarray]):
         self.name, self.fps, self.count = name, fps, count
 
 
-class ImageFolder(ImageFiles, Video):
+class ImageFolder(Video):
     """Images of one folder, by number; random access, by `len` and index, too."""
 
     def __init__(self, path: Path):
-        ImageFiles.__init__(self, list_images(path))
-        if not self.paths:
+        self._images = ImageFiles(list_images(path))
+        if not self._images:
             raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
-        Video.__init__(self, path.resolve().name, count=len(self.paths))
+        super().__init__(path.resolve().name, count=len(self))
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index):
+        return self._images[index]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self._images)
 
 
 class VideoFile(Video):
