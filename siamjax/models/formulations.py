@@ -71,10 +71,6 @@ def _product(x, kernel):
     return x @ kernel[0, 0]
 
 
-def _product_forward(x, kernel):
-    return _product(x, kernel), (x, kernel)
-
-
 def _product_backward(residuals, gradient):
     x, kernel = residuals
     inputs, outputs = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
@@ -85,7 +81,7 @@ def _product_backward(residuals, gradient):
     return gradient @ kernel[0, 0].T, kernel_gradient[None, None]
 
 
-_product.defvjp(_product_forward, _product_backward)
+_product.defvjp(lambda *arrays: (_product(*arrays), arrays), _product_backward)
 
 
 def _winograd(x, kernel, padding, dilation):

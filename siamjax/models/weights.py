@@ -38,21 +38,16 @@ def save(path, config, variables, metadata: dict | None = None, half: bool = Fal
     path = Path(path)
     arrays = flax.traverse_util.flatten_dict(dict(variables), sep="/")
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
-    if half:
-        arrays = {name: _halved(path, name, array) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if half and array.dtype == np.float32:
+            if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
+                raise UserError(
+                    f"{path}: {name} has numbers too large for half precision; leave out --half"
+                )
+            arrays[name] = array.astype(np.float16)
     text = {"format": FORMAT, "config": to_json(config), "metadata": json.dumps(metadata or {})}
     arrays |= {name: np.array(value) for name, value in text.items()}
     files.write_whole(path, lambda file: np.savez(file, **arrays))
-
-
-def _halved(path, name, array):
-    if array.dtype != np.float32:
-        return array
-    if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
-        raise UserError(
-            f"{path}: {name} has numbers too large for half precision; leave out --half"
-        )
-    return array.astype(np.float16)
 
 
 def load(path) -> tuple:

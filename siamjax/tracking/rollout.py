@@ -109,7 +109,8 @@ def track_clips(
     Raises:
         UserError: a frame or box that `Tracker.init` would refuse.
     """
-    shapes = [_padded(as_bgr(clip.frames[0])) for clip in clips]
+    sizes = [as_bgr(clip.frames[0]).shape[:2] for clip in clips]
+    shapes = [tuple(-(-n // _SIZE_STEP) * _SIZE_STEP for n in size) for size in sizes]
     groups: dict[tuple, list[int]] = {}
     for i in sorted(range(len(clips)), key=lambda i: (shapes[i], len(clips[i].frames))):
         groups.setdefault(shapes[i], []).append(i)
@@ -177,8 +178,3 @@ def _read(clip, index, padded):
 
 def _fill(padded, frame):
     padded[: frame.shape[0], : frame.shape[1]] = frame
-
-
-def _padded(frame) -> tuple[int, int]:
-    height, width = (-(-n // _SIZE_STEP) * _SIZE_STEP for n in frame.shape[:2])
-    return height, width
