@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ import pytest
 from siamjax import cli, models
 from siamjax.errors import UserError
 from siamjax.models import weights
-from siamjax.tracking import Settings, TrackerConfig, tracker
+from siamjax.tracking import Settings, TrackerConfig, export, tracker
+
+PLATFORMS = export.PLATFORMS
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +91,25 @@ def test_bad_output(tmp_path, tiny):
             )
     with pytest.raises(UserError, match="no such checkpoint"):
         cli.dispatch(["export", f"--checkpoint={tmp_path / 'x'}", f"--out={tmp_path / 'a.zip'}"])
+
+
+def steps(tiny, monkeypatch, *platforms) -> str:
+    """StableHLO of the archive's two steps, lowered on this machine for these platforms alone."""
+    monkeypatch.setattr(export, "PLATFORMS", platforms)
+    constants = TrackerConfig.of(tiny.config).structure()
+    exported = export._exported(models.build(tiny.config), constants, tiny.variables)
+    return "".join(step.mlir_module() for step in exported)
+
+
+def test_an_archive_holds_the_formulation_of_each_platform(tiny, monkeypatch):
+    for platform in ("cuda", "tpu"):
+        text = steps(tiny, monkeypatch, platform)
+        groups = re.findall(r"feature_group_count = (\d+)", text)
+        assert groups and set(groups) == {"1"}
+        assert text.count("stablehlo.dot_general") == 0, platform
+    own = steps(tiny, monkeypatch, "cpu")
+    assert own.count("stablehlo.dot_general") > 0  # its 1x1 convolutions are products
+    assert len(re.findall("feature_group_count", own)) < len(groups)
+    every = steps(tiny, monkeypatch, *PLATFORMS)
+    assert every.count("stablehlo.dot_general") >= own.count("stablehlo.dot_general")
+    assert "stablehlo.case" in every  # chosen when it runs
