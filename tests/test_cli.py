@@ -160,3 +160,9 @@ def test_demo_does_the_whole_path_and_resumes(tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "scores.json").read_text())["trackers"] == scores["trackers"]
     assert (tmp_path / "train" / "metrics.jsonl").read_text() == line
     assert "siamjax" in capsys.readouterr().out
+
+
+def test_the_demo_needs_a_rendered_source(tmp_path):
+    with pytest.raises(UserError, match=r"--config=resnet50: data\.sources has no 'synthetic'"):
+        dispatch(["demo", "--config=resnet50", f"--out={tmp_path / 'demo'}"])
+    assert not (tmp_path / "demo").exists()

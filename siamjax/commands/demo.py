@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_prep import synthetic
 from siamjax import media, viz
-from siamjax.config import load_config
+from siamjax.commands.rendered import rendered_experiment
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.evaluation import report, trackers
@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.monotonic()
     out = Path(args.out)
-    config = load_config(args.config, args.overrides)
-    config.data.sources.synthetic.path = str(out / "shards")
+    config = rendered_experiment(args.config, args.overrides, out / "shards")
 
     _report(started, f"1/4 training videos -> {out / 'shards'}")
     # as long as the held-out clips: the template must fit the target's views at the clip's end too

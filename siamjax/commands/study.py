@@ -6,9 +6,8 @@ from pathlib import Path
 
 from data_prep import synthetic
 from siamjax.commands.flags import check_least
-from siamjax.config import load_config
+from siamjax.commands.rendered import rendered_experiment
 from siamjax.datasets import registry
-from siamjax.errors import UserError
 from siamjax.studies import STUDIES
 
 DESCRIPTION = """\
@@ -44,16 +43,9 @@ def run(args: argparse.Namespace) -> int | None:
     """
     check_least(args, clips=1)
     study = importlib.import_module(STUDIES[args.what][0])
-    experiment = args.config or study.CONFIG
-    config = load_config(experiment, args.overrides)
-    if "synthetic" not in config.data.sources:
-        raise UserError(
-            f"--config={experiment}: data.sources has no 'synthetic', which the study renders; "
-            "add it as configs/demo.py does"
-        )
     workdir = Path(args.workdir)
     shards = workdir / "shards"
-    config.data.sources.synthetic.path = str(shards)
+    config = rendered_experiment(args.config or study.CONFIG, args.overrides, shards)
     plan = study.plan(config, args)
     benchmark = registry.load("synthetic", limit=args.clips)
     synthetic.build(shards, args.videos, length=LENGTH, every=EVERY, workers=args.workers)
