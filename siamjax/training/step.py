@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Float32, UInt8
+from jaxtyping import Array, Float, Float32, Real
 
 from siamjax.geometry.anchors import Anchors
 from siamjax.models.formulations import PRODUCT
@@ -187,7 +187,7 @@ def _make_update(config, labels, phase, steps_per_epoch) -> Callable:
 
 
 def image(
-    pixels: UInt8[np.ndarray | Array, "b h w 3"], noise: Float[np.ndarray | Array, "b 3"]
+    pixels: Real[np.ndarray | Array, "b h w 3"], noise: Float[np.ndarray | Array, "b 3"]
 ) -> Float32[Array, "b h w 3"]:
     """The network's input: grey levels 0..255, minus each image's colour noise."""
     return jnp.asarray(pixels, jnp.float32) - noise[:, None, None, :]
