@@ -92,7 +92,6 @@ def _taps(size, side, clamp_weight):
     if clamp_weight:  # OpenCV does so for columns; for rows it only repeats the border row
         border = (first < 0) | (first >= side - 1)
         weights = jnp.where(border[None], jnp.array([[_WEIGHT_ONE], [0]], jnp.int32), weights)
-        first = jnp.clip(first, 0, side - 1)
     return jnp.clip(jnp.stack([first, first + 1]), 0, side - 1), weights
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from siamjax.models import SiamRPN, alexnet, mobilenetv2, resnet
+from siamjax.models import SiamRPN, alexnet, import_imagenet, mobilenetv2, resnet
 from siamjax.models.conv import Numerics
 from siamjax.models.folding import fold
 from siamjax.models.import_torch import pysot_names
@@ -74,3 +74,8 @@ def test_a_single_level_has_no_number_in_pysots_names(small):
     names = pysot_names(small("resnet18", levels=(3, 4)))
     assert "neck.downsample3.downsample.1.running_var" in names
     assert "rpn_head.rpn2.cls.head.3.bias" in names
+
+
+def test_imagenets_mean_and_deviation_are_torchvisions():
+    assert import_imagenet.MEAN.tolist() == [0.485, 0.456, 0.406]  # of red, green, blue in 0..1
+    assert import_imagenet.STD.tolist() == [0.229, 0.224, 0.225]
