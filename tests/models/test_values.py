@@ -15,7 +15,9 @@ from siamjax.models.import_torch import pysot_names
     "backbone, channels",
     [
         (alexnet.AlexNet(levels=(1, 2, 3, 4, 5)), (96, 256, 384, 384, 256)),
+        (alexnet.AlexNet(width=0.51, levels=(1, 5)), (48, 130)),  # whole channels, cut off
         (resnet.ResNet(depth=18, levels=(0, 1, 2, 3, 4)), (64, 64, 128, 256, 512)),
+        (resnet.ResNet(depth=18, width=0.25, levels=(2, 4)), (32, 128)),
         (resnet.ResNet(depth=50, levels=(0, 1, 2, 3, 4)), (64, 256, 512, 1024, 2048)),
         (
             mobilenetv2.MobileNetV2(width=1.0, levels=tuple(range(8))),
