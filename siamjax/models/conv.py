@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from siamjax.models.formulations import FORMULATIONS, Operations
+from siamjax.models.initialise import parameter
 from siamjax.models.norm import BatchNorm
 
 
@@ -70,13 +71,13 @@ class Conv(nn.Module):
         dtype, operations = self.numerics.dtype, self.numerics.operations
         inputs = 1 if self.depthwise else x.shape[-1]
         shape = (self.size, self.size, inputs, self.features)
-        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape), dtype)
+        kernel = jnp.asarray(parameter(self, "kernel", self.kernel_init, shape), dtype)
         apply = operations.depthwise_conv2d if self.depthwise else operations.conv2d
         y = apply(jnp.asarray(x, dtype), kernel, self.stride, self.padding, self.dilation)
         if self.bias:
             bound = 1 / math.sqrt(math.prod(shape[:3]))
             draw = functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
-            bias = self.param("bias", draw, (self.features,))
+            bias = parameter(self, "bias", draw, (self.features,))
             y = y + jnp.asarray(bias, dtype)[None, None, None]
         return y
 

@@ -235,8 +235,11 @@ def apply(operation: str, *arrays: Array, **static):
 # JAX keeps what it traced by function, so equal calls have to give the same function.
 @functools.cache
 def _operation(formulations, static):
-    formulations = {name: functools.partial(f, **dict(static)) for name, f in formulations}
-    pullbacks = {name: _pullback(f) for name, f in formulations.items()}
+    # one function where platforms share a formulation: it is traced once for all of them
+    shared = {f: functools.partial(f, **dict(static)) for _, f in formulations}
+    backwards = {f: _pullback(function) for f, function in shared.items()}
+    pullbacks = {name: backwards[f] for name, f in formulations}
+    formulations = {name: shared[f] for name, f in formulations}
 
     @jax.custom_vjp
     def run(*arrays):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from siamjax.models.formulations import along, moments
+from siamjax.models.initialise import parameter
 
 EPSILON = 1e-5
 MOMENTUM = 0.1  # share of the batch in the new running statistics
@@ -31,8 +32,8 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool = False):
         shape = (x.shape[-1],)
-        scale = self.param("scale", nn.initializers.ones, shape)
-        bias = self.param("bias", nn.initializers.zeros, shape)
+        scale = parameter(self, "scale", nn.initializers.ones, shape)
+        bias = parameter(self, "bias", nn.initializers.zeros, shape)
         x, scale, bias = (jnp.asarray(array) for array in (x, scale, bias))
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         var = self.variable("batch_stats", "var", jnp.ones, shape)
