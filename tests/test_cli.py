@@ -166,3 +166,8 @@ def test_the_demo_needs_a_rendered_source(tmp_path):
     with pytest.raises(UserError, match=r"--config=resnet50: data\.sources has no 'synthetic'"):
         dispatch(["demo", "--config=resnet50", f"--out={tmp_path / 'demo'}"])
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_search_on_a_test_benchmark_is_refused_before_its_data_are_needed(tmp_path):
+    with pytest.raises(UserError, match="OTB100 is a test benchmark"):
+        dispatch(["search", "--dataset=OTB100", f"--data_root={tmp_path}"])

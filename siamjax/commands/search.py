@@ -6,6 +6,7 @@ from pathlib import Path
 from siamjax import api
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
 from siamjax.commands.flags import add_checkpoint
+from siamjax.datasets import registry
 from siamjax.evaluation.trackers import checkpoint_identity
 
 DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> None:
     """
     from siamjax.evaluation import search  # JAX
 
+    search.check_dataset(registry.get(args.dataset), args.allow_test)
     given = {name: text for name in search.NAMES if (text := getattr(args, name))}
     grid = search.Grid(**{name: search.parse_values(name, text) for name, text in given.items()})
     benchmark = load_benchmark(args)

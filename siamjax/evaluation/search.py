@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
 from siamjax.evaluation.lockstep import NAMES, Lockstep
@@ -45,6 +46,19 @@ class Grid:
     def shape(self) -> tuple[int, int, int]:
         """How many values of penalty_k, window influence and lr."""
         return len(self.penalty_k), len(self.window_influence), len(self.lr)
+
+
+def check_dataset(dataset: Dataset, allow_test: bool) -> None:
+    """Refuses a test benchmark.
+
+    Raises:
+        UserError: it is one, and not allowed.
+    """
+    if dataset.test and not allow_test:
+        raise UserError(
+            f"--dataset={dataset.name} is a test benchmark: constants found on it do not carry"
+            " over; search on GOT-10k-val, synthetic or folder, or say --allow_test"
+        )
 
 
 def search(
@@ -76,11 +90,7 @@ def search(
     Raises:
         UserError: a test benchmark, another grid or checkpoint in `out`, nowhere to write.
     """
-    if benchmark.dataset.test and not allow_test:
-        raise UserError(
-            f"--dataset={benchmark.name} is a test benchmark: constants found on it do not carry"
-            " over; search on GOT-10k-val, synthetic or folder, or say --allow_test"
-        )
+    check_dataset(benchmark.dataset, allow_test)
     grid, out = grid or Grid(), Path(out)
     settings = grid.settings()
     compare = functools.partial(_mean_scores, benchmark, config, variables, identity, progress)
