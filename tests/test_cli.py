@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -70,17 +69,6 @@ def test_only_the_chosen_command_is_imported(arguments, commands):
     )
     assert not {"jax", "flax", "matplotlib", "grain"} & set(modules)
     assert commands or "numpy" not in modules
-
-
-@pytest.mark.parametrize("arguments, limit", [(["--help"], 0.25), (["track", "--help"], 0.3)])
-def test_help_takes_little_time(arguments, limit):
-    def seconds():
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert command("-m", "siamjax.cli", *arguments).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(5)) <= limit
 
 
 GREET = """
