@@ -2,6 +2,7 @@
 
 import logging
 import os
+import types
 
 import ml_collections
 import numpy as np
@@ -264,3 +265,19 @@ def test_statistics_of_shift_and_scale(config, shift):
     assert abs(np.corrcoef(scale.T)[0, 1]) < 0.02
     blurred = sum(d.blur is not None for d in draws)
     assert stats.binomtest(blurred, len(draws), 0.2).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("damaged, ends", [(28, False), (29, True)])
+def test_clearly_too_many_of_those_read(damaged, ends):
+    """A quarter may be damaged; of 2 * 8 + n read, n / 4 + 4 sqrt(n / 4) + 4 more is too many:
+    28.3 of 44, 28.7 of 45."""
+    index = types.SimpleNamespace(crops=10**6, folder="toy", describe=lambda crop: f"crop {crop}")
+    sampler = types.SimpleNamespace(sources=[types.SimpleNamespace(index=index)])
+    batches = iter([({}, [(0, 7, "damaged")] * damaged)])
+    reader = loader.Loader(batches, sampler, 8, 0.25)
+    if ends:
+        with pytest.raises(UserError, match="1 of 1000000 crops so far, the last: crop 7"):
+            next(reader)
+    else:
+        assert next(reader) == {}
+    assert reader.skipped == damaged

@@ -357,3 +357,9 @@ def test_known_pairs():
     assert [dataclasses.astuple(draw(plain, p)) for p in positions] == PLAIN_PAIRS
     assert [dataclasses.astuple(draw(mixed, p)) for p in positions] == MIXED_PAIRS
     assert [mixed.entry(7, attempt) for attempt in range(3)] == REPLACED_ENTRIES
+
+
+def test_the_first_pair_of_a_position_is_attempt_0():
+    sampler = make_sampler()
+    first, second = (sampler.generator(7, attempt).random() for attempt in (0, 1))
+    assert sampler.generator(7).random() == first != second

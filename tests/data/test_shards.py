@@ -9,6 +9,7 @@ import pytest
 
 from siamjax.data import jpeg, shards
 from siamjax.data.index import Index, read_manifest
+from siamjax.data.tfrecord import Record, encode_example, frame_record
 from siamjax.errors import UserError
 
 from .conftest import crop_image, write_set
@@ -160,3 +161,14 @@ def test_the_format_byte_for_byte(tmp_path):
         for path in files
     }
     assert found == {".lock": hashlib.sha256(b"").hexdigest()[:16], **FORMAT}
+
+
+@pytest.mark.parametrize("spare, files", [(0, 1), (-1, 2)])
+def test_a_shard_is_filled_to_its_last_byte(tmp_path, spare, files):
+    record = Record(b"an image", "video", "0", 1, (3.0, 4.0))
+    size = len(frame_record(encode_example(record)))
+    writer = shards.RecordFiles(tmp_path, "toy", max_bytes=2 * size + spare)
+    for _ in range(2):
+        writer.add(record)
+    writer.finish()
+    assert [file["records"] for file in writer.files] == ([2] if files == 1 else [1, 1])
