@@ -10,7 +10,6 @@ from siamjax.errors import UserError
 from siamjax.files import write_whole
 
 # name -> module with `FORM`; what the files look like stands at the module's head
-_OWN = ("flat", "vot", "vot_toolkit", "longterm", "multistart", "got10k")
 FORMATS = {
     "flat": "siamjax.datasets.forms.flat",
     "vot": "siamjax.datasets.forms.vot",

@@ -185,11 +185,16 @@ class Tracker:
         return self._state
 
     def _answer(self, kernels, crop, target_size, influence):
-        fixed, target = (
-            (self._model, self._structure, self._variables),
+        return _answer(
+            self._model,
+            self._structure,
+            self._variables,
+            kernels,
+            crop,
             target_size.astype(np.float32),
+            self._settings.penalty_k,
+            influence,
         )
-        return _answer(*fixed, kernels, crop, target, self._settings.penalty_k, influence)
 
     def _warm_up(self):
         constants = self.constants

@@ -1,5 +1,6 @@
 """What a tracker reported about a sequence, and the steps that all forms of result files share."""
 
+import abc
 import dataclasses
 from pathlib import Path
 
@@ -42,28 +43,28 @@ def unscored(regions: np.ndarray, codes: np.ndarray | None = None) -> Run:
     return Run(regions, codes, np.full(len(regions), np.nan))
 
 
-class Form:
+class Form(abc.ABC):
     """Where the result files of a sequence lie below a tracker's folder, and their text."""
 
+    @abc.abstractmethod
     def paths(self, sequence: Sequence, repetition: int = 1) -> list[str]:
         """Files of a run; the last is written last."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def texts(self, sequence: Sequence, run: Run) -> list[str]:
         """The text of each of the files of a run, in the precision of the benchmark."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def files(self, folder: Path, sequence: Sequence) -> list[Path]:
         """The last files of the runs to score that are in a tracker's folder."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def read_file(self, path: Path, sequence: Sequence) -> Run:
         """One run, 0-based.
 
         Raises:
             UserError: unreadable.
         """
-        raise NotImplementedError
 
     def frames(self, path: Path, sequence: Sequence) -> int:
         """Frames of the run in a file."""
