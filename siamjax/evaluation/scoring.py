@@ -58,7 +58,7 @@ class Scores(Result):
             for name, (thresholds, lines) in self.curves.items()
         }
         tree = {"dataset": self.dataset, "sequences": self.sequences} | vars(self)
-        del tree["figures"], tree["plots"]
+        del tree["figures"], tree["plots"], tree["resampled"]
         text = json.dumps(tree | {"curves": curves}, default=lambda value: value.tolist())
         return json.loads(text, parse_constant=lambda name: None)
 

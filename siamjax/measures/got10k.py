@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from siamjax.geometry import boxes
 from siamjax.measures import bootstrap
-from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences
+from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences, by_attribute
 
 Boxes = Float[np.ndarray, "n 4"]
 Counts = Float[np.ndarray, "105"]
@@ -87,10 +87,22 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     totals = np.array([np.sum(repeated, 0)[: 1 + len(FIGURES)] for repeated in per_sequence])
     drawn = totals[picks].sum(1)
     shares = drawn[:, 1:] / np.maximum(drawn[:, :1], 1)
+    classes = {
+        name: [one for i in places for one in per_sequence[i]]
+        for name, places in by_attribute(sequences).items()
+    }
+    tables = {name: summary(own) for name, own in classes.items()}
     return Part(
         overlap="exact (area of boxes inside the image)",
         values=summary(counts),
-        intervals=dict(zip(FIGURES, map(bootstrap.interval, shares.T), strict=True)),
+        resampled=dict(zip(FIGURES, shares.T, strict=True)),
         per_sequence=[summary(repeated) for repeated in per_sequence],
         curves={"overlap": (THRESHOLDS, curve(counts))},
+        attributes={
+            figure: {name: row[figure] for name, row in tables.items()}
+            for figure in (FIGURES if classes else ())
+        },
+        attribute_curves={"overlap": {name: curve(own) for name, own in classes.items()}}
+        if classes
+        else {},
     )

@@ -124,9 +124,7 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     return Part(
         overlap="raster (pixels inside the image)",
         values=mean.summary(),
-        intervals={
-            name: bootstrap.interval(np.array([one[name] for one in resampled])) for name in FIGURES
-        },
+        resampled={name: np.array([one[name] for one in resampled]) for name in FIGURES},
         per_sequence=[
             Curves(limits[at_best], p[at_best], r[at_best]).summary() for p, r in per_sequence
         ],

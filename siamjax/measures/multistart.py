@@ -120,7 +120,7 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
         overlap=f"raster (pixels inside the image); EAO over lengths {low}..{high}",
         interval=(low, high),
         values={"eao": eao(curve, (low, high)), "accuracy": accuracy, "robustness_share": share},
-        intervals=dict(zip(("accuracy", "robustness_share"), map(bootstrap.interval, drawn.T))),
+        resampled=dict(zip(("accuracy", "robustness_share"), drawn.T, strict=True)),
         per_sequence=[{"accuracy": a, "robustness_share": r} for a, r, _ in summaries],
         curves={"expected overlap": (np.arange(1.0, longest + 1), curve)},
     )

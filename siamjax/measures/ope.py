@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Real
 from siamjax.datasets.sequence import Sequence, shifted
 from siamjax.geometry import boxes, polygons
 from siamjax.measures import bootstrap
-from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences
+from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences, by_attribute
 
 Boxes = Real[np.ndarray, "n 4"]
 PerFrame = Float[np.ndarray, " n"]
@@ -44,6 +44,13 @@ PLOTS = {
         ("precision", "centre distance (px)", "precision_20"),
         ("normalised precision", "centre distance / target size", "normalised_precision_20"),
     )
+}
+
+# curve -> the field of `Curves` that holds it
+CURVES = {
+    "success": "success",
+    "precision": "precision",
+    "normalised precision": "normalised",
 }
 
 
@@ -137,22 +144,29 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     ]
     rows = [summary(curve) for curve in all_curves]
     mean = mean_curves(all_curves)
-    main = [row["success_auc"] for row in rows]
-    by_attribute = {
-        attribute: float(np.mean([v for s, v in zip(sequences, main) if attribute in s.attributes]))
-        for attribute in sorted({a for s in sequences for a in s.attributes})
+    groups = {
+        attribute: mean_curves([all_curves[i] for i in places])
+        for attribute, places in by_attribute(sequences).items()
     }
+    tables = {attribute: summary(curve) for attribute, curve in groups.items()}
+    shown = [plot.figure for plot in PLOTS.values()] if groups else []
     return Part(
         overlap="exact (area of boxes)",
         values=summary(mean),
-        intervals={name: bootstrap.of_mean([row[name] for row in rows]) for name in FIGURES},
+        resampled={name: bootstrap.means([row[name] for row in rows]) for name in FIGURES},
         per_sequence=rows,
         curves={
             "success": (OVERLAPS, mean.success),
             "precision": (DISTANCES.astype(float), mean.precision),
             "normalised precision": (NORMALISED, mean.normalised),
         },
-        attributes={"success_auc": by_attribute} if by_attribute else {},
+        attributes={name: {a: row[name] for a, row in tables.items()} for name in shown},
+        attribute_curves={
+            name: {attribute: getattr(curve, field) for attribute, curve in groups.items()}
+            for name, field in CURVES.items()
+        }
+        if groups
+        else {},
     )
 
 

@@ -12,6 +12,7 @@ from siamjax.datasets.sequence import Sequence
 Bounds = tuple[float, float]  # low and high
 Interval = tuple[int, int]  # lengths low..high
 Sequences = AbstractSequence[Sequence]
+EMPTY = "empty"  # the tag of frames without another
 Runs = AbstractSequence[AbstractSequence[Run]]  # the repetitions of each sequence, of one tracker
 
 
@@ -76,6 +77,9 @@ class Result:
         per_sequence: name -> sequence -> figure -> value.
         curves: curve's name -> (thresholds, {tracker: values}).
         attributes: figure -> attribute or tag -> tracker -> value.
+        attribute_curves: curve's name -> attribute or tag -> tracker -> values.
+        attribute_sizes: attribute or tag -> on how much it rests, "12 sequences".
+        resampled: name -> figure -> values of the bootstrap's draws.
         interval: lengths low, high that an expected average overlap averages over.
         figures: name -> description, of all figures above.
         plots: name -> description.
@@ -87,6 +91,9 @@ class Result:
     per_sequence: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     curves: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = field(default_factory=dict)
     attributes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    attribute_curves: dict[str, dict[str, dict[str, np.ndarray]]] = field(default_factory=dict)
+    attribute_sizes: dict[str, str] = field(default_factory=dict)
+    resampled: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     interval: Interval | None = None
     figures: Mapping[str, Figure] = field(default_factory=dict)
     plots: Mapping[str, Plot] = field(default_factory=dict)
@@ -134,14 +141,38 @@ class Result:
         return [self.number(figure, value) for value in self.bounds(tracker, figure) or ()]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
-    """What one tracker scored: the fields of `Result`, of its sequences in their order."""
+    """What one tracker scored: the fields of `Result`, of its sequences in their order.
+
+    Attributes:
+        resampled: figure -> its values in the draws of `siamjax.measures.bootstrap.resamples`; its
+            interval need not be given then.
+    """
 
     overlap: str
     values: dict[str, float]
-    intervals: dict[str, Bounds]
     per_sequence: list[dict[str, float]]
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
+    intervals: dict[str, Bounds] = field(default_factory=dict)
+    resampled: dict[str, np.ndarray] = field(default_factory=dict)
     attributes: dict[str, dict[str, float]] = field(default_factory=dict)
+    attribute_curves: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     interval: Interval | None = None
+
+
+def by_attribute(sequences: Sequences) -> dict[str, list[int]]:
+    """Attribute -> the places of the sequences that have it, attributes in alphabetical order."""
+    names = sorted({name for sequence in sequences for name in sequence.attributes})
+    return {name: [i for i, s in enumerate(sequences) if name in s.attributes] for name in names}
+
+
+def by_tag(sequences: Sequences) -> dict[str, list[np.ndarray]]:
+    """Tag -> which frames of each sequence carry it; "empty", where nothing is tagged, is the last.
+
+    Without tags there is none.
+    """
+    names = sorted({tag for sequence in sequences for tag in sequence.tags} - {EMPTY})
+    flags = {name: [s.tags.get(name, np.zeros(len(s), bool)) for s in sequences] for name in names}
+    tagged = [np.any([flags[name][i] for name in names], 0) for i in range(len(sequences))]
+    return flags | {EMPTY: [~one for one in tagged]} if names else {}

@@ -10,7 +10,19 @@ Its module holds
 from collections.abc import Mapping
 from importlib import import_module
 
-from siamjax.measures.result import Interval, Result, Runs, Sequences
+import numpy as np
+
+from siamjax.measures import bootstrap
+from siamjax.measures.result import (
+    Bounds,
+    Interval,
+    Part,
+    Result,
+    Runs,
+    Sequences,
+    by_attribute,
+    by_tag,
+)
 
 MEASURES = {
     "ope": "siamjax.measures.ope",
@@ -39,7 +51,8 @@ def score(
         overlap=first.overlap,
         interval=first.interval,
         trackers={tracker: part.values for tracker, part in parts.items()},
-        intervals={tracker: part.intervals for tracker, part in parts.items()},
+        intervals={tracker: _intervals(part) for tracker, part in parts.items()},
+        resampled={tracker: part.resampled for tracker, part in parts.items()},
         per_sequence={t: dict(zip(names, p.per_sequence, strict=True)) for t, p in parts.items()},
         curves={
             name: (thresholds, {tracker: part.curves[name][1] for tracker, part in parts.items()})
@@ -52,6 +65,30 @@ def score(
             }
             for figure, tags in first.attributes.items()
         },
+        attribute_curves={
+            name: {
+                tag: {tracker: part.attribute_curves[name][tag] for tracker, part in parts.items()}
+                for tag in tags
+            }
+            for name, tags in first.attribute_curves.items()
+        },
+        attribute_sizes=_sizes(sequences),
         figures=measure.FIGURES,
         plots=measure.PLOTS,
     )
+
+
+def _intervals(part: Part) -> dict[str, Bounds]:
+    """Those that the measure gave, and those of the figures that it resampled."""
+    drawn = {figure: bootstrap.interval(values) for figure, values in part.resampled.items()}
+    return drawn | part.intervals
+
+
+def _sizes(sequences: Sequences) -> dict[str, str]:
+    """On how many sequences each attribute rests, on how many frames each tag."""
+    counts = {(name, "sequence"): len(own) for name, own in by_attribute(sequences).items()}
+    counts |= {(t, "frame"): int(sum(map(np.sum, own))) for t, own in by_tag(sequences).items()}
+    return {
+        name: f"{count:,} {unit}{'' if count == 1 else 's'}"
+        for (name, unit), count in counts.items()
+    }

@@ -19,7 +19,7 @@ from siamjax.datasets.sequence import Sequence
 from siamjax.geometry.polygons import corners, raster_overlap
 from siamjax.measures import bootstrap
 from siamjax.measures.eao import eao, known_mean, middle_half, stretches, weighted_mean
-from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
+from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences, by_tag
 
 SKIPPING = 5  # frames from a failure to the next start
 BURN_IN = 10  # frames from each start, itself included, that accuracy ignores
@@ -207,7 +207,7 @@ def weights(
 
 
 def tag_summary(
-    cut: Fragments,
+    curve: Float[np.ndarray, " longest"],
     interval: Interval,
     frames: list[Float[np.ndarray, " _"]],
     all_scored: list[Scored],
@@ -216,6 +216,7 @@ def tag_summary(
     """EAO, accuracy and robustness over the frames that carry a tag; NaN where none does.
 
     Args:
+        curve: `expected_overlap` weighted by the tag.
         frames: as `accuracy` takes them.
         tags: of each sequence.
     """
@@ -227,7 +228,7 @@ def tag_summary(
         for scored, tag in zip(all_scored, tags, strict=True)
     )
     return {
-        "eao": eao(expected_overlap(cut, weights(cut, tags)), interval),
+        "eao": eao(curve, interval),
         "accuracy": accuracy([f[tag] for f, tag in zip(frames, tags, strict=True)]),
         "robustness": float(failures) / count * 100,
     }
@@ -289,11 +290,13 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     drawn = counts[picks].sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         accuracies = drawn[:, 0] / drawn[:, 1]
-    by_tag: dict[str, dict[str, float]] = {}
-    for tag in sorted({tag for sequence in sequences for tag in sequence.tags}):
-        flags = [s.tags.get(tag, np.zeros(len(s), bool)) for s in sequences]
-        for figure, value in tag_summary(cut, interval, frames, scored, flags).items():
-            by_tag.setdefault(figure, {})[tag] = value
+    tables: dict[str, dict[str, float]] = {}
+    tag_curves = {}
+    for tag, flags in by_tag(sequences).items():
+        tag_curves[tag] = expected_overlap(cut, weights(cut, flags))
+        row = tag_summary(tag_curves[tag], interval, frames, scored, flags)
+        for figure, value in row.items():
+            tables.setdefault(figure, {})[tag] = value
     return Part(
         overlap=f"raster (pixels inside the image); EAO over lengths {low}..{high}",
         interval=interval,
@@ -303,15 +306,16 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
             "robustness": lost_per_100,
             "lost": lost,
         },
-        intervals={
-            "eao": bootstrap.interval(resampled_eao(cut, interval, picks, len(sequences))),
-            "accuracy": bootstrap.interval(accuracies),
-            "robustness": bootstrap.interval(misses[picks].sum(1) / lengths[picks].sum(1) * 100),
+        resampled={
+            "eao": resampled_eao(cut, interval, picks, len(sequences)),
+            "accuracy": accuracies,
+            "robustness": misses[picks].sum(1) / lengths[picks].sum(1) * 100,
         },
         per_sequence=[
             {"accuracy": accuracy([mean]), "lost": float(n), "robustness": float(n) / length * 100}
             for mean, n, length in zip(frames, misses, lengths.tolist(), strict=True)
         ],
         curves={"expected overlap": (np.arange(1, lengths.max() + 1.0), curve)},
-        attributes=by_tag,
+        attributes=tables,
+        attribute_curves={"expected overlap": tag_curves} if tag_curves else {},
     )

@@ -259,10 +259,10 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
             "weighted_lost": lost,
             "reliability": reliability(lost, lengths),
         },
-        intervals={
-            "eao": bootstrap.interval(np.array([eao(one, interval) for one in curves])),
-            "accuracy": bootstrap.interval((accuracies[picks] * weight).sum(1)),
-            "weighted_lost": bootstrap.interval((failures[picks] * weight).sum(1)),
+        resampled={
+            "eao": np.array([eao(one, interval) for one in curves]),
+            "accuracy": (accuracies[picks] * weight).sum(1),
+            "weighted_lost": (failures[picks] * weight).sum(1),
         },
         per_sequence=[
             {"accuracy": float(accuracy), "lost": float(missed)}

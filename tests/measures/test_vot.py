@@ -57,7 +57,8 @@ def test_a_tag_weighs_fragments_by_its_share_of_frames():
     tag = np.zeros(len(text), bool)
     tag[10:12] = True
     np.testing.assert_allclose(vot.weights(cut, [tag]), [0, 2 / 5])
-    nothing = vot.tag_summary(cut, (2, 4), [np.ones(len(text))], [scored], [tag & False])
+    curve = vot.expected_overlap(cut, vot.weights(cut, [tag & False]))
+    nothing = vot.tag_summary(curve, (2, 4), [np.ones(len(text))], [scored], [tag & False])
     assert np.isnan(list(nothing.values())).all()
 
 
