@@ -1,6 +1,8 @@
 """What the user did wrong, said in one line, and the exit codes of every command."""
 
 import contextlib
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -10,6 +12,31 @@ class UserError(Exception):
 
     Library code raises it; `run_main` turns it into exit code 2 without a traceback.
     """
+
+
+# What an operating system that refuses to write is told, and what helps.
+_REFUSALS = {
+    errno.ENOSPC: "no space left; free some and run again",
+    errno.EDQUOT: "disk quota exceeded; free some space and run again",
+    errno.EROFS: "the file system is read-only; choose another {place}",
+    errno.EACCES: "not writable; choose another {place}",
+    errno.EPERM: "not writable; choose another {place}",
+    errno.EFBIG: "too large for the file system, or for the limit of ulimit -f",
+    errno.ENOTDIR: "not a folder; choose another {place}",
+    errno.EEXIST: "not a folder; choose another {place}",
+}
+
+
+def refused(path: str | os.PathLike, error: OSError, place: str = "place") -> UserError:
+    """The line for a file or folder that could not be written, in words that fit the cause.
+
+    Args:
+        path: what was written.
+        error: what the operating system said.
+        place: what the user would choose anew: the flag's name.
+    """
+    other = f"cannot be written ({error.strerror or error}); choose another {{place}}"
+    return UserError(f"{path}: {_REFUSALS.get(error.errno or 0, other).format(place=place)}")
 
 
 @contextlib.contextmanager

@@ -3,24 +3,22 @@
 import array
 import contextlib
 import errno
-import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from siamjax.data import index as index_lib
 from siamjax.data import jpeg, tfds_metadata
 from siamjax.data.tfrecord import FOOTER, HEADER, BadRecord, Record, encode_example, frame_record
-from siamjax.errors import UserError
+from siamjax.errors import UserError, refused
+from siamjax.locks import Lock
 
-_FIXES = {
-    "no space left; free some and run again": (errno.ENOSPC, errno.EDQUOT),
-    "not writable; choose another --out": (errno.EACCES, errno.EPERM, errno.EROFS),
-    "not a folder; choose another --out": (errno.ENOTDIR, errno.EEXIST),
-}
+_EXPLAINED = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EEXIST),
+)
 
 
 def verify(folder: str | Path) -> list[str]:
@@ -238,32 +236,21 @@ def shard_name(name: str, i: int, count: int) -> str:
     return f"{name}-train.tfrecord-{i:05d}-of-{count:05d}"
 
 
-def lock_folder(folder: Path) -> IO:
-    """Makes the folder and locks it for this process; closing the returned file unlocks it.
+def lock_folder(folder: Path) -> Lock:
+    """Makes the folder and locks it for this process; closing the lock gives it back.
 
     Raises:
         UserError: the folder can't be written, or another run writes to it.
     """
-    with explain_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "a")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise UserError(
-            f"{folder}: another run writes to this folder; wait for it or choose another --out"
-        ) from error
-    return lock
+    return Lock(folder, fix="wait for it or choose another --out")
 
 
 @contextlib.contextmanager
 def explain_os_errors(folder: Path):
-    """Turns a full disk or a folder without permission into a UserError."""
+    """Turns a full disk, a quota or a folder without permission into a UserError."""
     try:
         yield
     except OSError as error:
-        for fix, codes in _FIXES.items():
-            if error.errno in codes:
-                raise UserError(f"{folder}: {fix}") from error
-        raise
+        if error.errno not in _EXPLAINED:
+            raise
+        raise refused(folder, error, "--out") from error
