@@ -91,15 +91,15 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         """
         if self._is_there():
             return False
-        lock = shards.lock_folder(self.work)
-        try:
+        with shards.lock_folder(self.work):
+            if self._is_there():  # the run before us has finished meanwhile
+                shutil.rmtree(self.work)
+                return False
             # Where a killed run was putting the parts together.
             for left in self._out.parent.glob(f"incomplete.??????_{self._out.name}"):
                 shutil.rmtree(left)
             self.download_and_prepare(download_dir=self.work)
             shutil.rmtree(self.work)
-        finally:
-            lock.close()
         return True
 
     def _is_there(self):

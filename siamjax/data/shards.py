@@ -247,7 +247,11 @@ def lock_folder(folder: Path) -> Lock:
 
 @contextlib.contextmanager
 def explain_os_errors(folder: Path):
-    """Turns a full disk, a quota or a folder without permission into a UserError."""
+    """For a block that writes to a folder.
+
+    Raises:
+        UserError: the disk is full, a quota exceeded, or the folder can't be written.
+    """
     try:
         yield
     except OSError as error:
