@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siamjax import constants as settable
 from siamjax.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).parent / "assets"
 
 
-def load(path: str | os.PathLike | None = None, *, rgb: bool = False) -> Tracker:
+def load(
+    path: str | os.PathLike | None = None,
+    *,
+    rgb: bool = False,
+    constants: Mapping[str, float] | None = None,
+) -> Tracker:
     """A tracker from trained weights, compiled and ready.
 
     What was compiled is kept on disk for the next time (see `siamjax.compile_cache`).
@@ -28,13 +35,16 @@ def load(path: str | os.PathLike | None = None, *, rgb: bool = False) -> Tracker
             the folder of one checkpoint, or a weights file (.npz) of `siamjax convert`. The config
             stored there is used. None: the small bundled checkpoint.
         rgb: frames will be given as RGB; the default is BGR, as OpenCV reads them.
+        constants: fields of the config's section `tracker` to replace, as
+            `siamjax.constants.parse` gives them: {"penalty_k": 0.1}.
 
     Raises:
-        UserError: nothing there, not a checkpoint, or weights that do not fit their config.
+        UserError: nothing there, not a checkpoint, weights that do not fit their config, or a
+            constant without effect.
     """
     from siamjax import compile_cache
 
-    config, variables = load_variables(path)
+    config, variables = load_variables(path, constants)
     compile_cache.enable()
     return make_tracker(config, variables, rgb=rgb)
 
@@ -50,8 +60,13 @@ def make_tracker(config, variables, *, rgb: bool = False) -> Tracker:
     return Tracker(config, variables, rgb=rgb)
 
 
-def load_variables(path: str | os.PathLike | None = None) -> tuple:
+def load_variables(
+    path: str | os.PathLike | None = None, constants: Mapping[str, float] | None = None
+) -> tuple:
     """Config and weights ({"params", "batch_stats"}) of what `load` takes, checked for fit.
+
+    Args:
+        path, constants: as `load` takes them.
 
     Raises:
         UserError: as `load`.
@@ -68,6 +83,7 @@ def load_variables(path: str | os.PathLike | None = None) -> tuple:
     else:
         raise UserError(f"{path}: no such checkpoint folder or weights file")
     weights.check_matches(config, variables, path)
+    settable.apply(config, constants or {})
     return config, variables
 
 

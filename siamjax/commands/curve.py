@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from siamjax import constants
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
-from siamjax.commands.flags import words
-from siamjax.evaluation import trackers
+from siamjax.commands.flags import add_set, refuse_constants, words
 
 DESCRIPTION = """\
 Tracks with every kept checkpoint of a run, and untrained, and draws the curve.
@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--workdir", required=True, help="the run's folder; train with --config.train.keep=100")
     add_benchmark(parser)
-    add("--tracker", help="other constants of the tracker: penalty_k=0.1,lr=0.3")
+    add_set(parser)
+    add("--tracker", action="append", default=[], help=argparse.SUPPRESS)
     add("--baselines", help="other trackers to run, comma-separated: static,mil")
     add("--lines", default="", help="known values to draw as levels: CSRT=0.704,other=0.7")
     add("--out", help="folder; default <workdir>/curve")
@@ -33,10 +34,11 @@ def run(args: argparse.Namespace) -> None:
     from siamjax.evaluation import curve  # JAX, orbax, matplotlib
 
     lines = curve.parse_lines(args.lines)
-    constants = trackers.parse_constants(args.tracker)
+    refuse_constants(args.tracker)
+    chosen = constants.parse(args.set)
     steps = curve.checkpoints(args.workdir)
     out = Path(args.out or Path(args.workdir) / "curve")
-    found = curve.evaluate(steps, load_benchmark(args), out, words(args.baselines), constants)
+    found = curve.evaluate(steps, load_benchmark(args), out, words(args.baselines), chosen)
     curve.write(out, found, lines)
     print(curve.markdown(found), end="")
     print(f"picture: {out / 'curve.png'}")

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from siamjax import api
+from siamjax import api, constants
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
-from siamjax.commands.flags import add_checkpoint, check_least, words
+from siamjax.commands.flags import add_checkpoint, add_set, check_least, refuse_constants, words
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--measures", choices=["vot-toolkit"], help="VOT figures by vot-toolkit 0.7's rules")
     add("--repetitions", type=int, default=1, help="runs per sequence (VOT: 15 if random)")
     add("--realtime", type=float, metavar="FPS", help="frames come at this rate and can be missed")
-    add("--tracker", help="other constants of the tracker: penalty_k=0.1,lr=0.3")
+    add_set(parser)
+    add("--tracker", action="append", default=[], help=argparse.SUPPRESS)
     add("--batch", type=int, default=0, help="sequences in lockstep on the device (one-pass)")
     add("--workers", type=int, default=0, help="processes that track; 0: this one")
     add("--submission", action="store_true", help="write the archive for the benchmark's server")
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
     check_least(args, repetitions=1, workers=0, batch=0)
     if args.realtime is not None and args.realtime <= 0:
         raise UserError(f"--realtime={args.realtime:g}: give frames per second above 0")
+    refuse_constants(args.tracker)
+    chosen = constants.parse(args.set)
     benchmark = load_benchmark(args, images=args.results is None)
     if not (args.checkpoint or args.baselines or args.results):
         args.checkpoint = api.default_checkpoint()
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
             realtime=args.realtime,
             workers=args.workers,
             batch=args.batch,
-            constants=trackers.parse_constants(args.tracker),
+            constants=chosen,
         )
     written = report.write(out, scores, benchmark, results, args.clip)
     print(report.terminal(scores))

@@ -152,8 +152,8 @@ def _mean_scores(
 def arguments(best: dict) -> str:
     """The setting as arguments: of run_train.py's config, and of run_eval.py."""
     config = " ".join(f"--config.tracker.{name}={best[name]:g}" for name in NAMES)
-    tracker = ",".join(f"{name}={best[name]:g}" for name in NAMES)
-    return f"{config}\n--tracker={tracker}\n"
+    chosen = ",".join(f"{name}={best[name]:g}" for name in NAMES)
+    return f"{config}\n--set={chosen}\n"
 
 
 def _read(path: Path, key: str) -> list[float] | None:

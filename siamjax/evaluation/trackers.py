@@ -1,6 +1,5 @@
 """The trackers of an evaluation: made from checkpoints and baselines, run, and never mixed up."""
 
-import difflib
 import functools
 import hashlib
 import json
@@ -15,12 +14,6 @@ from siamjax.evaluation import baselines as known
 from siamjax.evaluation import protocols, runner
 from siamjax.evaluation.scoring import Scores
 from siamjax.files import write_whole
-
-# The numbers of a config's section `tracker` that an evaluation may replace
-CONSTANTS = (
-    *("penalty_k", "window_influence", "lr", "lost_window_influence"),
-    *("confidence_low", "confidence_high", "instance", "lost_instance"),
-)
 
 
 def run_trackers(
@@ -74,7 +67,7 @@ def run_trackers(
                 raise UserError("--realtime measures single frames: leave out --batch")
             from siamjax.evaluation import batched
 
-            batched.run(benchmark, name, *load_checkpoint(checkpoint, constants), out, batch)
+            batched.run(benchmark, name, *api.load_variables(checkpoint, constants), out, batch)
     scores = runner.evaluate(benchmark, trackers, out, repetitions=repetitions, workers=workers)
     return scores, {tracker: out / "results" / tracker for tracker in trackers}
 
@@ -96,42 +89,13 @@ def _in_real_time(make: runner.Factory, fps: float) -> protocols.RealTime:
     return protocols.RealTime(make(), fps)
 
 
-def load_checkpoint(path: str, constants: Mapping[str, float]) -> tuple[Any, Any]:
-    """Config, with `constants` in its section `tracker`, and variables of a training folder,
-    checkpoint or .npz.
+def from_checkpoint(path: str, constants: Mapping[str, float]) -> protocols.Tracker:
+    """A checkpoint's tracker.
 
     Raises:
         UserError: as `siamjax.load`.
     """
-    config, variables = api.load_variables(path)
-    with config.unlocked():
-        for name, value in constants.items():
-            config.tracker[name] = type(config.tracker[name])(value)
-    return config, variables
-
-
-def from_checkpoint(path: str, constants: Mapping[str, float]) -> protocols.Tracker:
-    """A checkpoint's tracker; as `load_checkpoint`."""
-    return api.make_tracker(*load_checkpoint(path, constants))
-
-
-def parse_constants(text: str | None) -> dict[str, float]:
-    """`penalty_k=0.1,lr=0.3` -> names and numbers.
-
-    Raises:
-        UserError: a name that is no number of the tracker (the nearest is named), or no number.
-    """
-    constants = {}
-    for pair in filter(None, (text or "").split(",")):
-        name, _, value = pair.partition("=")
-        if name not in CONSTANTS:
-            near = difflib.get_close_matches(name, CONSTANTS, n=1, cutoff=0.0)[0]
-            raise UserError(f"--tracker: no constant '{name}'; did you mean {near}?")
-        try:
-            constants[name] = float(value)
-        except ValueError:
-            raise UserError(f"--tracker: give {name} as {name}=NUMBER") from None
-    return constants
+    return api.load(path, constants=constants)
 
 
 def checkpoint_identity(path: str | Path) -> str:

@@ -1,0 +1,69 @@
+"""The tracker's constants that commands and scripts may replace: `--set penalty_k=0.1`."""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+
+from siamjax.errors import UserError
+
+# Fields of a config's section `tracker`, with their lowest and highest value
+RANGES: dict[str, tuple[float, float]] = {
+    "penalty_k": (0, 100),
+    "window_influence": (0, 1),
+    "lr": (0, 1),
+    "instance": (128, 2048),
+    "lost_instance": (128, 2048),
+    "lost_window_influence": (0, 1),
+    "confidence_low": (0, 1),
+    "confidence_high": (0, 1),
+}
+# What a short-term tracker does not read
+LONG_TERM = ("lost_instance", "lost_window_influence", "confidence_high")
+
+
+def parse(texts: Iterable[str] | None) -> dict[str, float]:
+    """`["penalty_k=0.1", "lr=0.3,instance=287"]` -> names and numbers; of a name given twice the
+    last.
+
+    Raises:
+        UserError: a name that is no constant (the known ones are named), no number, or one outside
+            its range.
+    """
+    constants = {}
+    for pair in filter(None, (pair for text in texts or () for pair in text.split(","))):
+        name, _, text = (part.strip() for part in pair.partition("="))
+        if name not in RANGES:
+            near = difflib.get_close_matches(name, RANGES, n=1, cutoff=0.0)[0]
+            known = ", ".join(RANGES)
+            raise UserError(
+                f"--set {pair}: no constant '{name}'; did you mean {near}? Known: {known}"
+            )
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        low, high = RANGES[name]
+        whole = name.endswith("instance")
+        if not low <= value <= high or (whole and value % 1):
+            kind = "whole number" if whole else "number"
+            raise UserError(f"--set {pair}: give {name} as a {kind} from {low} to {high}")
+        constants[name] = value
+    return constants
+
+
+def apply(config, constants: Mapping[str, float]) -> None:
+    """Replaces fields of the config's section `tracker`.
+
+    Raises:
+        UserError: a constant that has no effect, since the tracker is not a long-term one.
+    """
+    unread = [name for name in LONG_TERM if name in constants]
+    if unread and not config.tracker.long_term:
+        known = ", ".join(name for name in RANGES if name not in LONG_TERM)
+        raise UserError(
+            f"--set {unread[0]}: has no effect, this tracker is not a long-term one"
+            f" (tracker.long_term of its config); constants with an effect: {known}"
+        )
+    with config.unlocked():
+        for name, value in constants.items():
+            config.tracker[name] = type(config.tracker[name])(value)
