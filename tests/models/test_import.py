@@ -61,6 +61,45 @@ def test_alexnets_two_forms(small):
     assert list(to_pysot(model, again, metadata)) == list(training)
 
 
+def test_pysots_names_of_alexnets_layers(small):
+    """The places of the five convolutions among the layers of its `features`, counted by hand:
+    convolution, normalisation, pooling, ReLU twice; then convolution, normalisation, ReLU."""
+    model = small("alexnet")
+    names = to_pysot(model, init_variables(model, 0))
+    kernels = [n for n in names if n.startswith("backbone.features.") and names[n].ndim == 4]
+    assert kernels == [f"backbone.features.{i}.weight" for i in (0, 4, 8, 11, 14)]
+    sides = [names[name].shape[-1] for name in kernels]
+    assert sides == [11, 5, 3, 3, 3]
+
+
+def test_mobilenetv2_of_rgb_takes_raw_bgr():
+    """The stem of made arrays, by hand: weight * (rgb - 128) / 128 + bias is what it computes."""
+    rng = np.random.default_rng(0)
+    shapes = {"conv0": (32, 3, 3, 3), "block0.dw": (32, 1, 3, 3), "block0.project": (16, 32, 1, 1)}
+    expected = [f"block{i}.{part}" for i in range(1, 17) for part in ("expand", "dw", "project")]
+    shapes |= dict.fromkeys(expected, (1, 1, 1, 1))  # of layers that this network lacks
+    arrays = {f"{name}.w": rng.standard_normal(shape) for name, shape in shapes.items()}
+    arrays |= {f"{name}.b": rng.standard_normal(shape[0]) for name, shape in shapes.items()}
+    model = SiamRPN(backbone="mobilenetv2", width=1.0, levels=(1,), adjust_channels=(8,))
+    part = backbone_from_mobilenetv2(model, arrays, "mobile.npz")
+    params, stats = part["params"]["backbone"], part["batch_stats"]["backbone"]
+
+    bgr = rng.uniform(0, 255, (3, 3, 3))  # rows, columns, channels: one position of the stem
+    rgb = np.moveaxis(bgr[..., ::-1], -1, 0)
+    wanted = (arrays["conv0.w"] * ((rgb - 128) / 128)).sum((1, 2, 3)) + arrays["conv0.b"]
+    stem = params["layer0"]
+    product = (stem["conv"]["kernel"] * bgr[..., None]).sum((0, 1, 2))
+    deviation = np.sqrt(stats["layer0"]["bn"]["var"] + 1e-5)
+    found = (product - stats["layer0"]["bn"]["mean"]) / deviation * stem["bn"]["scale"]
+    np.testing.assert_allclose(found + stem["bn"]["bias"], wanted, rtol=1e-4, atol=1e-4)
+
+    block = params["layer1"]["block0"]
+    np.testing.assert_array_equal(block["expand_conv"]["kernel"][0, 0], np.eye(32))
+    np.testing.assert_array_equal(block["expand_bn"]["bias"], np.zeros(32))
+    bias = arrays["block0.project.b"].astype(np.float32)
+    np.testing.assert_array_equal(block["project_bn"]["bias"], bias)
+
+
 def test_nothing_is_dropped_in_silence(small):
     model = small("alexnet")
     tensors = to_pysot(model, init_variables(model, 0))

@@ -15,6 +15,9 @@ from siamjax.models.import_torch import pysot_names
     "backbone, channels",
     [
         (alexnet.AlexNet(levels=(1, 2, 3, 4, 5)), (96, 256, 384, 384, 256)),
+        (alexnet.AlexNet(), (256,)),
+        (resnet.ResNet(depth=18), (128, 256, 512)),
+        (mobilenetv2.MobileNetV2(), (44, 134, 448)),
         (alexnet.AlexNet(width=0.51, levels=(1, 5)), (48, 130)),  # whole channels, cut off
         (resnet.ResNet(depth=18, levels=(0, 1, 2, 3, 4)), (64, 64, 128, 256, 512)),
         (resnet.ResNet(depth=18, width=0.25, levels=(2, 4)), (32, 128)),
@@ -23,7 +26,6 @@ from siamjax.models.import_torch import pysot_names
             mobilenetv2.MobileNetV2(width=1.0, levels=tuple(range(8))),
             (32, 16, 24, 32, 64, 96, 160, 320),
         ),
-        (mobilenetv2.MobileNetV2(width=1.4, levels=(3, 5, 7)), (44, 134, 448)),
     ],
 )
 def test_channels(backbone, channels):
