@@ -34,6 +34,7 @@ _SHARED_CODE = (
     "siamjax.data.crops",
     "siamjax.data.jpeg",
     "siamjax.media.frames",
+    "siamjax.media.lines",
     "siamjax.media.tables",
 )
 _COLUMNS = "columns.npz"

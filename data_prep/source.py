@@ -14,7 +14,7 @@ import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.media.frames import IMAGE_SUFFIXES
-from siamjax.media.tables import split_rows
+from siamjax.media.tables import read_table, read_values
 
 
 class Video(NamedTuple):
@@ -185,7 +185,8 @@ def box_fault(
 
 
 def read_numbers(path: Path, columns: int | None = None) -> np.ndarray:
-    """A text file of numbers in rows; what is not a number is NaN. A missing file gives no rows.
+    """A text file of numbers in rows, read by `siamjax.media.tables`; what is not a number is NaN,
+    as is an empty row. A missing file gives no rows.
 
     Args:
         path: the file.
@@ -194,20 +195,11 @@ def read_numbers(path: Path, columns: int | None = None) -> np.ndarray:
     Returns:
         (rows, columns) float64, or (numbers,).
     """
-    text = path.read_text(errors="replace") if path.is_file() else ""
-    rows = [[_number(word) for word in words] for _, words in split_rows(text)]
-    if columns is None:
-        return np.array([value for row in rows for value in row], np.float64)
-    unknown = [math.nan] * columns
-    rows = [row if len(row) == columns else unknown for row in rows]
-    return np.array(rows, np.float64).reshape(-1, columns)
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        return math.nan
+    if not path.is_file():
+        return np.empty((0,) if columns is None else (0, columns))
+    if columns is not None:
+        return read_table(path, (columns,), lenient=True)
+    return read_values(path)
 
 
 def listing(folder: Path, suffixes: tuple[str, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from siamjax import api, files, media, viz
 from siamjax.commands.flags import add_checkpoint, check_least
 from siamjax.errors import UserError
 from siamjax.media import labels
-from siamjax.media.tables import read_table
+from siamjax.media.tables import read_targets
 from siamjax.media.tracks import Row, Tracks, follow
 
 DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X,Y,W,H",
         help="box in the first frame, px from 0; give it again for another target",
     )
-    add("--box_file", help="text file with one such box per line")
+    add("--box_file", help="text file with one such box per line, or MOT rows")
     add_checkpoint(parser)
     add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
     for name, (_, text) in labels.FORMATS.items():
@@ -133,7 +133,11 @@ def _boxes(args: argparse.Namespace, window: _Window | None, first: np.ndarray) 
     if args.box_file is not None:
         if not Path(args.box_file).is_file():
             raise UserError(f"--box_file={args.box_file}: not a readable text file")
-        boxes += [tuple(row) for row in read_table(args.box_file).tolist()]
+        starts = read_targets(args.box_file)
+        if starts.frames.any():
+            late = starts.targets[int(starts.frames.argmax())]
+            raise UserError(f"--box_file={args.box_file}: target {late} is not in the first frame")
+        boxes += [tuple(row) for row in starts.boxes.tolist()]
     if boxes:
         return boxes
     if window is None:

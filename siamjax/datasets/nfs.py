@@ -15,7 +15,7 @@ from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import NoFrames, Sequence
 from siamjax.errors import UserError
 from siamjax.media.frames import ImageFiles, list_images
-from siamjax.media.tables import split_rows
+from siamjax.media.lines import read_lines
 
 STEP = 8  # frames at 240 per frame at 30
 
@@ -46,8 +46,11 @@ class Nfs(Dataset):
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Boxes left, top, width, height (N, 4), and where the target is lost (N,)."""
-    rows = []
-    for number, words in split_rows(path.read_text()):
+    lines, rows = read_lines(path), []
+    for number, words in enumerate(lines.rows, lines.first):
+        if not words:
+            rows.append([np.nan] * 4 + [1])
+            continue
         try:
             left, top, right, bottom, _, lost = map(float, words[1:7])
         except ValueError:
