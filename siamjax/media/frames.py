@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.media.opencv import readable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -19,14 +20,21 @@ def frame_number(name: str | os.PathLike[str]) -> int:
     return int(numbers[-1]) if numbers else -1
 
 
+def natural_order(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """A key to sort names by: numbers in them by their value, what is between as text."""
+    stem, suffix = os.path.splitext(name)
+    parts = re.findall(r"(\d+)|(\D+)", stem)
+    return [(not number, int(number or 0), text) for number, text in parts], suffix
+
+
 def image_names(folder: str | os.PathLike[str]) -> list[str]:
     """Names of a folder's images, in the order of the numbers in them; [] without such a folder.
 
-    Hidden files are no images. Names of one number, or of none, follow each other as text.
+    Hidden files are no images.
     """
     names = os.listdir(folder) if os.path.isdir(folder) else []
     images = (n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and not n.startswith("."))
-    return sorted(images, key=lambda name: (frame_number(name), name))
+    return sorted(images, key=natural_order)
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
@@ -53,13 +61,32 @@ class ImageFiles(Sequence):
 
 
 def read_image(path: Path) -> np.ndarray:
-    """An image file, (H, W, 3) BGR uint8.
+    """An image file as it is displayed, (H, W, 3) BGR uint8; see `decode_image`.
 
     Raises:
         UserError: it is not there, or not an image.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        image = decode_image(path.read_bytes())
+        fault = "not a readable image"
+    except OSError as error:
+        image, fault = None, f"no such image ({error.strerror})"
     if image is None:
-        fault = "not a readable image" if path.is_file() else "no such image"
-        raise UserError(f"{path}: {fault}; restore it, or leave this frame or sequence out")
+        shown = readable(str(path))
+        raise UserError(f"{shown}: {fault}; restore it, or leave this frame or sequence out")
     return image
+
+
+def decode_image(data: bytes) -> np.ndarray | None:
+    """The content of an image file as it is displayed, (H, W, 3) BGR uint8; None: not an image.
+
+    An orientation in the metadata (EXIF) is applied. Of 16 bits the upper eight are taken. Grey is
+    repeated over the channels, CMYK is converted, transparency is dropped: the colours stand as
+    they are stored. Of an animation it is the first picture.
+    """
+    if not data:
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None

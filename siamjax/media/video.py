@@ -1,215 +1,125 @@
-"""Reading frames from a video file, an image folder or a camera; writing a video whole."""
+"""Opens what a user names as a video: a file, a folder, a camera or a stream."""
 
-import contextlib
+import functools
+import logging
 import os
-import sys
-from collections.abc import Iterable, Iterator
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
-import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.files import check_writable, replacing
-from siamjax.media.frames import IMAGE_SUFFIXES, ImageFiles, list_images
+from siamjax.media.folder import image_file, image_folder
+from siamjax.media.frames import IMAGE_SUFFIXES
+from siamjax.media.live import Live
+from siamjax.media.opencv import open_capture
+from siamjax.media.selection import Selection
+from siamjax.media.source import Video
+from siamjax.media.video_file import VideoFile, announced, video_file
 
-# .webm plays in browsers; H.264 is not in OpenCV's wheel
-_CODECS = {".webm": "VP80", ".mkv": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
-_DEFAULT_FPS = 25.0
+_log = logging.getLogger(__name__)
+
+WAIT = 10.0  # s, for a connection and for each frame
+_STREAMS = ("rtsp", "rtsps", "udp", "http", "https")
 
 
-def read_video(source: str | os.PathLike) -> "Video":
-    """Opens a video file, a folder of images (ordered by number), or a camera by its number.
+def read_video(
+    source: str | os.PathLike,
+    *,
+    start: int | str = 0,
+    frames: int | None = None,
+    stride: int = 1,
+    resolution: str | None = None,
+    record: str | os.PathLike | None = None,
+) -> Video:
+    """Opens a video file, a folder of images (ordered by number), a camera or a stream.
+
+    Args:
+        source: a path; a camera's number or device (0, /dev/video0); an address that begins with
+            rtsp://, http://, https:// or udp://. A GIF and an animated WebP, PNG or AVIF are
+            videos, another image is a video of one frame.
+        start: the first frame that is wanted: its number from 0, or seconds as "4.5s".
+        frames: how many frames at most; None: all.
+        stride: every so many frames.
+        resolution: that a camera is asked for, "1280x720".
+        record: a file to which all frames of a camera or a stream are written, see `Live`.
 
     Returns:
         A `Video`, whose frames are decoded while it is iterated.
 
     Raises:
-        UserError: no such file, nothing that can be decoded, a folder without images.
+        UserError: no such file, nothing that can be decoded, a folder without images, a camera or
+            stream that cannot be opened, a value that means nothing here.
     """
-    path = Path(source)
+    selection = Selection(start, frames, stride).checked()
+    name = os.fspath(source)
+    path = Path(name)
+    camera = path.is_char_device() or (name.isdecimal() and not path.exists())
+    stream = urlsplit(name).scheme in _STREAMS and "://" in name and not path.exists()
+    for flag, value, fits in (
+        ("resolution", resolution, camera),
+        ("record", record, camera or stream),
+    ):
+        if value is not None and not fits:
+            kinds = "cameras" if flag == "resolution" else "cameras and streams"
+            raise UserError(f"--{flag}={value}: only for {kinds}, not for {name}")
+    if camera:
+        return _camera(int(name) if name.isdecimal() else name, selection, resolution, record)
+    if stream:
+        return _stream(name, selection, record)
     if path.is_dir():
-        return ImageFolder(path)
+        return image_folder(path, selection)
     if path.is_file():
-        return VideoFile(path)
-    if str(source).isdecimal():
-        return Camera(int(str(source)))
+        return (image_file if _is_image(path) else video_file)(path, selection)
     raise UserError(f"{source}: no such video file or image folder")
 
 
-class Video(Iterable[np.ndarray]):
-    """Frames (H, W, 3) uint8, BGR, in order; iterate it (again for another pass).
-
-    Attributes:
-        name: short name, for titles and default output names.
-        fps: frames per second.
-        count: number of frames as far as known before decoding; None for a camera.
-    """
-
-    def __init__(self, name: str, fps: float = _DEFAULT_FPS, count: int | None = None):
-        self.name, self.fps, self.count = name, fps, count
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in (*IMAGE_SUFFIXES, ".avif")
 
 
-class ImageFolder(Video):
-    """Images of one folder, by number; random access, by `len` and index, too."""
+def _camera(source: int | str, selection, resolution, record) -> Video:
+    shown = f"camera {source}"
+    backend = cv2.CAP_ANY if isinstance(source, int) else cv2.CAP_V4L2
+    size = _resolution(resolution) if resolution is not None else None
+    wanted = [cv2.CAP_PROP_FRAME_WIDTH, size[0], cv2.CAP_PROP_FRAME_HEIGHT, size[1]] if size else []
 
-    def __init__(self, path: Path):
-        self._images = ImageFiles(list_images(path))
-        if not self._images:
-            raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
-        super().__init__(path.resolve().name, count=len(self))
+    def connect():
+        fault = f"{shown} cannot be opened; is it there and free?"
+        capture = open_capture(source, backend, fault)
+        for name, value in zip(wanted[::2], wanted[1::2]):
+            capture.set(name, value)
+        got = tuple(int(capture.get(name)) for name in wanted[::2])
+        if size and got != size:
+            _log.warning("%s: gives %dx%d px, not %s", shown, *got, resolution)
+        return capture
 
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index):
-        return self._images[index]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return iter(self._images)
-
-
-class VideoFile(Video):
-    """A video file, decoded by the FFmpeg inside OpenCV."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        capture = self._open()
-        claimed = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        super().__init__(path.stem, _rate(capture), claimed if claimed > 0 else None)
-        if next(_frames(capture), None) is None:
-            raise UserError(f"{path}: a video without a readable frame; encode it again")
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        decoded = 0
-        for frame in _frames(self._open()):
-            decoded += 1
-            yield frame
-        # Some containers have no count of frames, it is computed from the duration: allow for that.
-        if self.count is not None and decoded < self.count - max(2, self.count // 50):
-            raise UserError(
-                f"{self.path}: the video ends early, {decoded} of {self.count} frames can be "
-                f"decoded; encode it again, or take what is there by --frames={decoded}"
-            )
-
-    def _open(self) -> cv2.VideoCapture:
-        fault = f"{self.path}: not a video that OpenCV can read; encode it again"
-        return _capture(fault, str(self.path), cv2.CAP_FFMPEG)
+    name = f"camera{source}" if isinstance(source, int) else Path(source).name
+    return Live(name, shown, connect, selection, record)
 
 
-class Camera(Video):
-    """A camera of this machine, by number; endless."""
+def _resolution(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d*)[xX*]([1-9]\d*)", text)
+    if match is None:
+        raise UserError(f"--resolution={text}: give width x height in px, 1280x720")
+    return int(match[1]), int(match[2])
 
-    def __init__(self, number: int):
-        self.number = number
-        capture = self._open()
-        super().__init__(f"camera{number}", _rate(capture))
+
+def _stream(address: str, selection, record) -> Video:
+    """A live stream, or a video file behind an http address, which has a number of frames."""
+    parts = urlsplit(address)
+    place = parts.netloc.rpartition("@")[2]  # without a password
+    shown = f"{parts.scheme}://{place}{parts.path}"
+    fault = f"{shown}: no video there, or no answer within {WAIT:g} s"
+    limit = int(WAIT * 1000)
+    settings = cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit
+    connect = functools.partial(open_capture, address, cv2.CAP_FFMPEG, fault, settings)
+    name = re.sub(r"[^\w.-]+", "_", f"{place}{parts.path}").strip("_")
+    if parts.scheme.startswith("http") and record is None:
+        capture = connect()
+        known = announced(capture)
         capture.release()
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        yield from _frames(self._open())
-        raise UserError(f"camera {self.number} stopped giving frames")
-
-    def _open(self) -> cv2.VideoCapture:
-        fault = f"camera {self.number} cannot be opened; is it there and free?"
-        return _capture(fault, self.number)
-
-
-def _capture(fault: str, *source) -> cv2.VideoCapture:
-    with _quiet_stderr():
-        capture = cv2.VideoCapture(*source)
-    if not capture.isOpened():
-        raise UserError(fault)
-    return capture
-
-
-def _rate(capture: cv2.VideoCapture) -> float:
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if 0 < fps < 1000 else _DEFAULT_FPS
-
-
-def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    """All frames that can be read; then releases the capture."""
-    try:
-        while True:
-            good, frame = capture.read()
-            if not good:
-                return
-            yield frame
-    finally:
-        capture.release()
-
-
-class VideoWriter:
-    """Writes a video that appears under its name only when it is whole.
-
-        with VideoWriter("out.webm", fps=30) as writer:
-            writer.write(frame)
-
-    Leaving the block by an error removes what was written. The first frame sets the size; later
-    ones of another size are scaled to it. Codecs take even sizes only: an odd last row or column is
-    left out.
-
-    Args:
-        path: .webm (VP8, plays in browsers; recommended), .mkv, .mp4 or .avi.
-        fps: frames per second.
-
-    Raises:
-        UserError: another suffix, or a place that cannot be written to.
-    """
-
-    def __init__(self, path: str | os.PathLike, fps: float = _DEFAULT_FPS):
-        self.path = Path(path)
-        if self.path.suffix.lower() not in _CODECS:
-            suffixes = ", ".join(_CODECS)
-            raise UserError(f"{path}: write to one of {suffixes} (.webm plays in browsers)")
-        check_writable(self.path)
-        self._fps, self._size = fps, (0, 0)
-        self._writer: cv2.VideoWriter | None = None
-        self._opened = contextlib.ExitStack()  # the file, and the writer to it
-
-    def __enter__(self) -> "VideoWriter":
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._opened.__exit__(*error)
-
-    def write(self, frame: np.ndarray) -> None:
-        """Appends a frame, (H, W, 3) uint8, BGR.
-
-        Raises:
-            UserError: this kind of video cannot be written here.
-        """
-        if self._writer is None:
-            self._size = (frame.shape[1], frame.shape[0])
-            codec = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
-            name = str(self._opened.enter_context(replacing(self.path)))
-            with _quiet_stderr():
-                self._writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self._fps, self._size)
-            self._opened.callback(self._writer.release)
-            if not self._writer.isOpened():
-                raise UserError(f"{self.path}: this video cannot be written; try a .webm name")
-        if (frame.shape[1], frame.shape[0]) != self._size:
-            frame = cv2.resize(frame, self._size)
-        self._writer.write(np.ascontiguousarray(frame))
-
-    def close(self) -> None:
-        """Finishes the video and gives it its name; without frames there is none."""
-        self._opened.close()
-
-
-@contextlib.contextmanager
-def _quiet_stderr():
-    """Hides what OpenCV and FFmpeg print on opening a video.
-
-    Errors of siamjax describe the same faults; that VP8 has no tag in .webm is none.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+        if known:
+            return VideoFile(shown, Path(parts.path).stem or name, connect, selection, again=True)
+    return Live(name, shown, connect, selection, record)

@@ -68,14 +68,16 @@ def test_corrupt_frame_of_a_folder_is_named(tmp_path):
         list(read_video(tmp_path))
 
 
-def test_video_that_ends_early(tmp_path):
+def test_video_that_ends_early(tmp_path, caplog):
+    """Before: `siamjax track cut.avi` gave 'the video ends early', exit code 2, no output."""
     noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
     write(tmp_path / "whole.avi", noise)
     content = (tmp_path / "whole.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
     video = read_video(tmp_path / "cut.avi")
-    with pytest.raises(UserError, match=r"ends early, \d+ of 60 frames .*--frames="):
-        list(video)
+    count = len(list(video))
+    assert 20 <= count < 35
+    assert f"announces about 60 frames, {count} could be decoded" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""Images as a video: a folder of them, one file, or an animation."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.media.frames import IMAGE_SUFFIXES, ImageFiles, list_images
+from siamjax.media.opencv import readable
+from siamjax.media.selection import Grab, Selection
+from siamjax.media.source import DEFAULT_FPS, Video
+
+
+class Images(Video):
+    """Images that can be read by number; `len` and index count the wanted ones.
+
+    Args:
+        images: frames by index, (H, W, 3) BGR uint8.
+        fps: frames per second; images in a folder have no times, they are taken as 25 a second.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        images: Sequence[np.ndarray],
+        selection: Selection,
+        fps: float = DEFAULT_FPS,
+    ):
+        super().__init__(name, selection, fps, len(images))
+        self._images, self._fps = images, fps
+        self._numbers = selection.numbers(len(images), fps)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self._images[self._numbers[index]]
+
+    def _grabs(self) -> Iterator[Grab]:
+        for i in range(len(self._images)):
+            yield Grab(i, i / self._fps, functools.partial(self._images.__getitem__, i))
+
+
+def image_folder(path: Path, selection: Selection) -> Images:
+    """The images of a folder, by number.
+
+    Raises:
+        UserError: there is none.
+    """
+    images = ImageFiles(list_images(path))
+    if not images:
+        raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
+    return Images(readable(path.resolve().name), images, selection)
+
+
+def image_file(path: Path, selection: Selection) -> Images:
+    """The pictures of an animated image, or the only one of another.
+
+    Raises:
+        UserError: not an image.
+    """
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    good, animation = cv2.imdecodeanimation(data) if data.size else (False, None)
+    name = readable(path.stem)
+    if not good or len(animation.frames) < 2:
+        return Images(name, ImageFiles([path]), selection)
+    frames = [
+        cv2.cvtColor(f, cv2.COLOR_BGRA2BGR) if f.shape[2] == 4 else f for f in animation.frames
+    ]
+    seconds = sum(animation.durations) / 1000
+    return Images(name, frames, selection, len(frames) / seconds if seconds > 0 else DEFAULT_FPS)

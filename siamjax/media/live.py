@@ -1,0 +1,166 @@
+"""Cameras and live streams: a thread takes every frame that comes, the newest one is given."""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.media.selection import Grab, Selection
+from siamjax.media.source import Video
+from siamjax.media.video_file import announced, grabs, rate
+from siamjax.media.writer import VideoWriter
+
+_log = logging.getLogger(__name__)
+
+
+class Live(Video):
+    """A camera or a stream.
+
+    It is opened when the object is made, and the first pass uses that connection. Frames are
+    numbered as they come. After a break it is opened once more; the second break is the end, and so
+    is the first one where that fails.
+
+    Args:
+        name: for default output names.
+        shown: what messages call it.
+        connect: opens it.
+        record: a file to which every frame is written as it comes, dropped ones too: numbers of
+            frames are those of the recording. None: no recording.
+
+    Raises:
+        UserError: it cannot be opened, no frame comes, or the recording cannot be written.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        name: str,
+        shown: str,
+        connect: Callable[[], cv2.VideoCapture],
+        selection: Selection,
+        record: str | os.PathLike | None = None,
+    ):
+        self._shown, self._connect, self._record = shown, connect, record
+        self._opened: cv2.VideoCapture | None = connect()
+        self._rate, self._announced = rate(self._opened), announced(self._opened)
+        super().__init__(name, selection, self._rate)
+        self._writer()  # tells at once where it cannot be
+
+    def numbered(self) -> Iterator[tuple[int, np.ndarray]]:
+        """As of any video; frames that come while nobody asks are left out.
+
+        Raises:
+            UserError: no frame comes, or the recording cannot be written.
+        """
+        self.dropped, wanted = 0, None
+        with contextlib.closing(super().numbered()) as frames:
+            for number, frame in frames:
+                if wanted is not None:
+                    self.dropped += number - wanted
+                wanted = number + self.selection.stride
+                yield number, frame
+
+    def _grabs(self) -> Iterator[Grab]:
+        with contextlib.ExitStack() as stack:
+            writer = self._writer()
+            if writer is not None:
+                stack.callback(writer.close)
+            arrivals = _Arrivals(self._connected, writer)
+            stack.callback(arrivals.stop)
+            last = -1
+            while (grab := arrivals.after(last)) is not None:
+                last = grab.number
+                yield grab
+
+    def _connected(self, stopped: threading.Event) -> Iterator[Grab]:
+        """Every frame that comes, over both connections; times are those of the arrival."""
+        capture, self._opened = self._opened or self._connect(), None
+        number, began = 0, time.monotonic()
+        for connection in range(2):
+            for _, _, fetch in grabs(capture, self._rate):
+                yield Grab(number, time.monotonic() - began, fetch)
+                number += 1
+            whole = self._announced and number > self._announced - self._rate
+            if connection or whole or stopped.is_set():
+                break
+            _log.warning("%s: broke off after %d frames; trying once more", self._shown, number)
+            try:
+                capture = self._connect()
+            except UserError:
+                break
+        if not number:
+            raise UserError(f"{self._shown}: no frame came")
+        if not stopped.is_set():
+            _log.warning("%s: ended after %d frames", self._shown, number)
+
+    def _writer(self) -> VideoWriter | None:
+        return None if self._record is None else VideoWriter(self._record, self._rate)
+
+
+class _Arrivals:
+    """The newest of the frames that a thread takes.
+
+    Args:
+        frames: gives them, and ends some time after the event is set.
+        writer: gets each of them; may be closed after `stop`.
+    """
+
+    def __init__(
+        self, frames: Callable[[threading.Event], Iterator[Grab]], writer: VideoWriter | None
+    ):
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._newest: Grab | None = None
+        self._ended = False
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._take, args=(frames, writer), daemon=True)
+        self._thread.start()
+
+    def after(self, number: int) -> Grab | None:
+        """Waits for a frame behind that number, and gives the newest; None: the frames ended.
+
+        Raises:
+            UserError: what went wrong in the thread.
+        """
+        with self._changed:
+            while self._newest is None or self._newest.number <= number:
+                if self._error is not None:
+                    raise self._error
+                if self._ended:
+                    return None
+                self._changed.wait(0.5)
+            return self._newest
+
+    def stop(self) -> None:
+        """Takes no more frames; a call of OpenCV that waits for one ends by its own limit."""
+        with self._changed:
+            self._stopped.set()
+        self._thread.join(0.5)
+
+    def _take(self, frames, writer):
+        try:
+            with contextlib.closing(frames(self._stopped)) as taken:
+                for number, seconds, fetch in taken:
+                    frame = fetch()
+                    with self._changed:
+                        if self._stopped.is_set():
+                            return
+                        if frame is None:
+                            continue
+                        if writer is not None:
+                            writer.write(frame)
+                        self._newest = Grab(number, seconds, lambda frame=frame: frame)
+                        self._changed.notify_all()
+        except Exception as error:
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
