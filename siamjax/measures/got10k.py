@@ -1,12 +1,14 @@
 """Average overlap and success rates of GOT-10k (Huang et al. 2019).
 
 All frames of all sequences count the same, except the first of each and those where nothing of the
-target is to be seen (cover 0). Boxes are cut at the image's border before the overlap is taken.
+target is to be seen (cover 0). Boxes are cut at the image's border before the overlap is taken. A
+row without a box has overlap 0.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from siamjax.datasets.forms.base import without_region
 from siamjax.geometry import boxes
 from siamjax.measures import bootstrap
 from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences, by_attribute
@@ -51,6 +53,7 @@ def count(
     """
     scored = np.ones(len(truth), bool) if absent is None else ~absent
     scored[0] = False
+    result = np.where(without_region(result)[:, None], np.nan, result)
     truth, result = truth[scored], result[scored]
     if size is not None:
         truth, result = inside(truth, size), inside(result, size)

@@ -1,7 +1,8 @@
 """Precision, recall and F of long-term tracking (Lukežič et al. 2018, VOT-LT2018).
 
 A tracker gives a confidence with each box; below a threshold it counts as "target not there". The
-score of a tracker is its best F over all thresholds. Overlap is the raster overlap.
+score of a tracker is its best F over all thresholds. Overlap is the raster overlap. A row without
+a region but with a confidence is a wrong answer: overlap 0, reported.
 """
 
 import dataclasses
@@ -9,6 +10,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from siamjax.datasets.forms.base import without_region
 from siamjax.geometry.polygons import raster_overlap
 from siamjax.measures import bootstrap
 from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences
@@ -56,9 +58,11 @@ def thresholds(scores: PerFrame) -> Float[np.ndarray, "100"]:
     """Descending: +inf, 98 scores at evenly spaced ranks of all scores, -inf.
 
     Args:
-        scores: confidences of all frames of all sequences; NaN are left out.
+        scores: confidences of all frames of all sequences; those that are not finite are left out.
     """
-    ordered = np.sort(scores[~np.isnan(scores)])
+    ordered = np.sort(scores[np.isfinite(scores)])
+    if not ordered.size:
+        ordered = np.zeros(1)
     inner = RESOLUTION - 2
     step = len(ordered) // inner
     ranks = np.floor(np.linspace(step - 1, len(ordered) - step, inner) + 0.5).astype(int)
@@ -74,7 +78,7 @@ def sequence_curves(
     Args:
         overlap: overlap with the ground truth, NaN where the target is not visible (a box
             reported there counts as overlap 0).
-        scores: confidences; NaN counts as 0, as the first frame's is.
+        scores: confidences; one that is not finite counts as 0, as the first frame's is.
         visible: number of frames with the target in the image.
         limits: descending thresholds; a frame is reported where its score is at least the
             threshold, at -inf where it is positive.
@@ -83,7 +87,7 @@ def sequence_curves(
         precision, 1 where nothing is reported, and recall.
     """
     overlap = np.nan_to_num(overlap.astype(np.float64))
-    scores = np.nan_to_num(scores.astype(np.float64))
+    scores = np.where(np.isfinite(scores), scores, 0).astype(np.float64)
     order = np.argsort(-scores, kind="stable")
     running = np.concatenate([[0.0], np.cumsum(overlap[order])])
     reported = np.searchsorted(-scores[order], -limits, side="right")
@@ -111,7 +115,8 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     limits = thresholds(np.concatenate([run.scores for run in firsts]))
     per_sequence = []
     for sequence, run in zip(sequences, firsts, strict=True):
-        overlap = raster_overlap(sequence.groundtruth, run.regions, sequence.size)
+        regions = np.where(without_region(run.regions)[:, None], np.nan, run.regions)
+        overlap = raster_overlap(sequence.groundtruth, regions, sequence.size)
         visible = int(np.isfinite(sequence.groundtruth).all(1).sum())
         per_sequence.append(sequence_curves(overlap, run.scores, visible, limits))
     mean = mean_curves(limits, per_sequence)

@@ -12,6 +12,7 @@ from collections.abc import Sequence as AbstractSequence
 import numpy as np
 from jaxtyping import Float, Real
 
+from siamjax.datasets.forms.base import without_region
 from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
 from siamjax.geometry.polygons import raster_overlap
 from siamjax.measures import bootstrap, vot
@@ -51,10 +52,12 @@ def measure(
     """Overlap and progress of a run.
 
     Args:
-        truth, regions: boxes or 8 corners in the run's order, the start first; where `regions` is
-            NaN (the start) overlap is 1, where `truth` is NaN the frame does not count as missed.
+        truth, regions: boxes or 8 corners in the run's order, the start first, whose overlap is 1;
+            a row of `regions` without a region has overlap 0, where `truth` is NaN the frame does
+            not count as missed.
         size: width and height of the image, px.
     """
+    regions = np.where(without_region(regions)[:, None], np.nan, regions)
     overlap = raster_overlap(truth, regions, size).astype(np.float64)
     overlap[0] = 1.0
     missed = (np.nan_to_num(overlap) <= THRESHOLD) & ~np.isnan(truth).any(1)

@@ -3,8 +3,10 @@
 
 Overlap is the real-valued intersection over union. A frame counts in the divisor whatever its
 ground truth: boxes without area have overlap -1, and frames whose true centre is not positive have
-distance -1, which counts as a hit at every threshold. Both are rules of the published figures.
-Boxes are (N, 4) left, top, width, height in pixels, as the benchmark's files count them.
+distance -1, which counts as a hit at every threshold. Both are rules of the published figures; a
+row without a region is a miss in all other frames. `siamjax.measures.conventions` has the rules of
+other toolkits. Boxes are (N, 4) left, top, width, height in pixels, as the benchmark's files count
+them.
 """
 
 import dataclasses
@@ -12,18 +14,12 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Real
 
+from siamjax.datasets.forms.base import without_region
 from siamjax.datasets.sequence import Sequence, shifted
-from siamjax.geometry import boxes, polygons
+from siamjax.geometry import polygons
 from siamjax.measures import bootstrap
+from siamjax.measures.conventions import DEFAULT, DISTANCES, NORMALISED, OVERLAPS, Boxes, Rules
 from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences, by_attribute
-
-Boxes = Real[np.ndarray, "n 4"]
-PerFrame = Float[np.ndarray, " n"]
-
-OVERLAPS = np.arange(0, 1.05, 0.05)  # thresholds of the success curve
-DISTANCES = np.arange(0, 51, 1)  # px, thresholds of the precision curve
-NORMALISED = np.arange(0, 51, 1) / 100  # thresholds of the normalised precision curve
-
 
 FIGURES = {
     # share of frames with overlap above t, mean over t = 0, 0.05 .. 1
@@ -31,6 +27,8 @@ FIGURES = {
     # share of frames with the centre within 20 px, and within 0.2 of the true size
     "precision_20": Figure("precision @20 px"),
     "normalised_precision_20": Figure("norm. precision @0.2"),
+    # mean over t = 0, 0.01 .. 0.5: what the got10k toolkit calls normalised precision
+    "normalised_precision_auc": Figure("norm. precision AUC"),
     # share of frames with overlap above 0.5 and 0.75
     "op_50": Figure("OP 0.5"),
     "op_75": Figure("OP 0.75"),
@@ -64,29 +62,6 @@ class Curves:
     mean_overlap: float
 
 
-def overlaps(truth: Boxes, result: Boxes) -> PerFrame:
-    """Overlap 0..1 of each frame, -1 where the true box has no area or is unknown."""
-    known = (truth[:, 2:] > 0).all(1)
-    values = boxes.iou(boxes.xywh_to_xyxy(truth), boxes.xywh_to_xyxy(result))
-    return np.where(known, values, -1.0)
-
-
-def distances(
-    truth: Boxes, result: Boxes, scale: Float[np.ndarray, "n 2"] | float = 1.0
-) -> PerFrame:
-    """Distance of the centres x + (w - 1) / 2 after division by `scale`, -1 where a true coordinate
-    is <= 0.
-
-    Args:
-        scale: 1, or width and height to divide both centres by.
-    """
-    true_centre = boxes.xywh_to_pixel_centre(truth)[:, :2] / scale
-    centre = boxes.xywh_to_pixel_centre(result)[:, :2] / scale
-    with np.errstate(invalid="ignore", over="ignore"):
-        distance = np.sqrt(((true_centre - centre) ** 2).sum(1))
-    return np.where((true_centre > 0).all(1), distance, -1.0)
-
-
 def _share(values: np.ndarray, thresholds: np.ndarray, count: int, above: bool) -> np.ndarray:
     """Share of `count` values > t (above) or <= t for each threshold; NaN is never counted."""
     finite = np.sort(values[~np.isnan(values)])
@@ -94,25 +69,27 @@ def _share(values: np.ndarray, thresholds: np.ndarray, count: int, above: bool) 
     return (len(finite) - at_most if above else at_most) / count
 
 
-def curves(truth: Boxes, result: Boxes, absent: Bool[np.ndarray, " n"] | None = None) -> Curves:
+def curves(
+    truth: Boxes,
+    result: Boxes,
+    absent: Bool[np.ndarray, " n"] | None = None,
+    rules: Rules = DEFAULT,
+    missing: int = 0,
+) -> Curves:
     """The three curves of one sequence, whose first frame counts too.
 
     Args:
         absent: True where the target is not in the image: those frames are removed, the divisor
             stays n (the published rule of LaSOT's figures).
+        rules: see `siamjax.measures.conventions`.
+        missing: so many rows at the end of `result` are not in the file.
     """
-    count = len(truth)
-    if absent is not None:
-        truth, result = truth[~absent], result[~absent]
-    overlap = overlaps(truth, result)
-    size = truth[:, 2:] + 1e-16
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        normalised = distances(truth, result, size)
-    known = overlap[overlap >= 0]
+    frames = rules.frames(truth, result, absent, missing)
+    known, count = frames.overlap[frames.overlap >= 0], max(frames.count, 1)
     return Curves(
-        _share(overlap, OVERLAPS, count, above=True),
-        _share(distances(truth, result), DISTANCES, count, above=False),
-        _share(normalised, NORMALISED, count, above=False),
+        _share(frames.overlap, rules.overlaps, count, above=True),
+        _share(frames.distance, rules.distances, count, above=False),
+        _share(frames.normalised, rules.normalised, count, above=False),
         float(known.mean()) if known.size else 0.0,
     )
 
@@ -136,13 +113,15 @@ def mean_curves(all_curves: list[Curves]) -> Curves:
     return Curves(success, precision, normalised, float(overlap))
 
 
-def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) -> Part:
+def score(
+    sequences: Sequences, runs: Runs, interval: Interval | None = None, rules: Rules = DEFAULT
+) -> Part:
     """What a tracker scored."""
     all_curves = [
-        mean_curves([of_run(sequence, run.regions) for run in repeated])
+        mean_curves([of_run(sequence, run.regions, rules, run.missing) for run in repeated])
         for sequence, repeated in zip(sequences, runs, strict=True)
     ]
-    rows = [summary(curve) for curve in all_curves]
+    rows = [_row(curve, rules) for curve in all_curves]
     mean = mean_curves(all_curves)
     groups = {
         attribute: mean_curves([all_curves[i] for i in places])
@@ -152,13 +131,13 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     shown = [plot.figure for plot in PLOTS.values()] if groups else []
     return Part(
         overlap="exact (area of boxes)",
-        values=summary(mean),
-        resampled={name: bootstrap.means([row[name] for row in rows]) for name in FIGURES},
+        values=_row(mean, rules),
+        resampled={name: bootstrap.means([row[name] for row in rows]) for name in rows[0]},
         per_sequence=rows,
         curves={
-            "success": (OVERLAPS, mean.success),
-            "precision": (DISTANCES.astype(float), mean.precision),
-            "normalised precision": (NORMALISED, mean.normalised),
+            "success": (rules.overlaps, mean.success),
+            "precision": (rules.distances, mean.precision),
+            "normalised precision": (rules.normalised, mean.normalised),
         },
         attributes={name: {a: row[name] for a, row in tables.items()} for name in shown},
         attribute_curves={
@@ -170,8 +149,25 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
     )
 
 
-def of_run(sequence: Sequence, regions: Real[np.ndarray, "n _"]) -> Curves:
+def _row(curve: Curves, rules: Rules) -> dict[str, float]:
+    """The figures of a toolkit."""
+    row = summary(curve)
+    if rules.normalised_mean:
+        row["normalised_precision_auc"] = float(curve.normalised.mean())
+    return row
+
+
+def of_run(
+    sequence: Sequence,
+    regions: Real[np.ndarray, "n _"],
+    rules: Rules = DEFAULT,
+    missing: int = 0,
+) -> Curves:
     """Curves of a run in the benchmark's own pixels; polygons count as boxes of equal area."""
-    upright = regions if regions.shape[1] == 4 else polygons.box_of_region(regions)
-    base = sequence.base
-    return curves(shifted(sequence.boxes, base), shifted(upright, base), sequence.absent)
+    upright = regions
+    if regions.shape[1] == 8:
+        upright = np.where(
+            without_region(regions)[:, None], np.nan, polygons.box_of_region(regions)
+        )
+    truth, result = (shifted(table, sequence.base) for table in (sequence.boxes, upright))
+    return curves(truth, result, sequence.absent, rules, missing)

@@ -5,14 +5,19 @@ Its module holds
 - `FIGURES`: name -> `Figure`, of all numbers that it gives; the first ranks the trackers;
 - `PLOTS`: name -> `Plot`;
 - `score(sequences, runs, interval)` -> `Part`: what one tracker scored.
+
+A measure that follows the conventions of toolkits takes `rules` as well.
 """
 
+import inspect
 from collections.abc import Mapping
 from importlib import import_module
 
 import numpy as np
 
+from siamjax.errors import UserError
 from siamjax.measures import bootstrap
+from siamjax.measures.conventions import DEFAULT, Rules
 from siamjax.measures.result import (
     Bounds,
     Interval,
@@ -35,7 +40,11 @@ MEASURES = {
 
 
 def score(
-    name: str, sequences: Sequences, runs: Mapping[str, Runs], interval: Interval | None = None
+    name: str,
+    sequences: Sequences,
+    runs: Mapping[str, Runs],
+    interval: Interval | None = None,
+    rules: Rules = DEFAULT,
 ) -> Result:
     """Scores trackers by the measure of this name.
 
@@ -43,9 +52,21 @@ def score(
         sequences: with ground truth of all frames.
         runs: tracker -> its runs of these sequences, in their order.
         interval: lengths low, high of the benchmark's expected average overlap, if it has them.
+        rules: which toolkit's conventions the figures follow.
+
+    Raises:
+        UserError: a convention for a measure that follows none.
     """
     measure = import_module(MEASURES[name])
-    parts = {tracker: measure.score(sequences, own, interval) for tracker, own in runs.items()}
+    more = {"rules": rules} if rules.text else {}
+    if more and "rules" not in inspect.signature(measure.score).parameters:
+        raise UserError(
+            f"--convention={rules.name} is about one-pass figures, this benchmark is scored by"
+            f" {name}: leave it out, or add --protocol=ope"
+        )
+    parts = {
+        tracker: measure.score(sequences, own, interval, **more) for tracker, own in runs.items()
+    }
     names, first = [sequence.name for sequence in sequences], next(iter(parts.values()))
     return Result(
         overlap=first.overlap,

@@ -4,7 +4,7 @@ A supervised run starts again five frames after each failure; each frame holds a
 (see `siamjax.datasets.results`). Overlap is the raster overlap of `siamjax.geometry.polygons`.
 Sources: Kristan et al., "A novel performance evaluation methodology for single-target trackers"
 (2016), and the VOT reports; where the toolkits differ, the rules behind the published SiamRPN++
-figures are followed.
+figures are followed. Rows without a region are misses: see `siamjax.measures.restarts`.
 """
 
 import dataclasses
@@ -14,14 +14,14 @@ from collections.abc import Sequence as AbstractSequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from siamjax.datasets.forms.base import FAILURE, REGION, START, Run
+from siamjax.datasets.forms.base import FAILURE, START, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.geometry.polygons import corners, raster_overlap
 from siamjax.measures import bootstrap
 from siamjax.measures.eao import eao, known_mean, middle_half, stretches, weighted_mean
+from siamjax.measures.restarts import SKIPPING, marks
 from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences, by_tag
 
-SKIPPING = 5  # frames from a failure to the next start
 BURN_IN = 10  # frames from each start, itself included, that accuracy ignores
 
 SENSITIVITY = 30  # frames over which the AR plot asks whether a tracker survives
@@ -63,7 +63,8 @@ class Scored:
     """The overlaps of one sequence's runs.
 
     Attributes:
-        whole: overlap inside 0..W, 0..H, NaN where the frame holds no region.
+        whole: overlap inside 0..W, 0..H; 0 where the tracker ran and gave no region, NaN where it
+            did not run.
         inner: the same inside 0..W - 1, 0..H - 1, which the expected overlap uses.
         codes: what each frame holds.
     """
@@ -86,13 +87,17 @@ def measure(sequence: Sequence, runs: AbstractSequence[Run]) -> Scored:
     """
     width, height = sequence.size
     truth = np.concatenate([sequence.groundtruth] * len(runs))
-    regions = np.concatenate([run.regions for run in runs])
-    codes = np.stack([run.codes for run in runs])
-    regions = np.where((codes.reshape(-1) == REGION)[:, None], regions, np.nan)
+    marked = [marks(run) for run in runs]
+    codes = np.stack([one.codes for one in marked])
+    held = np.concatenate([one.regions for one in marked])
+    regions = np.where(held[:, None], np.concatenate([run.regions for run in runs]), np.nan)
     whole = raster_overlap(truth, regions, (width, height))
+    missed = np.concatenate([one.missed for one in marked]) & np.isfinite(truth).all(1)
+    whole[missed] = 0
     inner = whole.copy()
     # the smaller bounds change nothing for regions that stay inside them
-    cut = np.flatnonzero(_reaches(truth, width, height) | _reaches(regions, width, height))
+    beyond = _reaches(truth, width, height) | _reaches(regions, width, height)
+    cut = np.flatnonzero(beyond & ~missed)
     inner[cut] = raster_overlap(truth[cut], regions[cut], (width - 1, height - 1))
     return Scored(whole.reshape(codes.shape), inner.reshape(codes.shape), codes)
 

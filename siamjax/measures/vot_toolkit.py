@@ -21,13 +21,14 @@ import math
 from collections.abc import Sequence as AbstractSequence
 
 import numpy as np
-from jaxtyping import Float, Int, Real
+from jaxtyping import Bool, Float, Int, Real
 
-from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run
+from siamjax.datasets.forms.base import FAILURE, START, UNKNOWN, Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.measures import bootstrap, vot
 from siamjax.measures.eao import eao as mean_between
 from siamjax.measures.eao import middle_half, stretches, weighted_mean
+from siamjax.measures.restarts import marks
 from siamjax.measures.result import Figure, Interval, Part, Result, Runs, Sequences
 from siamjax.measures.vot import SENSITIVITY
 
@@ -59,17 +60,22 @@ class Scored:
     Attributes:
         overlap: inside the image; 0 where a frame holds no region.
         codes: what each frame holds.
+        missed: where the tracker ran and gave no region.
     """
 
     overlap: Float[np.ndarray, "repetitions n"]
     codes: Int[np.ndarray, "repetitions n"]
+    missed: Bool[np.ndarray, "repetitions n"]
 
 
 def measure(sequence: Sequence, runs: AbstractSequence[Run]) -> Scored:
     """Overlaps of a sequence's repetitions with the ground truth."""
     rows = [overlaps(sequence.groundtruth, run.regions, sequence.size) for run in runs]
-    codes = np.stack([run.codes for run in runs])
-    return Scored(np.where(codes == REGION, np.stack(rows), 0), codes)
+    marked = [marks(run) for run in runs]
+    held = np.stack([one.regions for one in marked])
+    missed = np.stack([one.missed for one in marked])
+    codes = np.stack([one.codes for one in marked])
+    return Scored(np.where(held, np.stack(rows), 0), codes, missed)
 
 
 def overlaps(
@@ -158,7 +164,8 @@ def _spans(xs, ys, rows):
 def sequence_accuracy(scored: Scored) -> float:
     """Mean over the repetitions of the mean overlap, without ten frames from each start, failures
     and pauses; 0 for a repetition without any other frame."""
-    ignored = vot.burn_in(scored.codes) | np.isin(scored.codes, (UNKNOWN, FAILURE))
+    paused = np.isin(scored.codes, (UNKNOWN, FAILURE)) & ~scored.missed
+    ignored = vot.burn_in(scored.codes) | paused
     counted = [overlap[~row] for overlap, row in zip(scored.overlap, ignored, strict=True)]
     return float(np.mean([overlap.mean() if overlap.size else 0.0 for overlap in counted]))
 

@@ -29,6 +29,8 @@ def loop_curves(truth, result):
         centres = [(b[0] + (b[2] - 1) / 2, b[1] + (b[3] - 1) / 2) for b in (t, r)]
         visible = min(centres[0]) > 0
         (tx, ty), (rx, ry) = centres
+        if r[2] <= 0 or r[3] <= 0:  # no region: a miss
+            rx = ry = math.inf
         distances.append(distance(tx - rx, ty - ry) if visible else -1)
         sw, sh = t[2] + 1e-16, t[3] + 1e-16
         visible = min(tx / sw, ty / sh) > 0

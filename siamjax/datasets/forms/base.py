@@ -26,6 +26,8 @@ class Run:
         seconds: (N,) time of the tracker's own work on each frame, without reading the image;
             empty: not measured.
         reading: (N,) time of reading each image; empty: not measured.
+        missing: so many rows at the end are not in the file; they are NaN here.
+        notes: what was found in the file and how it is counted, a line each.
     """
 
     regions: np.ndarray
@@ -33,6 +35,8 @@ class Run:
     scores: np.ndarray
     seconds: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
     reading: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
+    missing: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def unscored(regions: np.ndarray, codes: np.ndarray | None = None) -> Run:
@@ -41,6 +45,21 @@ def unscored(regions: np.ndarray, codes: np.ndarray | None = None) -> Run:
     if codes is None:
         codes = np.full(len(regions), REGION, np.int8)
     return Run(regions, codes, np.full(len(regions), np.nan))
+
+
+def without_region(regions: np.ndarray) -> np.ndarray:
+    """(N,) bool: rows that are NaN or infinite or have no area; every measure counts them as misses.
+
+    Args:
+        regions: (N, 4) left, top, width, height or (N, 8) corners.
+    """
+    with np.errstate(all="ignore"):
+        if regions.shape[1] == 4:
+            area = regions[:, 2:].min(1)
+        else:
+            x, y = regions[:, 0::2], regions[:, 1::2]
+            area = np.abs((x * np.roll(y, -1, 1) - np.roll(x, -1, 1) * y).sum(1))
+        return ~(np.isfinite(regions).all(1) & (area > 0))
 
 
 class Form(abc.ABC):
