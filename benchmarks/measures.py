@@ -24,7 +24,7 @@ import numpy as np
 from siamjax.datasets import annotations, registry
 from siamjax.datasets.results import REGION, Store
 from siamjax.geometry import polygons
-from siamjax.measures import ope, vot
+from siamjax.measures import conventions, ope, vot
 
 # --- plain loops: the same rules, one number at a time
 
@@ -148,8 +148,8 @@ def loop_ope(sequences, all_runs):
     """Success AUC, precision at 20, normalised precision at 0.2 from their whole curves."""
     sums = [0.0, 0.0, 0.0]
     for sequence, (run,) in zip(sequences, all_runs, strict=True):
-        success = [0] * len(ope.OVERLAPS)
-        precision, normalised = [0] * len(ope.DISTANCES), [0] * len(ope.NORMALISED)
+        success = [0] * len(conventions.OVERLAPS)
+        precision, normalised = [0] * len(conventions.DISTANCES), [0] * len(conventions.NORMALISED)
         count = len(sequence)
         base = sequence.base
         for truth, result in zip(sequence.boxes, run.regions, strict=True):
@@ -166,11 +166,11 @@ def loop_ope(sequences, all_runs):
             ratio = -1.0
             if known:
                 ratio = math.sqrt((dx / (tw + 1e-16)) ** 2 + (dy / (th + 1e-16)) ** 2)
-            for i, threshold in enumerate(ope.OVERLAPS):
+            for i, threshold in enumerate(conventions.OVERLAPS):
                 success[i] += overlap > threshold
-            for i, threshold in enumerate(ope.DISTANCES):
+            for i, threshold in enumerate(conventions.DISTANCES):
                 precision[i] += distance <= threshold
-            for i, threshold in enumerate(ope.NORMALISED):
+            for i, threshold in enumerate(conventions.NORMALISED):
                 normalised[i] += ratio <= threshold
         sums[0] += sum(success) / len(success) / count
         sums[1] += precision[20] / count

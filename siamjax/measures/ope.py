@@ -18,7 +18,7 @@ from siamjax.datasets.forms.base import without_region
 from siamjax.datasets.sequence import Sequence, shifted
 from siamjax.geometry import polygons
 from siamjax.measures import bootstrap
-from siamjax.measures.conventions import DEFAULT, DISTANCES, NORMALISED, OVERLAPS, Boxes, Rules
+from siamjax.measures.conventions import DEFAULT, Boxes, Rules
 from siamjax.measures.result import Figure, Interval, Part, Plot, Runs, Sequences, by_attribute
 
 FIGURES = {

@@ -1,5 +1,6 @@
 """What the rows of a supervised run say: starts, failures and pauses, with lost marks put back.
 
+The marks are those of the VOT challenges (Kristan et al. 2016): 1 starts, 2 fails, 0 pauses.
 A row without a region while the tracker runs is a miss: its overlap is 0. A file in which a mark
 itself was lost would else score better than the whole one: a failure that is not marked is not
 counted, and frames after a start that is not marked count for the accuracy.

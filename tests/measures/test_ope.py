@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
-from siamjax.measures import bootstrap, ope
+from siamjax.measures import bootstrap, conventions, ope
 
 
 def distance(dx, dy):
@@ -36,9 +36,9 @@ def loop_curves(truth, result):
         visible = min(tx / sw, ty / sh) > 0
         scaled.append(distance(tx / sw - rx / sw, ty / sh - ry / sh) if visible else -1)
     return (
-        [sum(o > s for o in overlap) / count for s in ope.OVERLAPS],
-        [sum(d <= s for d in distances) / count for s in ope.DISTANCES],
-        [sum(d <= s for d in scaled) / count for s in ope.NORMALISED],
+        [sum(o > s for o in overlap) / count for s in conventions.OVERLAPS],
+        [sum(d <= s for d in distances) / count for s in conventions.DISTANCES],
+        [sum(d <= s for d in scaled) / count for s in conventions.NORMALISED],
     )
 
 

@@ -48,7 +48,7 @@ def unscored(regions: np.ndarray, codes: np.ndarray | None = None) -> Run:
 
 
 def without_region(regions: np.ndarray) -> np.ndarray:
-    """(N,) bool: rows that are NaN or infinite or have no area; every measure counts them as misses.
+    """(N,) bool: rows that are NaN or infinite or have no area: a miss in every measure.
 
     Args:
         regions: (N, 4) left, top, width, height or (N, 8) corners.
