@@ -4,17 +4,20 @@
     tracker.init(frame, (x, y, w, h))
     prediction = tracker.update(next_frame)
 
+`MultiTracker(siamjax.load())` follows several targets.
+
 Importing this package is cheap: JAX, OpenCV and matplotlib are loaded by the modules that use them.
 """
 
+from importlib import import_module
+
 from siamjax.version import __version__
 
-__all__ = ["__version__", "load"]
+_LAZY = {"MultiTracker": "siamjax.tracking.multi", "load": "siamjax.api"}
+__all__ = ["MultiTracker", "__version__", "load"]
 
 
 def __getattr__(name):
-    if name == "load":
-        from siamjax.api import load
-
-        return load
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'siamjax' has no attribute {name!r}")

@@ -13,7 +13,6 @@ JAX = "JAX takes 0.75 s of CPU, which the flags and the help do not need"
 # Imports inside functions: module -> {what it imports: why not at the top}.
 REASONS: dict[str, dict[str, str]] = {
     "data_prep.command": {"data_prep": "TensorFlow Datasets and Beam are optional"},
-    "siamjax": {"siamjax.api": "`import siamjax` loads nothing: the attribute `load` is lazy"},
     "siamjax.api": {
         "siamjax": "compile_cache: commands import the api at their top; " + JAX,
         "siamjax.models": "commands import the api at their top; " + JAX,

@@ -3,9 +3,11 @@
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
@@ -57,6 +59,24 @@ class Heatmap:
     score: Float32[np.ndarray, "s s"]
     penalised: Float32[np.ndarray, "s s"]
     extent: tuple[float, float, float, float]
+
+
+class Search(NamedTuple):
+    """Where one target is searched in a frame, and what the network needs for it.
+
+    Attributes:
+        window: of the frame.
+        crop: the window's pixels.
+        kernels: of the target's template.
+        target: (2,) float32, its width and height in the last frame, px of the crop.
+        size: width and height of the frame, px.
+    """
+
+    window: tracker.Window
+    crop: np.ndarray
+    kernels: Any
+    target: np.ndarray
+    size: tuple[int, int]
 
 
 class Tracker:
@@ -121,22 +141,47 @@ class Tracker:
         Raises:
             UserError: `init` was not called, a frame of another size, weights that give no numbers.
         """
+        search = self.search(as_bgr(frame, self.rgb))
+        return self.advance(search, *self.answer(search))
+
+    def search(self, frame: UInt8[np.ndarray, "h w 3"]) -> Search:
+        """The first half of `update`, on the host: what the network has to answer.
+
+        Args:
+            frame: BGR, as of `frames.as_bgr`.
+
+        Raises:
+            UserError: `init` was not called, a frame of another size.
+        """
         state = self._started("update")
-        frame = as_bgr(frame, self.rgb)
         size = (frame.shape[1], frame.shape[0])
         if size != self._size:
             raise UserError(
                 "a frame of {}x{} px in a video of {}x{} px: all frames need the same size; "
                 "call init to start another video".format(*size, *self._size)
             )
-        constants, settings, motion = self.constants, self._settings, state.motion
-        window = tracker.window(constants, settings, motion, bool(motion.lost))
+        motion = state.motion
+        window = tracker.window(self.constants, self._settings, motion, bool(motion.lost))
         crop = crops.subwindow(frame, window.centre, window.instance, window.side, state.average)
-        target = motion.size * window.scale
-        values, response = self._answer(state.kernels, crop, target, window.influence)
+        target = (motion.size * window.scale).astype(np.float32)
+        return Search(window, crop, state.kernels, target, size)
+
+    def advance(self, search: Search, values, response: decode.Response, row=()) -> Prediction:
+        """The second half of `update`: moves the target to what the network found.
+
+        Args:
+            search: of `search`.
+            values: the candidate, as `decode.pack` makes it.
+            response: all candidates' scores.
+            row: index of the target in a response of several.
+
+        Raises:
+            UserError: weights that give no numbers.
+        """
+        constants, window, state = self.constants, search.window, self._started("advance")
         candidate = decode.unpack(np.asarray(values))
         motion, box = tracker.advance(
-            constants, settings, motion, candidate, window.scale, np.array(size)
+            constants, self._settings, state.motion, candidate, window.scale, np.array(search.size)
         )
         self._state = state._replace(motion=motion)
         return Prediction(
@@ -145,7 +190,7 @@ class Tracker:
             second_peak=float(candidate.second_peak),
             lost=bool(candidate.score < constants.confidence_low),
             anchor=candidate.anchor,
-            _heatmap=functools.partial(_heatmap, constants, window, response),
+            _heatmap=functools.partial(_heatmap, constants, window, response, row),
         )
 
     @property
@@ -184,26 +229,53 @@ class Tracker:
             raise UserError(f"{method} before init: call tracker.init(frame, (x, y, w, h)) first")
         return self._state
 
-    def _answer(self, kernels, crop, target_size, influence):
+    def answer(self, search: Search) -> tuple:
+        """The network's answer to a search: the packed candidate (8,), and all scores."""
         return _answer(
             self._model,
             self._structure,
             self._variables,
-            kernels,
-            crop,
-            target_size.astype(np.float32),
+            search.kernels,
+            search.crop,
+            search.target,
+            self._settings.penalty_k,
+            search.window.influence,
+        )
+
+    def answer_together(self, searches: Sequence[Search], size: int) -> tuple:
+        """The network's answers to searches of one window size, in one pass.
+
+        Args:
+            size: of the batch; the last search is repeated up to it.
+
+        Returns:
+            (size, 8) packed candidates, and the responses (size, N).
+        """
+        searches = [*searches, *searches[-1:] * (size - len(searches))]
+        influence = np.array([search.window.influence for search in searches], np.float32)
+        return _answer_together(
+            self._model,
+            self._structure,
+            self._variables,
+            [search.kernels for search in searches],
+            np.stack([search.crop for search in searches]),
+            np.stack([search.target for search in searches]),
             self._settings.penalty_k,
             influence,
         )
 
-    def _warm_up(self):
-        constants = self.constants
+    def blank_search(self, lost: bool) -> Search:
+        """A search as of `search` in a black frame, to compile with."""
         still = tracker.Motion(np.zeros(2), np.full(2, 64.0), False)
-        kernels = _encode(self._model, self._variables, _blank(constants.exemplar))
-        for lost in {False, constants.long_term}:
-            window = tracker.window(constants, self._settings, still, lost)
-            crop = _blank(window.instance)
-            jax.block_until_ready(self._answer(kernels, crop, still.size, window.influence))
+        window = tracker.window(self.constants, self._settings, still, lost)
+        kernels = _encode(self._model, self._variables, _blank(self.constants.exemplar))
+        return Search(
+            window, _blank(window.instance), kernels, still.size.astype(np.float32), (1, 1)
+        )
+
+    def _warm_up(self):
+        for lost in {False, self.constants.long_term}:
+            jax.block_until_ready(self.answer(self.blank_search(lost)))
 
 
 def start(
@@ -235,6 +307,20 @@ def _answer(*arguments):
     return decode.pack(candidate), response
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _answer_together(model, config, variables, kernels, crops, target_sizes, penalty_k, influences):
+    """`tracker.answer` to crops (B, side, side, 3) of targets with their own kernels, packed."""
+    together = jax.tree.map(lambda *each: jnp.concatenate(each), *kernels)
+    maps = model.apply(variables, together, crops, method="respond")
+    grid = decode.grid(config.anchors, config.map_size(crops.shape[1]))
+
+    def best(cls, loc, target_size, influence):
+        return decode.best_candidate(grid, cls, loc, target_size, penalty_k, influence)
+
+    candidates, response = jax.vmap(best)(*maps, target_sizes, influences)
+    return jax.vmap(decode.pack)(candidates), response
+
+
 def _blank(side):
     return np.zeros((side, side, 3), np.uint8)
 
@@ -244,9 +330,9 @@ def _four(values) -> tuple[float, float, float, float]:
     return x, y, w, h
 
 
-def _heatmap(constants, window, response) -> Heatmap:
+def _heatmap(constants, window, response, row) -> Heatmap:
     cells = constants.map_size(window.instance)
-    score, penalised = (decode.response_map(np.asarray(values), cells) for values in response)
+    score, penalised = (decode.response_map(np.asarray(values)[row], cells) for values in response)
     side = cells * constants.anchors.stride / window.scale
     corner = window.centre - side / 2
     return Heatmap(score, penalised, _four([*corner, side, side]))

@@ -1,0 +1,145 @@
+"""Several targets in one video: one pass of the network per frame, as far as their windows allow.
+
+Windows of one size go through the network together, in batches of a few fixed sizes, so that
+another number of targets compiles nothing new. A target's track is that of a tracker of its own
+within the float rounding of a batch.
+"""
+
+import itertools
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import jax
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.tracking.frames import as_bgr
+from siamjax.tracking.session import Prediction, Search, Tracker
+
+# Sizes of the batches. Accelerators repeat the last window up to the next size; a CPU gains
+# nothing by a batch above four, and splits (benchmarks/multi.py).
+SIZES = (1, 2, 4, 8)
+_MOST_ON_CPU = 4
+
+
+class MultiTracker:
+    """Follows targets that come and go.
+
+        targets = siamjax.MultiTracker(siamjax.load())
+        dog = targets.add(frame, (x, y, w, h))
+        targets.add(frame, (x, y, w, h), "cat")
+        for id, prediction in targets.update(next_frame).items():
+            print(id, prediction.box)
+        targets.remove(dog)
+
+    What a further target needs is compiled by `add`; `update` compiles nothing.
+
+    Args:
+        tracker: of `siamjax.load`; its weights are shared, its own target is left alone.
+
+    Raises:
+        UserError: another kind of tracker.
+    """
+
+    def __init__(self, tracker):
+        if not isinstance(tracker, Tracker):
+            raise UserError(
+                f"MultiTracker takes a tracker of siamjax.load, not {type(tracker).__name__}"
+            )
+        self._first = tracker.sibling()
+        self._targets: dict[int | str, Tracker] = {}
+        self._next = 0
+        self._pads = jax.devices()[0].platform != "cpu"
+        self._compiled = {1}
+
+    @property
+    def targets(self) -> Mapping[int | str, Tracker]:
+        """The trackers of the targets by id, in the order in which they came; read only."""
+        return MappingProxyType(self._targets)
+
+    def add(self, frame, box, name: int | str | None = None) -> int | str:
+        """Starts a target, or starts a known one again, in this frame.
+
+        Args:
+            frame: as `Tracker.init` takes it.
+            box: x, y, w, h of the target in px, 0-based.
+            name: the target's id. One that is followed already is given a new box and template and
+                keeps its place; None: the next unused number.
+
+        Returns:
+            The id.
+
+        Raises:
+            UserError: as `Tracker.init`; then no target has changed.
+        """
+        target = self._targets[name] if name in self._targets else self._first.sibling()
+        target.init(frame, box)
+        if name is None:
+            while self._next in self._targets:
+                self._next += 1
+            name, self._next = self._next, self._next + 1
+        self._targets[name] = target
+        self._compile()
+        return name
+
+    def update(self, frame) -> dict[int | str, Prediction]:
+        """Finds all targets in the next frame.
+
+        Args:
+            frame: as `Tracker.update` takes it.
+
+        Returns:
+            Predictions by id, in the order in which the targets came.
+
+        Raises:
+            UserError: as `Tracker.update`.
+        """
+        frame = as_bgr(frame, self._first.rgb)
+        searches = {id: target.search(frame) for id, target in self._targets.items()}
+        passes = []
+        for instance in sorted({search.window.instance for search in searches.values()}):
+            left = [id for id, search in searches.items() if search.window.instance == instance]
+            while left:
+                size, count = self._batch(len(left))
+                chosen, left = left[:count], left[count:]
+                passes.append((chosen, *self._answer([searches[id] for id in chosen], size)))
+        found = {}
+        for chosen, values, response in passes:  # the device may still work on the next
+            values = np.asarray(values)
+            for row, id in enumerate(chosen):
+                place = row if values.ndim == 2 else ()
+                found[id] = self._targets[id].advance(searches[id], values[place], response, place)
+        return {id: found[id] for id in searches}
+
+    def remove(self, id: int | str) -> None:
+        """Follows a target no longer.
+
+        Raises:
+            UserError: there is no such target.
+        """
+        if id not in self._targets:
+            known = ", ".join(map(str, self._targets)) or "none"
+            raise UserError(f"no target {id!r} is followed; there are: {known}")
+        del self._targets[id]
+
+    def _answer(self, searches: list[Search], size: int) -> tuple:
+        if size == 1:
+            return self._first.answer(searches[0])
+        return self._first.answer_together(searches, size)
+
+    def _batch(self, count: int) -> tuple[int, int]:
+        """Size of the next pass for `count` windows, and how many of them it takes."""
+        if self._pads:
+            taken = min(count, SIZES[-1])
+            return next(size for size in SIZES if size >= taken), taken
+        size = next(size for size in reversed(SIZES) if size <= min(count, _MOST_ON_CPU))
+        return size, size
+
+    def _compile(self) -> None:
+        """Compiles the sizes of batches that this number of targets may need."""
+        count = len(self._targets)
+        needed = {self._batch(n)[0] for n in range(2, count + 1)} - self._compiled
+        for size, lost in itertools.product(needed, {False, self._first.constants.long_term}):
+            search = self._first.blank_search(lost)
+            jax.block_until_ready(self._first.answer_together([search], size))
+        self._compiled |= needed
