@@ -58,12 +58,12 @@ def test_session_follows_the_rules_step_by_step(tiny, monkeypatch):
     script = Script((100, 80, 40, 60), 320, 240, tracked.constants.settings())
     seen = []
 
-    def answer(kernels, crop, target_size, influence):
-        seen.append((influence == 0.001, crop.shape[0]))
+    def answer(search):
+        seen.append((search.window.influence == 0.001, search.crop.shape[0]))
         *numbers, score, penalty = candidate
         return np.array([*numbers, score, penalty, 0, 0.5]), None
 
-    monkeypatch.setattr(tracked, "_answer", answer)
+    monkeypatch.setattr(tracked, "answer", answer)
     visited = set()
     for candidate in says(np.random.default_rng(3), 300):
         prediction = tracked.update(frame)
