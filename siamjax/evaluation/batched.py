@@ -46,7 +46,7 @@ def run(benchmark: Benchmark, name: str, config, variables, out: Path, batch: in
 
 def _runs(protocol, config, variables, batch, jobs) -> Iterator:
     model, folded = folding.fold(models.build(config), variables)
-    clips = [Clip(s.frames, published_start(s.boxes[0])) for s, _ in jobs]
+    clips = [Clip(s.frames, published_start(s.boxes[0]), f"{s.name}: box") for s, _ in jobs]
     tracks = track_clips(model, TrackerConfig.of(config), folded, clips, batch=batch)
     before = time.perf_counter()
     while finished := list(itertools.islice(tracks, batch)):

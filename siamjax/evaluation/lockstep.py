@@ -15,6 +15,7 @@ from siamjax import models
 from siamjax.datasets.sequence import Sequence
 from siamjax.evaluation.protocols import published_start
 from siamjax.geometry import crops
+from siamjax.geometry.boxes import check_box
 from siamjax.models import folding
 from siamjax.tracking import TrackerConfig, decode, session, tracker
 
@@ -54,11 +55,12 @@ class Lockstep:
         true one (see `siamjax.evaluation.protocols`).
 
         Raises:
-            UserError: the network's output is not finite.
+            UserError: a first box that is refused, or the network's output is not finite.
         """
         constants = self.constants
-        start = np.array(published_start(sequence.boxes[0]))
-        state = session.start(self._model, constants, self._variables, sequence.frames[0], start)
+        frame, name = sequence.frames[0], f"{sequence.name}: box"
+        start = check_box(published_start(sequence.boxes[0]), frame.shape[1::-1], name)
+        state = session.start(self._model, constants, self._variables, frame, start)
         base = constants.settings()
         numbers = [base._replace(**dict(zip(NAMES, row))) for row in settings.tolist()]
         motions = [state.motion] * len(numbers)

@@ -26,6 +26,7 @@ from siamjax.datasets.forms.multistart import multistart_anchors, multistart_fra
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.geometry import polygons
+from siamjax.geometry.boxes import check_box
 from siamjax.measures import vot
 
 
@@ -81,11 +82,21 @@ class _Clocked:
         self.seconds, self.reading = np.zeros(count), np.zeros(count)
 
     def start(self, i: int, box) -> np.ndarray:
-        """Initialises in frame i; the box the tracker started from."""
+        """Initialises in frame i; the box the tracker started from.
+
+        Raises:
+            UserError: a box that no tracker can start from.
+        """
         first = tuple(float(value) for value in box)
         if getattr(self.tracker, "half_pixel_start", False):
             first = published_start(first)
-        used = self._timed(i, lambda frame: self.tracker.init(frame, first))
+
+        def begin(frame):
+            name = f"{self.sequence.name}, frame {self.frames[i]}: box"
+            check_box(box, frame.shape[1::-1], name, doubts=i == 0)
+            return self.tracker.init(frame, first)
+
+        used = self._timed(i, begin)
         self.codes[i] = START
         return np.asarray(first) if used is None else read_prediction(used)[0]
 

@@ -33,9 +33,9 @@ from aiohttp import WSMsgType, web
 from siamjax import api, media, viz
 from siamjax.errors import UserError
 from siamjax.files import replacing
+from siamjax.geometry.boxes import check_box
 from siamjax.media.labels import table
 from siamjax.media.tracks import Row, follow
-from siamjax.tracking.frames import checked_box
 
 _FIELDS = ("frame", "x", "y", "w", "h", "score", "second_peak", "lost")
 _SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg")
@@ -214,7 +214,7 @@ class Server:
             return
         box, heatmap = _order(message.data)
         height, width = entry.first.shape[:2]
-        checked_box(box, width, height)
+        check_box(box, (width, height))
         steps = _follow(self._tracker.sibling(), entry, box, heatmap)
         stopped = asyncio.ensure_future(socket.receive())  # only the end of the connection
         try:

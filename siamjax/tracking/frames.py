@@ -1,7 +1,7 @@
-"""What may be a frame or a first box, and what is refused."""
+"""What may be a frame, and what is refused."""
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 
 from siamjax.errors import UserError
 
@@ -38,30 +38,3 @@ def as_bgr(frame, rgb: bool = False) -> UInt8[np.ndarray, "h w 3"]:
         return np.repeat(frame, 3, axis=2)
     frame = frame[..., :3]
     return np.ascontiguousarray(frame[..., ::-1]) if rgb else frame
-
-
-def checked_box(box, width: int, height: int) -> Float64[np.ndarray, "4"]:
-    """A first box as (4,) float64 x, y, w, h, px; width and height are the frame's, px.
-
-    Raises:
-        UserError: not four finite numbers, no positive size, or nothing of it inside the frame.
-    """
-    try:
-        values = np.asarray(box, np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.shape != (4,) or not np.isfinite(values).all():
-        raise UserError(f"box {_text(box)}: give four finite numbers x, y, w, h in pixels")
-    x, y, w, h = values
-    if w <= 0 or h <= 0:
-        raise UserError(f"box {_text(values)}: width and height have to be positive")
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        raise UserError(f"box {_text(values)} lies outside the frame of {width}x{height} px")
-    return values
-
-
-def _text(box) -> str:
-    try:
-        return ",".join(f"{float(v):g}" for v in box)
-    except (TypeError, ValueError):
-        return repr(box)

@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
+from siamjax.geometry.boxes import check_box
 from siamjax.models import SiamRPN
 from siamjax.tracking import tracker
 from siamjax.tracking.config import Settings, TrackerConfig
-from siamjax.tracking.frames import as_bgr, checked_box
+from siamjax.tracking.frames import as_bgr
 from siamjax.tracking.tracker import State, Step
 
 _SIZE_STEP = 64  # px; padded frame sizes are multiples of it, so that few programs are compiled
@@ -75,10 +76,12 @@ class Clip(NamedTuple):
     Attributes:
         frames: has a length and gives (H, W, 3) uint8 BGR frames of one size by index.
         box: x, y, w, h in the first frame, px.
+        name: what messages call the box.
     """
 
     frames: Any
     box: Any
+    name: str = "box"
 
 
 def track_clips(
@@ -130,7 +133,7 @@ def _lockstep(model, config, variables, clips, blocks, shape) -> list[Track]:
     """The tracks of clips whose frames from the second on come in `blocks`."""
     firsts = [as_bgr(clip.frames[0]) for clip in clips]
     sizes = np.array([(frame.shape[1], frame.shape[0]) for frame in firsts], np.int32)
-    boxes = np.stack([checked_box(clip.box, *size) for clip, size in zip(clips, sizes.tolist())])
+    boxes = np.stack([check_box(clip.box, size, clip.name) for clip, size in zip(clips, sizes)])
     block = np.zeros((len(clips), *shape, 3), np.uint8)
     for frame, padded in zip(firsts, block):
         _fill(padded, frame)

@@ -14,10 +14,11 @@ from jaxtyping import Float, Float32, UInt8
 from siamjax import models
 from siamjax.errors import UserError
 from siamjax.geometry import crops
+from siamjax.geometry.boxes import check_box
 from siamjax.models import folding
 from siamjax.tracking import decode, tracker
 from siamjax.tracking.config import TrackerConfig
-from siamjax.tracking.frames import as_bgr, checked_box
+from siamjax.tracking.frames import as_bgr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Tracker:
     """
 
     half_pixel_start = True  # benchmarks start it there, see `siamjax.evaluation.protocols`
+    doubts = True  # whether `init` warns of a box that lies mostly outside the frame
 
     def __init__(
         self, config, variables, *, rgb: bool = False, fold: bool = True, warm_up: bool = True
@@ -124,11 +126,11 @@ class Tracker:
             box: x, y, w, h of the target in px, 0-based.
 
         Raises:
-            UserError: no such frame, or a box without size or outside the frame.
+            UserError: no such frame, or a box that `siamjax.geometry.boxes.check_box` refuses.
         """
         frame = as_bgr(frame, self.rgb)
         size = (frame.shape[1], frame.shape[0])
-        box = checked_box(box, *size)
+        box = check_box(box, size, doubts=self.doubts)
         self._state = start(self._model, self.constants, self._variables, frame, box)
         self._size = size
 

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from siamjax.errors import UserError
 from siamjax.geometry import boxes
 
 side = st.floats(0.5, 500)
@@ -59,3 +60,64 @@ def test_iou_broadcasts_and_takes_jax_arrays():
     b = np.random.default_rng(1).uniform(0, 50, (5, 4)).astype(np.float32)
     assert boxes.iou(a, b).shape == (3, 5)
     np.testing.assert_allclose(boxes.iou(jnp.array(a), jnp.array(b)), boxes.iou(a, b), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 1, 1), (0, 0, 160, 120), (-10, -10, 11, 11), [3.5, 4, 2.25, 1], np.ones(4)]
+)
+def test_boxes_that_are_taken(box):
+    np.testing.assert_array_equal(boxes.check_box(box, (160, 120)), box)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((1, 2, 0, 5), "width and height have to be positive"),
+        ((1, 2, 5, 0), "width and height have to be positive"),
+        ((1, 2, 5, -1), "1,2,5,-1: width and height have to be positive"),
+        ((np.nan, 2, 5, 5), "four finite numbers"),
+        ((1, np.inf, 5, 5), "four finite numbers"),
+        ((1, 2, 5), "four finite numbers"),
+        ("here", "four finite numbers"),
+        ((160, 2, 5, 5), "outside the frame of 160x120"),
+        ((-5, 2, 5, 5), "outside the frame"),
+        ((3, 120, 5, 5), "outside the frame"),
+        ((3, -7, 5, 5), "outside the frame"),
+        ((3, -5, 5, 5), "outside the frame"),
+        ((0.4, 0.3, 0.2, 0.1), "under one pixel wide or high; give x, y, w, h in pixels"),
+        ((5, 5, 1e-300, 20), "under one pixel"),
+        ((5, 5, 20, 0.999), "under one pixel"),
+        ((0, 0, 1600.5, 40), "1600.5,40: more than 10 times the frame of 160x120 px"),
+        ((0, 0, 50000, 40000), "more than 10 times"),
+        ((-1e300, 0, 1.1e300, 40), "more than 10 times"),
+        ((0, 0, 1e300, 1e300), "more than 10 times"),
+        ((10**400, 0, 5, 5), "four finite numbers"),
+        ((5, 5, 5 + 1j, 5), "four finite numbers"),
+        ([[1, 2, 3, 4]], "four finite numbers"),
+    ],
+)
+def test_boxes_that_are_refused(box, message):
+    """Before: `siamjax track v --box=0,0,50000,40000` was killed for memory, sides of 1e-300 gave
+    boxes of NaN, of 1e300 an OverflowError; normalised boxes were tracked as specks."""
+    with pytest.raises(UserError, match=message):
+        boxes.check_box(box, (160, 120))
+
+
+@pytest.mark.parametrize(
+    "box, doubted",
+    [
+        ((100, 70, 140, 110), True),  # x1,y1,x2,y2 of a box of 40 px
+        ((0, 0, 320, 121), True),
+        ((0, 0, 320, 120), False),  # exactly half
+        ((-30, -30, 50, 50), True),
+        ((20, 20, 60, 40), False),
+    ],
+)
+def test_a_box_that_lies_mostly_outside_is_doubted(box, doubted, caplog):
+    """Before: `siamjax track v --box=100,70,140,110` took corners for sizes without a word."""
+    boxes.check_box(box, (160, 120), doubts=False)
+    assert not caplog.messages
+    boxes.check_box(box, (160, 120), "seq: box")
+    text = f"seq: box {','.join(map(str, box))}: more than half of it lies outside the frame"
+    question = f"{text} of 160x120 px; was x1,y1,x2,y2 meant?"
+    assert caplog.messages == [question] * doubted
