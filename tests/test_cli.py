@@ -67,7 +67,7 @@ def test_only_the_chosen_command_is_imported(arguments, commands):
     assert {m.removeprefix("siamjax.commands") for m in modules if "siamjax.commands" in m} == (
         commands
     )
-    assert not {"jax", "flax", "matplotlib", "grain"} & set(modules)
+    assert not {"jax", "flax", "matplotlib"} & set(modules)
     assert commands or "numpy" not in modules
 
 

@@ -23,7 +23,7 @@ FORBIDDEN = {
     "measures": {"flax", "jax", "tensorflow", "matplotlib"},
     "viz": {"flax", "jax"},
     "data": {"flax"},
-    "models": {"cv2", "grain"},
+    "models": {"cv2"},
 }
 
 
@@ -107,5 +107,5 @@ def test_import_siamjax_loads_nothing_heavy():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    heavy = {"jax", "flax", "cv2", "tensorflow", "matplotlib", "numpy", "orbax", "grain"}
+    heavy = {"jax", "flax", "cv2", "tensorflow", "matplotlib", "numpy", "orbax"}
     assert not heavy & set(ast.literal_eval(loaded.stdout))

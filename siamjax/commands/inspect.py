@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int | None:
 
 
 def _pairs(args: argparse.Namespace) -> None:
-    from siamjax.training.pairs_page import page  # grain and JAX
+    from siamjax.training.pairs_page import page  # JAX
 
     if not args.config:
         raise UserError("inspect pairs: give the experiment as --config=configs/NAME.py")

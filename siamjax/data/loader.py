@@ -1,24 +1,20 @@
-"""Training batches from shards: a grain pipeline whose whole state is the number of the step.
+"""Training batches from shards: a stream whose whole state is the number of the step.
 
 Batch k is a function of the config and k: the same with any number of workers, on one host or as
 the union of several, and after resuming at k.
 """
 
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import logging
 import math
 from collections.abc import Iterator
 
-import cv2
-import grain
 import ml_collections
 import numpy as np
-from absl import flags
 
-from siamjax.data import augment, crops, jpeg, sampling, targets
+from siamjax.data import augment, crops, jpeg, prefetch, sampling, targets
 from siamjax.data.index import Index
 from siamjax.data.tfrecord import BadRecord
 from siamjax.errors import UserError
@@ -26,10 +22,6 @@ from siamjax.geometry.anchors import Anchors, score_map_size
 
 _log = logging.getLogger(__name__)
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_KEPT_BYTES = 32 << 20
-_ARRAYS = ("template", "search", "template_noise", "search_noise", "label", "box")
-_STEPS = 1 << 40  # more than any training takes
 _MAX_ATTEMPTS = 100  # pairs drawn for one position before the data set counts as unreadable
 
 
@@ -102,6 +94,19 @@ class Examples:
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name != "sampler"}
 
+    def layout(self, size: int) -> prefetch.Layout:
+        """The arrays of a batch of `size` pairs."""
+        z, x = self._crops["exemplar"], self._crops["search"]
+        pair = {
+            "template": ((z, z, 3), np.uint8),
+            "search": ((x, x, 3), np.uint8),
+            "template_noise": ((3,), np.float32),
+            "search_noise": ((3,), np.float32),
+            "label": (self.grid.shape[:-1], np.int8),
+            "box": ((4,), np.float32),
+        }
+        return prefetch.Layout({name: ((size, *s), dtype) for name, (s, dtype) in pair.items()})
+
     @functools.cached_property
     def sampler(self) -> sampling.Sampler:
         """The sampler behind the pairs."""
@@ -156,13 +161,16 @@ class Examples:
         return augment.patch(draw, image, size, grey, first), record.size
 
 
-def _batch(examples, host, hosts, size, step):
-    """This host's part of the batch of a step, and the damaged records that came up."""
+def _fill(examples, host, hosts, size, step, batch):
+    """Writes this host's part of the batch of a step; gives the damaged records that came up."""
     first = (step * hosts + host) * size
-    pairs = [examples[position] for position in range(first, first + size)]
-    batch = {name: np.stack([getattr(pair, name) for pair in pairs]) for name in _ARRAYS}
-    batch["box"] = batch["box"].astype(np.float32)
-    return batch, [record for pair in pairs for record in pair.bad]
+    bad = []
+    for i in range(size):
+        pair = examples[first + i]
+        bad += pair.bad
+        for name, values in batch.items():
+            values[i] = getattr(pair, name)
+    return bad
 
 
 class Loader(Iterator, contextlib.AbstractContextManager):
@@ -188,13 +196,7 @@ class Loader(Iterator, contextlib.AbstractContextManager):
             UserError: too many of all records are damaged (a share above `max_bad_fraction`), or
                 clearly too many of those read.
         """
-        try:
-            batch, bad = next(self._iterator)
-        except Exception as error:
-            raise (_user_error(error) or error) from error
-        # The workers' arrays live in shared memory, which must be given back before the interpreter
-        # ends.
-        batch = {name: np.array(value) for name, value in batch.items()}
+        batch, bad = next(self._iterator)
         self._read += 2 * self._batch_size + len(bad)
         for source, crop, reason in bad:
             self.skipped += 1
@@ -266,39 +268,7 @@ def make_loader(
     workers = config.data.workers if workers is None else workers
     examples = Examples(config)
     sampler = examples.sampler  # bad folders are reported here, not by a worker
-    data = grain.MapDataset.range(start_step, _STEPS)
-    data = data.map(functools.partial(_batch, examples, host, hosts, batch_size))
-    prefetch = max(1, config.data.prefetch)
-    data = data.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch))
-    if workers:
-        _keep_freed_memory()
-        if not flags.FLAGS.is_parsed():  # grain's worker start reads absl flags
-            flags.FLAGS.mark_as_parsed()
-        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
-        data = data.mp_prefetch(options, worker_init_fn=_start_worker)
-    return Loader(iter(data), sampler, batch_size, config.data.max_bad_fraction)
-
-
-def _start_worker(*_):
-    """One thread of OpenCV per worker, since the workers are the parallelism."""
-    cv2.setNumThreads(1)
-    _keep_freed_memory()
-
-
-def _keep_freed_memory():
-    """Freed memory stays with the process, in the workers and where their batches arrive.
-
-    glibc would give each pair's images back to the system and get them again page by page, which
-    was a quarter of a pair's time in a worker. Elsewhere there is no mallopt, and nothing is done.
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        libc = ctypes.CDLL(None)
-        for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
-            libc.mallopt(option, _KEPT_BYTES)
-
-
-def _user_error(error):
-    """The UserError behind an exception that came through grain; None: there is none."""
-    if error is None or isinstance(error, UserError):
-        return error
-    return _user_error(error.__cause__ or error.__context__)
+    fill = functools.partial(_fill, examples, host, hosts, batch_size)
+    layout = examples.layout(batch_size)
+    batches = prefetch.ahead(fill, layout, start_step, workers, config.data.prefetch)
+    return Loader(batches, sampler, batch_size, config.data.max_bad_fraction)
