@@ -61,7 +61,7 @@ def test_session_follows_the_rules_step_by_step(tiny, monkeypatch):
     def answer(search):
         seen.append((search.window.influence == 0.001, search.crop.shape[0]))
         *numbers, score, penalty = candidate
-        return np.array([*numbers, score, penalty, 0, 0.5]), None
+        return np.array([*numbers, score, penalty, 0, 0.5]), decode.Response(None, None)
 
     monkeypatch.setattr(tracked, "answer", answer)
     visited = set()
