@@ -1,6 +1,7 @@
 """Tracks of a video: following targets, and where they were frame by frame."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,8 @@ class Tracks(NamedTuple):
         video: its name.
         fps: frames per second.
         checkpoint: name or path of the tracker's weights.
+        names: of the targets; empty: none was given one.
+        media: the video file; None: images, or no file.
     """
 
     rows: Sequence[Row]
@@ -66,3 +69,5 @@ class Tracks(NamedTuple):
     video: str
     fps: float
     checkpoint: str
+    names: Sequence[str] = ()
+    media: Path | None = None

@@ -1,21 +1,202 @@
-"""Tracks as text: a module per format, with `write(tracks)`, and the table that names them."""
+"""Labels of videos in the formats of the tools that people use: a module per format, and the table
+that names them.
 
+A module has `read(source, places)`, which gives the labelled videos of a file or folder,
+`matches(source)`, which says whether a file or folder is of the format, and `write(videos)`, which
+gives the texts of files by their names; where a format cannot be written `write` is missing.
+"""
+
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
+from siamjax import files
+from siamjax.errors import UserError
+from siamjax.media.labels import own
+from siamjax.media.labels.model import Shape, Track, Video, track
+from siamjax.media.labels.places import Places
 from siamjax.media.tracks import Tracks
 
-# name, the flag of `siamjax track` -> module, help
+__all__ = ["FORMATS", "Shape", "Track", "Video", "detect", "read", "text", "track", "write"]
+
+# name -> module, help; in the order in which a source is tried
 FORMATS = {
     "csv": (
         "siamjax.media.labels.table",
         "table with the columns frame,target,x,y,w,h,score,second_peak,lost",
     ),
     "json": ("siamjax.media.labels.tree", "the same with video, rate and checkpoint"),
-    "txt": ("siamjax.media.labels.otb", "OTB text, x,y,w,h per line; one target only"),
+    "cvat": ("siamjax.media.labels.cvat", "CVAT for video 1.1, XML"),
+    "cvat-images": ("siamjax.media.labels.cvat_images", "CVAT for images 1.1, XML"),
+    "coco": ("siamjax.media.labels.coco", "COCO JSON; with targets COCO-video"),
+    "ytvis": ("siamjax.media.labels.ytvis", "YouTube-VIS JSON"),
+    "labelstudio": ("siamjax.media.labels.labelstudio", "Label Studio's JSON of videos"),
+    "labelme": ("siamjax.media.labels.labelme", "labelme's JSON, a file per image"),
+    "voc": ("siamjax.media.labels.voc", "Pascal VOC XML, a file per image"),
+    "masks": ("siamjax.media.labels.masks", "folders of DAVIS and YouTube-VOS; read only"),
+    "motchallenge": (
+        "siamjax.media.labels.motchallenge",
+        "folders of MOT15, MOT16, MOT17, MOT20: gt/gt.txt, seqinfo.ini",
+    ),
+    "yolo": ("siamjax.media.labels.yolo", "YOLO text, a file per image; keeps no identities"),
+    "vot": ("siamjax.media.labels.vot", "polygons of VOT; one target only"),
     "mot": ("siamjax.media.labels.mot", "MOT text, frame,id,x,y,w,h,score,-1,-1,-1 from 1"),
+    "txt": ("siamjax.media.labels.otb", "OTB text, x,y,w,h per line; one target only"),
 }
+FOLDER = "folder"  # own videos with labels of any format beside them
+# those that `siamjax track` has flags of their own for
+TRACK_FLAGS = ("csv", "json", "txt", "mot")
+
+
+def module(name: str) -> ModuleType:
+    """The module of a format.
+
+    Raises:
+        UserError: there is no such format.
+    """
+    if name not in FORMATS:
+        raise UserError(f"{name}: no such label format; choose one of {', '.join(FORMATS)}")
+    return import_module(FORMATS[name][0])
+
+
+def writable() -> list[str]:
+    """Names of the formats that can be written."""
+    return [name for name in FORMATS if hasattr(module(name), "write")]
+
+
+def detect(source: Path) -> str:
+    """The format of a file or folder.
+
+    Raises:
+        UserError: it is not there, or of no format.
+    """
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder")
+    for name in FORMATS:
+        known = module(name)
+        if hasattr(known, "matches") and known.matches(source):
+            return name
+    if source.is_dir():
+        return FOLDER
+    raise UserError(f"{source}: labels of no known format; name it: {', '.join(FORMATS)}")
+
+
+def read(
+    source: str | Path, format: str | None = None, media: str | Path | None = None
+) -> list[Video]:
+    """Reads labels.
+
+    Args:
+        source: a label file, a data set's folder, or a folder of own videos with labels beside them
+            or inside.
+        format: a name in `FORMATS`; None: found out.
+        media: the video, or the folder in which the frames lie; None: beside the labels.
+
+    Raises:
+        UserError: it can't be read; names the file and the fix.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder")
+    format = format or detect(source)
+    places = Places(source, Path(media) if media else None)
+    if format == FOLDER:
+        videos = own.read(source, places, _any)
+    elif hasattr(module(format), "read"):
+        videos = module(format).read(source, places)
+    else:
+        raise UserError(f"{format}: this format is written, not read")
+    names = [video.name for video in videos]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"{source}: two videos are called {twice}; rename one")
+    return videos
+
+
+def _any(source: Path, places: Places) -> list[Video]:
+    return module(detect(source)).read(source, places)
+
+
+def contents(videos: Sequence[Video], format: str) -> dict[str, str]:
+    """The texts of the files of a format, by their paths below the output.
+
+    Raises:
+        UserError: the format cannot be written, or cannot hold these labels.
+    """
+    known = module(format)
+    if not hasattr(known, "write"):
+        raise UserError(f"{format}: read only; write one of {', '.join(writable())}")
+    if not getattr(known, "KEEPS_LOST", False):
+        videos = [video.replace(tracks=[*map(_seen, video.tracks)]) for video in videos]
+    return known.write(videos)
+
+
+def write(videos: Sequence[Video], format: str, out: str | Path) -> list[Path]:
+    """Writes labels.
+
+    Args:
+        out: a folder; or the file, with its suffix, where the format makes one file of these videos.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UserError: as `contents`; two videos of one name; an output would replace an input, or
+            cannot be written.
+    """
+    out = Path(out)
+    names = [video.name for video in videos]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"--out={out}: two videos are called {twice}; rename one")
+    made = contents(videos, format)
+    if out.suffix and not out.is_dir():
+        if len(made) > 1:
+            raise UserError(f"--out={out}: {format} makes {len(made)} files; name a folder")
+        paths = {out: text for text in made.values()}
+    else:
+        paths = {out / name: text for name, text in made.items()}
+    inputs = {path.resolve() for video in videos for path in _inputs(video)}
+    for path in paths:
+        if path.resolve() in inputs:
+            raise UserError(f"--out={out}: would replace {path}, an input; choose another place")
+        files.check_writable(path)
+    return [files.write_whole(path, text) for path, text in paths.items()]
+
+
+def _inputs(video: Video) -> list[Path]:
+    found = [video.source, video.media, *video.images]
+    if video.source is not None and video.source.is_dir():
+        found += [path for path in video.source.rglob("*") if path.is_file()]
+    return [path for path in found if path is not None]
+
+
+def _seen(each: Track) -> Track:
+    """Without the frames in which the tracker had lost the target."""
+    lost = each.columns.get("lost")
+    return each if lost is None or not (lost > 0).any() else each.select(~(lost > 0))
 
 
 def text(name: str, tracks: Tracks) -> str:
-    """The tracks in the format of this name."""
-    return import_module(FORMATS[name][0]).write(tracks)
+    """The tracks of one video as the text of a format.
+
+    Raises:
+        UserError: the format makes more than one file.
+    """
+    made = contents([labelled(tracks)], name)
+    if len(made) != 1:
+        raise UserError(f"--labels={name}: makes {len(made)} files; it cannot be one text")
+    return next(iter(made.values()))
+
+
+def labelled(tracks: Tracks) -> Video:
+    """The tracks of `siamjax track` as a labelled video; target k has the id k."""
+    shapes: dict[int, list[Shape]] = {k: [] for k in range(len(tracks.boxes))}
+    for row in tracks.rows:
+        columns = {"score": row.score, "second_peak": row.second_peak, "lost": float(row.lost)}
+        shapes.setdefault(row.target, []).append(Shape(row.frame, row.box, columns=columns))
+    names = dict(enumerate(tracks.names))
+    made = [track(str(k), rows, names.get(k, "")) for k, rows in sorted(shapes.items())]
+    length = max((row.frame for row in tracks.rows), default=-1) + 1
+    return Video(
+        tracks.video, made, tracks.media, fps=tracks.fps, length=length, checkpoint=tracks.checkpoint
+    )

@@ -1,0 +1,52 @@
+"""A video file's frames by index."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.media.video import read_video
+
+
+class DecodedFrames(Sequence):
+    """`frames[i]` decodes a video file up to frame i; quick where i grows, else from the beginning.
+
+    Its length is what the file claims, which is an estimate. A slice shares nothing with it.
+
+    Attributes:
+        path: of the file.
+        rate: frames per second.
+    """
+
+    def __init__(self, path: Path, numbers: range | None = None):
+        """Args: numbers: of the file's frames that are taken; None: all."""
+        self.path = Path(path)
+        video = read_video(path)
+        self.rate = video.fps
+        self._numbers = range(video.count or 0) if numbers is None else numbers
+        self._rest, self._next, self._last = None, 0, None
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return DecodedFrames(self.path, self._numbers[index])
+        return self._decode(self._numbers[index])
+
+    def _decode(self, number: int) -> np.ndarray:
+        if self._last is not None and number == self._next - 1:
+            return self._last
+        if self._rest is None or number < self._next:
+            self._rest, self._next = iter(read_video(self.path)), 0
+        for frame in self._rest:
+            self._next, self._last = self._next + 1, frame
+            if self._next > number:
+                return frame
+        self._rest = None
+        raise UserError(f"{self.path}: frame {number} is behind the last, {self._next - 1}")
+
+    def __getstate__(self):
+        """Another process decodes on its own."""
+        return self.__dict__ | {"_rest": None, "_next": 0, "_last": None}

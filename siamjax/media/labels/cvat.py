@@ -1,0 +1,198 @@
+"""CVAT's XML 1.1 for videos: tracks of boxes in px from 0, left, top, right and bottom edge.
+
+Format: docs.cvat.ai/docs/manual/advanced/xml_format. A box with outside="1" says that the target is
+not seen from that frame on. Frames between the listed ones are interpolated, the last listed box
+holds to the end of the task, as CVAT itself has it. Polygons, ellipses and turned boxes become the
+box around them. The attribute "name" of a track is its name. Project exports hold several tasks: a
+video each.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.media.labels.images import polygon_box, turned
+from siamjax.media.labels.keyframes import Key, filled
+from siamjax.media.labels.model import Shape, Track, Video, track
+from siamjax.media.labels.places import Places, base_name
+from siamjax.media.labels.xml import element, load, root_tag
+
+Element = ElementTree.Element
+
+
+def matches(source: Path) -> bool:
+    """An XML file of CVAT without images in it, or a folder with annotations.xml of that kind."""
+    path = _file(source)
+    return root_tag(path) == "annotations" and load(path).find("image") is None
+
+
+def _file(source: Path) -> Path:
+    return source / "annotations.xml" if source.is_dir() else source
+
+
+def read(source: Path, places: Places) -> list[Video]:
+    """A video per task.
+
+    Raises:
+        UserError: not such a file.
+    """
+    source = _file(source)
+    root = load(source)
+    meta = root.find("meta")
+    found = [] if meta is None else meta.findall(".//tasks/task")
+    tasks = found or [t for t in (() if meta is None else meta) if t.tag in ("task", "job")]
+    videos = []
+    for task in tasks or [Element("task")]:
+        id = task.findtext("id") if len(tasks) > 1 else None
+        nodes = [t for t in root.iter("track") if id is None or t.get("task_id") == id]
+        try:
+            videos.append(_video(source, task, nodes, places, len(tasks) > 1))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{source}: not CVAT's XML 1.1 ({error!r}); export it again") from None
+    return videos
+
+
+def _video(
+    source: Path, task: Element, nodes: list[Element], places: Places, several: bool
+) -> Video:
+    file = base_name(task.findtext("source") or "")
+    name = (Path(file).stem or task.findtext("name") or "") if several else source.stem
+    name = name if name != "annotations" else Path(file).stem or source.resolve().parent.name
+    start = int(task.findtext("start_frame") or 0)
+    stop = int(task.findtext("stop_frame") or -1)
+    size = int(task.findtext("size") or 0)
+    step = int((task.findtext("frame_filter") or "1").rpartition("=")[2])
+    end = stop + 1 if stop >= 0 else start + size * step or None
+    frames = range(start, end, step) if end and step > 1 else None
+    skipped: Counter[str] = Counter()
+    tracks = [_track(node, end, frames, skipped) for node in nodes]
+    width, height = (task.findtext(f"original_size/{s}") for s in ("width", "height"))
+    stem = "" if several else source.stem
+    media = places.media(stem, file) or places.media(task.findtext("name") or "")
+    return Video(
+        name=name,
+        tracks=_named_apart([each for each in tracks if len(each)]),
+        **media,
+        stated_size=(int(width), int(height)) if width and height else None,
+        length=end,
+        skipped=skipped,
+        source=source,
+    )
+
+
+def _track(node: Element, end: int | None, frames: range | None, skipped: Counter[str]) -> Track:
+    keys = []
+    names = []
+    for child in node:
+        outline = shape_of(child)
+        if outline is None:
+            skipped[f"{child.tag} is no box"] += 1
+            continue
+        box, polygon = outline
+        outside = child.get("outside") == "1"
+        occluded, key = child.get("occluded") == "1", child.get("keyframe", "1") == "1"
+        shape = Shape(int(child.attrib["frame"]), box, polygon, occluded, key)
+        keys.append(Key(shape, not outside, not outside))
+        names += [a.text for a in child.findall("attribute") if a.get("name") == "name"]
+    label, id = node.get("label", ""), node.get("id", "0")
+    return track(id, filled(keys, end, frames), next(filter(None, names), "") or "", label, skipped)
+
+
+def _named_apart(tracks: list[Track]) -> list[Track]:
+    """Ids made unique: files merged by hand repeat them."""
+    ids = [each.id for each in tracks]
+    if len(set(ids)) == len(ids):
+        return tracks
+    return [track(str(k), t.shapes(), t.name, t.category) for k, t in enumerate(tracks)]
+
+
+def shape_of(node: Element) -> tuple[tuple[float, ...], np.ndarray | None] | None:
+    """The box of a node, and its outline where it has one; None: it is no area.
+
+    Raises:
+        KeyError, ValueError: an attribute is missing or no number.
+    """
+    at = node.attrib
+    if node.tag == "box":
+        x1, y1, x2, y2 = (float(at[side]) for side in ("xtl", "ytl", "xbr", "ybr"))
+        box, angle = (x1, y1, x2 - x1, y2 - y1), float(at.get("rotation", 0))
+        return turned(box, angle, ((x1 + x2) / 2, (y1 + y2) / 2)) if angle else (box, None)
+    if node.tag in ("polygon", "polyline"):
+        rows = [pair.split(",") for pair in at["points"].split(";")]
+        polygon = np.array(rows, np.float64)
+        return polygon_box(polygon), polygon
+    if node.tag == "ellipse":
+        cx, cy, rx, ry = (float(at[name]) for name in ("cx", "cy", "rx", "ry"))
+        return (cx - rx, cy - ry, 2 * rx, 2 * ry), None
+    if node.tag == "mask":
+        return tuple(float(at[name]) for name in ("left", "top", "width", "height")), None
+    return None
+
+
+def write(videos: Sequence[Video]) -> dict[str, str]:
+    """A file per video; every frame is listed, and where a target leaves, outside="1".
+
+    Raises:
+        UserError: the size of the frames is not known.
+    """
+    return {f"{video.name}.xml": _text(video) for video in videos}
+
+
+def _text(video: Video) -> str:
+    root = Element("annotations")
+    element(root, "version", "1.1")
+    names = ("name",) if any(each.name for each in video.tracks) else ()
+    root.append(meta_of(video, "interpolation", names))
+    for k, each in enumerate(video.tracks):
+        label = each.category or "object"
+        node = ElementTree.SubElement(root, "track", id=str(k), label=label, source="manual")
+        shapes = each.shapes()
+        for shape, following in zip(shapes, [*shapes[1:], None]):
+            _box(node, each, shape, shape.frame)
+            gone = following is None or following.frame > shape.frame + 1
+            if gone and shape.frame + 1 < video.count:
+                _box(node, each, shape, shape.frame + 1, outside=True)
+    ElementTree.indent(root)
+    head = '<?xml version="1.0" encoding="utf-8"?>\n'
+    return head + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _box(node: Element, each: Track, shape: Shape, frame: int, outside: bool = False) -> None:
+    x, y, w, h = shape.box
+    sides = {"xtl": x, "ytl": y, "xbr": x + w, "ybr": y + h}
+    flags = {"outside": outside, "occluded": shape.occluded, "keyframe": shape.keyframe or outside}
+    values = {name: f"{value:.2f}" for name, value in sides.items()}
+    values |= {name: str(int(flag)) for name, flag in flags.items()}
+    box = ElementTree.SubElement(node, "box", frame=str(frame), **values, z_order="0")
+    if each.name:
+        element(box, "attribute", each.name, name="name")
+
+
+def meta_of(video: Video, mode: str, attributes: Sequence[str]) -> Element:
+    """The description of a task: its frames, their size, its labels and their attributes."""
+    meta = Element("meta")
+    task = ElementTree.SubElement(meta, "task")
+    width, height = video.size
+    values = {"name": video.name, "size": video.count, "mode": mode, "start_frame": 0}
+    values |= {"stop_frame": max(video.count - 1, 0), "frame_filter": ""}
+    for name, value in values.items():
+        element(task, name, str(value))
+    labels = ElementTree.SubElement(task, "labels")
+    for category in sorted({each.category or "object" for each in video.tracks}):
+        label = ElementTree.SubElement(labels, "label")
+        element(label, "name", category)
+        listed = ElementTree.SubElement(label, "attributes")
+        for attribute_name in attributes:
+            attribute = ElementTree.SubElement(listed, "attribute")
+            texts = {"name": attribute_name, "mutable": "False", "input_type": "text"}
+            for key, text in (texts | {"default_value": "", "values": ""}).items():
+                element(attribute, key, text)
+    original = ElementTree.SubElement(task, "original_size")
+    element(original, "width", str(width))
+    element(original, "height", str(height))
+    element(task, "source", video.media.name if video.media else video.name)
+    return meta

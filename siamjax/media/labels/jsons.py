@@ -1,0 +1,35 @@
+"""JSON files of labels: read whole, and known by what stands at their top."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from siamjax.errors import UserError
+
+
+def load(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: not there, or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it") from None
+    except (ValueError, RecursionError) as error:
+        fault = str(error) if len(str(error)) < 100 else type(error).__name__
+        raise UserError(f"{path}: not a JSON file ({fault}); export it again") from None
+
+
+def head_of(path: Path) -> dict:
+    """The object at the top of a .json file, or the first of a list there; {} for anything else."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return {}
+    try:
+        content = load(path)
+    except UserError:
+        return {}
+    if isinstance(content, list) and content:
+        content = content[0]
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,182 @@
+"""A folder of own videos with their labels beside or inside, in any format.
+
+    mine/cat.mp4          mine/cat.xml           a video file and its labels (CVAT, here)
+    mine/dog/0001.jpg ..  mine/dog.csv           a folder of frames and its labels
+    mine/fox/0001.jpg ..  mine/fox/groundtruth.txt, or img/ with the frames; labels inside
+    mine/owl/0001.jpg ..  mine/owl/0001.json ..  labels image by image, of any such format
+    mine/export.json      one file for several of the videos (COCO, Label Studio, CVAT's projects)
+
+A folder that is itself such a video is read as the only one.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from siamjax.errors import UserError
+from siamjax.media.labels.images import Item, Picture, join
+from siamjax.media.labels.model import Video
+from siamjax.media.labels.places import Places, images_of, is_video
+
+SUFFIXES = (".csv", ".txt", ".mot", ".xml", ".json")
+# files with boxes that lie in a video's folder, the first counts
+USUAL = ("groundtruth.txt", "groundtruth_rect.txt", "boxes.txt", "gt/gt.txt", "annotations.xml")
+Reader = Callable[[Path, Places], list[Video]]
+
+
+def read(root: Path, places: Places, read_file: Reader) -> list[Video]:
+    """The videos of a folder by name; without tracks where there are no labels.
+
+    Args:
+        root: the folder.
+        places: where to look for frames besides it.
+        read_file: reads a label file, or a folder of labels, of any format.
+
+    Raises:
+        UserError: no video, labels without their video, a video with two label files.
+    """
+    if images_of(root):
+        return [_inside(root, read_file)]
+    media = _media(root, places)
+    shared: list[Path] = []
+    videos: dict[str, Video] = {}
+    for path in sorted(_label_files(root)):
+        if path.stem not in media:
+            shared.append(path)
+            continue
+        if path.stem in videos:
+            other = videos[path.stem].source
+            raise UserError(
+                f"{path}: {path.stem} has other labels in {other}; leave one of the files"
+            )
+        videos[path.stem] = _one(path, path.stem, media[path.stem], read_file)
+    for path in shared:
+        for video in _of_several(path, media, root, read_file):
+            if video.name in videos:
+                raise UserError(
+                    f"{path}: {video.name} has other labels in {videos[video.name].source};"
+                    " leave one of them"
+                )
+            videos[video.name] = video
+    for name, found in media.items():
+        if name not in videos:
+            folder = root / name
+            inside = _inside(folder, read_file) if "images" in found else None
+            videos[name] = inside or Video(name, (), **found, source=root)
+    if not videos:
+        raise UserError(f"{root}: no video with labels in it; see docs/data.md for the layout")
+    return [videos[name] for name in sorted(videos)]
+
+
+def _media(root: Path, places: Places) -> dict[str, dict]:
+    """The videos of a folder by name: `media` or `images` of each.
+
+    Raises:
+        UserError: two of one name.
+    """
+    found: dict[str, dict] = {}
+    where = [places.given] if places.given is not None and places.given.is_dir() else []
+    for place in (root, *where):
+        for path in sorted(place.iterdir()):
+            if path.name.startswith("."):
+                continue
+            this = {"media": path} if path.is_file() and is_video(path) else {}
+            if path.is_dir() and (images := images_of(path)):
+                this = {"images": images}
+            name = path.stem if "media" in this else path.name
+            if this and name in found and place == root:
+                raise UserError(f"{place}: two videos are called {name}; rename one")
+            if this:
+                found.setdefault(name, this)
+    return found
+
+
+def _label_files(root: Path) -> list[Path]:
+    return [
+        p
+        for p in root.iterdir()
+        if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+    ]
+
+
+def _one(path: Path, name: str, found: dict, read_file: Reader) -> Video:
+    """The labels of one video from its own file."""
+    read = read_file(path, Places(path, found.get("media")))
+    if len(read) != 1:
+        single = [video for video in read if video.name == name]
+        read = single if len(single) == 1 else [_joined(path, name, read, found)]
+    return read[0].replace(**{"name": name, "media": None, "images": (), **found})
+
+
+def _of_several(
+    path: Path, media: dict[str, dict], root: Path, read_file: Reader
+) -> list[Video]:
+    """The videos of this folder that a file is about.
+
+    Raises:
+        UserError: none of them.
+    """
+    read = read_file(path, Places(path, None))
+    known = [v.replace(**{"media": None, "images": (), **media[v.name]}) for v in read if v.name in media]
+    folders: dict[str, list[Video]] = {}
+    for video in read:
+        head = video.name.split("/")[0]
+        if "/" in video.name and head in media:
+            folders.setdefault(head, []).append(video)
+    known += [_joined(path, name, parts, media[name]) for name, parts in folders.items()]
+    if not known:
+        there = ", ".join(sorted(media)[:3]) or "no video"
+        raise UserError(
+            f"{path}: boxes of a video {path.stem}, but there is nothing of this name; found {there}"
+        )
+    return known
+
+
+def _inside(folder: Path, read_file: Reader) -> Video:
+    """A video that is a folder of frames, with the labels in it.
+
+    Raises:
+        UserError: two label files that may be meant.
+    """
+    images = images_of(folder)
+    name = folder.resolve().name
+    for usual in USUAL:
+        if (folder / usual).is_file():
+            return _one(folder / usual, name, {"images": images}, read_file)
+    stems = {path.stem for path in images}
+    for place in dict.fromkeys((images[0].parent, folder)):
+        files = [p for p in _label_files(place) if p.stem not in stems and not _is_list(p)]
+        each = [p for p in _label_files(place) if p.stem in stems]
+        if each:
+            read = read_file(place, Places(place, None))
+            return _joined(place, name, read, {"images": images})
+        if len(files) > 1:
+            listed = ", ".join(sorted(path.name for path in files)[:4])
+            raise UserError(
+                f"{folder}: {len(files)} files may hold the labels ({listed}); call the one"
+                " with a row per frame groundtruth.txt, or leave one"
+            )
+        if files:
+            return _one(files[0], name, {"images": images}, read_file)
+    return Video(name, (), images=images, source=folder)
+
+
+def _is_list(path: Path) -> bool:
+    """A file of names of classes."""
+    return path.name in ("classes.txt", "labels.txt", "list.txt")
+
+
+def _joined(source: Path, name: str, videos: list[Video], found: dict) -> Video:
+    """Pictures, read one by one, as the frames of one video."""
+    pictures = []
+    for video in videos:
+        items = [
+            Item(shape.box, each.category, "", each.name, shape.polygon, shape.occluded)
+            for each in video.tracks
+            for shape in each.shapes()
+        ]
+        path = video.images[0] if video.images else None
+        pictures.append(Picture(path.name if path else video.name, items, path, video.stated_size))
+    whole = join(name, pictures, source, found.get("images", ()))
+    for video in videos:
+        whole.skipped.update(video.skipped)
+    return whole.replace(media=found.get("media"))

@@ -1,0 +1,97 @@
+"""Where the frames of labels lie: a video file, a folder of images, or single images."""
+
+import os
+from pathlib import Path
+
+from siamjax.errors import UserError
+from siamjax.media.frames import image_names
+
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
+# folders that hold a video's frames, in that of the video
+INNER = ("", "img", "img1", "color", "frames", "images", "JPEGImages")
+
+
+def base_name(name: str) -> str:
+    """The last part of a path or address, of any system, without what follows a "?"."""
+    return name.split("?")[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file's name is one of a video."""
+    return path.suffix.lower() in VIDEOS and not path.name.startswith(".")
+
+
+def frame_folder(folder: Path) -> Path | None:
+    """The folder with the frames of a video's folder, itself or one in it; None: there are none."""
+    if not folder.is_dir():
+        return None
+    return next((folder / part for part in INNER if image_names(folder / part)), None)
+
+
+def images_of(folder: Path) -> tuple[Path, ...]:
+    """The frames of a video's folder, in order; empty: there are none."""
+    place = frame_folder(folder)
+    return tuple(place / name for name in image_names(place)) if place else ()
+
+
+class Places:
+    """Where to look for the frames of a label file."""
+
+    def __init__(self, source: Path, media: Path | None = None):
+        """Args: media: a folder to look in first, or the video itself; None: beside the labels."""
+        self.source, self.given = Path(source), media
+        beside = self.source if self.source.is_dir() else self.source.parent
+        self.folders = [beside, beside.parent]
+        if media is not None and media.is_dir():
+            self.folders.insert(0, media)
+
+    def media(self, *names: str) -> dict:
+        """`media` and `images` of the video with one of these names, with or without suffix; else
+        the frames in the labels' own folder; nothing where neither is there.
+
+        Raises:
+            UserError: two videos have the name.
+        """
+        if self.given is not None and not self.given.is_dir():
+            return {"media": self.given}
+        for folder in self.folders:
+            for name in filter(None, names):
+                if found := in_folder(folder, base_name(name)):
+                    return found
+        for folder in self.folders[: 2 if self.given is not None and self.given.is_dir() else 1]:
+            if images := images_of(folder):
+                return {"images": images}
+        return {}
+
+    def image(self, name: str, *inside: str) -> Path | None:
+        """The image of a name, which may be a path, below one of the folders or their sub-folders
+        `inside`; None: it is not there."""
+        parts = Path(name.replace("\\", "/")).parts
+        for folder in self.folders:
+            for sub in ("", *inside, *INNER[1:]):
+                for k in range(len(parts)):
+                    path = folder.joinpath(sub, *parts[k:])
+                    if path.is_file():
+                        return path
+        return None
+
+
+def in_folder(folder: Path, name: str) -> dict:
+    """`media` or `images` of the video of a name in a folder; {}: it has none.
+
+    Raises:
+        UserError: two videos have the name.
+    """
+    if is_video(Path(name)) and (folder / name).is_file():
+        return {"media": folder / name}
+    names = os.listdir(folder) if folder.is_dir() else []
+    stems = {name, Path(name).stem if is_video(Path(name)) else name}
+    files = [n for n in names if is_video(Path(n)) and Path(n).stem in stems]
+    found: list[dict] = [{"media": folder / n} for n in sorted(files)]
+    for stem in sorted(stems & set(names)):
+        if images := images_of(folder / stem):
+            found.append({"images": images})
+    if len(found) > 1:
+        listed = " and ".join(sorted(files) + sorted(stems & set(names) - set(files)))
+        raise UserError(f"{folder}: {listed} are two videos of one name; rename one")
+    return found[0] if found else {}

@@ -1,0 +1,41 @@
+"""XML files of labels."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from siamjax.errors import UserError
+
+Element = ElementTree.Element
+
+
+def load(path: Path) -> Element:
+    """The root of a file.
+
+    Raises:
+        UserError: not there, or not XML.
+    """
+    try:
+        return ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it") from None
+    except (ElementTree.ParseError, ValueError) as error:
+        raise UserError(f"{path}: not an XML file ({error}); export it again") from None
+
+
+def root_tag(path: Path) -> str:
+    """The name of a file's root; empty: no XML file."""
+    if path.suffix.lower() != ".xml" or not path.is_file():
+        return ""
+    try:
+        for _, node in ElementTree.iterparse(path, ("start",)):
+            return node.tag
+    except (OSError, ElementTree.ParseError, ValueError):
+        pass
+    return ""
+
+
+def element(parent: Element, tag: str, text: str, **attributes: str) -> Element:
+    """A new child with a text."""
+    node = ElementTree.SubElement(parent, tag, attributes)
+    node.text = text
+    return node
