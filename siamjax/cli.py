@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": ("siamjax.commands.eval", "score trackers, or result files, on a benchmark"),
     "export": ("siamjax.commands.export", "one file that tracks without siamjax"),
     "inspect": ("siamjax.commands.inspect", "look at a network, at training pairs, at shards"),
+    "labels": ("siamjax.commands.labels", "look at labels of videos, and convert them"),
     "prepare": ("siamjax.commands.prepare", "training sets from data sets or your own videos"),
     "render": ("siamjax.commands.render", "a clip of the synthetic world, as a video or as frames"),
     "search": ("siamjax.commands.search", "find the tracker's constants on a validation set"),

@@ -37,6 +37,7 @@ REASONS: dict[str, dict[str, str]] = {
         "onnx": "optional",
         "onnxruntime": "optional",
     },
+    "siamjax.media.labels.rle": {"pycocotools": "optional"},
     "siamjax.models.torch_files": {"torch": "optional"},
 }
 

@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--box_file", help="text file with one such box per line, or MOT rows")
     add_checkpoint(parser)
     add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
-    for name, (_, text) in labels.FORMATS.items():
-        add(f"--{name}", help=text)
+    for name in labels.TRACK_FLAGS:
+        add(f"--{name}", help=labels.FORMATS[name][1])
     add("--frames", type=int, help="stop after so many frames")
     add("--heatmap", action="store_true", help="lay the first target's score map over the video")
     add("--show", action="store_true", help="show the frames in a window; q ends")
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int | None:
     first = next(frames)
     window = _Window(video.name) if args.show else None
     boxes = _boxes(args, window, first)
-    tables = {name: path for name in labels.FORMATS if (path := getattr(args, name))}
+    tables = {name: path for name in labels.TRACK_FLAGS if (path := getattr(args, name))}
     if not args.out and not args.show and not tables:
         args.out = f"{video.name}_tracked.webm"
     if args.txt and len(boxes) > 1:

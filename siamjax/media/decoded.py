@@ -1,6 +1,6 @@
 """A video file's frames by index."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,9 @@ class DecodedFrames(Sequence):
         video = read_video(path)
         self.rate = video.fps
         self._numbers = range(video.count or 0) if numbers is None else numbers
-        self._rest, self._next, self._last = None, 0, None
+        self._rest: Iterator[np.ndarray] | None = None
+        self._next = 0
+        self._last: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -40,7 +42,7 @@ class DecodedFrames(Sequence):
             return self._last
         if self._rest is None or number < self._next:
             self._rest, self._next = iter(read_video(self.path)), 0
-        for frame in self._rest:
+        for frame in self._rest or ():
             self._next, self._last = self._next + 1, frame
             if self._next > number:
                 return frame

@@ -98,6 +98,15 @@ def read_box_rows(path: Path) -> BoxRows:
     return _box_rows(lines)
 
 
+def has_frames(path: Path) -> bool:
+    """Whether a table names the frame of each row, as `read_box_rows` needs it.
+
+    Raises:
+        UserError: no such file.
+    """
+    return _has_frames(read_lines(path))
+
+
 def read_targets(path: Path) -> BoxRows:
     """Where targets start: the first box of each, at least one.
 

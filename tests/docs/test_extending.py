@@ -103,7 +103,7 @@ def test_a_benchmark_and_a_measure(source, clips):
     assert list((source / "gap" / "plots").glob("*.svg"))
 
 
-def test_a_label_format(source):
+def test_a_label_format(source, tmp_path):
     script = (
         "from siamjax.media import labels;"
         "from siamjax.media.tracks import Row, Tracks;"
@@ -111,7 +111,10 @@ def test_a_label_format(source):
         "print(labels.text('centres', Tracks(rows, [[1, 2, 3, 4]], 'v', 25.0, 'c')))"
     )
     assert run(source, "-c", script) == "2.50,4.00\n\n"
-    assert "--centres" in run(source, "-m", "siamjax.cli", "track", "--help")
+    (tmp_path / "boxes.csv").write_text("frame,target,x,y,w,h\n0,0,1,2,3,4\n")
+    convert = ("labels", str(tmp_path / "boxes.csv"), "--to=centres", f"--out={tmp_path / 'o'}")
+    run(source, "-m", "siamjax.cli", *convert)
+    assert (tmp_path / "o" / "boxes.txt").read_text() == "2.50,4.00\n"
 
 
 def test_a_command(source, clips):

@@ -28,7 +28,7 @@ FORMATS = {
     ),
     "json": ("siamjax.media.labels.tree", "the same with video, rate and checkpoint"),
     "cvat": ("siamjax.media.labels.cvat", "CVAT for video 1.1, XML"),
-    "cvat-images": ("siamjax.media.labels.cvat_images", "CVAT for images 1.1, XML"),
+    "cvat_images": ("siamjax.media.labels.cvat_images", "CVAT for images 1.1, XML"),
     "coco": ("siamjax.media.labels.coco", "COCO JSON; with targets COCO-video"),
     "ytvis": ("siamjax.media.labels.ytvis", "YouTube-VIS JSON"),
     "labelstudio": ("siamjax.media.labels.labelstudio", "Label Studio's JSON of videos"),
@@ -45,7 +45,7 @@ FORMATS = {
     "txt": ("siamjax.media.labels.otb", "OTB text, x,y,w,h per line; one target only"),
 }
 FOLDER = "folder"  # own videos with labels of any format beside them
-# those that `siamjax track` has flags of their own for
+# those that have a flag of their own in `siamjax track`
 TRACK_FLAGS = ("csv", "json", "txt", "mot")
 
 
@@ -135,7 +135,7 @@ def write(videos: Sequence[Video], format: str, out: str | Path) -> list[Path]:
     """Writes labels.
 
     Args:
-        out: a folder; or the file, with its suffix, where the format makes one file of these videos.
+        out: a folder; or the file, with its suffix, where the format makes one of these videos.
 
     Returns:
         The files that were written.
@@ -152,7 +152,7 @@ def write(videos: Sequence[Video], format: str, out: str | Path) -> list[Path]:
     if out.suffix and not out.is_dir():
         if len(made) > 1:
             raise UserError(f"--out={out}: {format} makes {len(made)} files; name a folder")
-        paths = {out: text for text in made.values()}
+        paths = dict.fromkeys([out], next(iter(made.values()), ""))
     else:
         paths = {out / name: text for name, text in made.items()}
     inputs = {path.resolve() for video in videos for path in _inputs(video)}
@@ -198,5 +198,10 @@ def labelled(tracks: Tracks) -> Video:
     made = [track(str(k), rows, names.get(k, "")) for k, rows in sorted(shapes.items())]
     length = max((row.frame for row in tracks.rows), default=-1) + 1
     return Video(
-        tracks.video, made, tracks.media, fps=tracks.fps, length=length, checkpoint=tracks.checkpoint
+        tracks.video,
+        made,
+        tracks.media,
+        fps=tracks.fps,
+        length=length,
+        checkpoint=tracks.checkpoint,
     )

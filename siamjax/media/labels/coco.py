@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def _videos(content: dict, path: Path, places: Places) -> list[Video]:
                 frame=None if frame is None else int(frame),
             )
         )
-    return group(pictures, path, skipped)
+    return group(pictures, path, skipped, places)
 
 
 def names_of(content: dict) -> dict[str, str]:
@@ -115,27 +116,27 @@ def _item(annotation: dict, categories: dict[str, str], skipped: Counter[str]) -
     return Item(region[0], category, id, name, region[1], bool(attributes.get("occluded")))
 
 
-def region_of(box, segmentation):
+def region_of(box: Any, segmentation: Any) -> tuple[tuple[float, ...], np.ndarray | None] | None:
     """A box, and its outline where it is one polygon; None: neither a box nor a mask of an object.
 
     Raises:
         UserError: a mask without a box, and pycocotools is not installed.
     """
-    polygon = None
+    polygon: np.ndarray | None = None
+    around: tuple[float, ...] | None = None
     if isinstance(segmentation, list) and segmentation and isinstance(segmentation[0], list):
         parts = [np.array(part, np.float64).reshape(-1, 2) for part in segmentation]
         polygon = parts[0] if len(parts) == 1 else None
         around = polygon_box(np.concatenate(parts))
     elif isinstance(segmentation, dict) and not box:
         around = rle.box(segmentation)
-    else:
-        around = None
     try:
-        given = tuple(float(value) for value in box) if box else around
+        given = tuple(map(float, box)) if box else around
     except (TypeError, ValueError):
         return None
-    good = given is not None and len(given) == 4 and np.isfinite(given).all()
-    return (given, polygon) if good else None
+    if given is None or len(given) != 4 or not np.isfinite(given).all():
+        return None
+    return given, polygon
 
 
 def write(videos: Sequence[Video]) -> dict[str, str]:

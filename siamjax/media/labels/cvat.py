@@ -147,9 +147,11 @@ def _text(video: Video) -> str:
     element(root, "version", "1.1")
     names = ("name",) if any(each.name for each in video.tracks) else ()
     root.append(meta_of(video, "interpolation", names))
+    ids = [each.id for each in video.tracks]
+    whole = all(id.isdecimal() for id in ids)
     for k, each in enumerate(video.tracks):
-        label = each.category or "object"
-        node = ElementTree.SubElement(root, "track", id=str(k), label=label, source="manual")
+        label, id = each.category or "object", each.id if whole else str(k)
+        node = ElementTree.SubElement(root, "track", id=id, label=label, source="manual")
         shapes = each.shapes()
         for shape, following in zip(shapes, [*shapes[1:], None]):
             _box(node, each, shape, shape.frame)
@@ -167,7 +169,7 @@ def _box(node: Element, each: Track, shape: Shape, frame: int, outside: bool = F
     flags = {"outside": outside, "occluded": shape.occluded, "keyframe": shape.keyframe or outside}
     values = {name: f"{value:.2f}" for name, value in sides.items()}
     values |= {name: str(int(flag)) for name, flag in flags.items()}
-    box = ElementTree.SubElement(node, "box", frame=str(frame), **values, z_order="0")
+    box = ElementTree.SubElement(node, "box", {"frame": str(frame), **values, "z_order": "0"})
     if each.name:
         element(box, "attribute", each.name, name="name")
 

@@ -42,7 +42,7 @@ def read(source: Path, places: Places) -> list[Video]:
         pictures = [_picture(node, places, skipped) for node in load(source).iter("image")]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{source}: not CVAT's XML 1.1 ({error!r}); export it again") from None
-    return group(pictures, source, skipped)
+    return group(pictures, source, skipped, places)
 
 
 def _picture(node: Element, places: Places, skipped: Counter[str]) -> Picture:
@@ -90,7 +90,7 @@ def _text(video: Video) -> str:
             values = {name: f"{value:.2f}" for name, value in sides.items()}
             values["occluded"] = str(int(shape.occluded))
             label = each.category or "object"
-            box = ElementTree.SubElement(image, "box", label=label, **values, z_order="0")
+            box = ElementTree.SubElement(image, "box", {"label": label, **values, "z_order": "0"})
             element(box, "attribute", each.id, name="track_id")
             if each.name:
                 element(box, "attribute", each.name, name="name")

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from siamjax.media.frames import frame_number, image_names
-from siamjax.media.labels.model import Shape, Video, track
+from siamjax.media.labels.model import Shape, Track, Video, track
+from siamjax.media.labels.places import Places
 
 
 class Item(NamedTuple):
@@ -49,7 +50,9 @@ class Picture(NamedTuple):
     frame: int | None = None
 
 
-def group(pictures: Sequence[Picture], source: Path, skipped: Counter[str]) -> list[Video]:
+def group(
+    pictures: Sequence[Picture], source: Path, skipped: Counter[str], places: Places
+) -> list[Video]:
     """Videos of pictures, by the rule of this module; `skipped` belongs to the first of them."""
     folders: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
@@ -59,7 +62,9 @@ def group(pictures: Sequence[Picture], source: Path, skipped: Counter[str]) -> l
     for name, members in folders.items():
         if any(p.video or any(item.id for item in p.items) for p in members):
             whole = source.stem if name == "." else name
-            videos.append(join(whole, members, source))
+            found = {} if any(p.path for p in members) else places.media(whole)
+            video = join(whole, members, source, found.get("images", ()))
+            videos.append(video.replace(media=found.get("media")))
         else:
             videos += (_single(picture, source) for picture in members)
     if videos:
@@ -115,7 +120,7 @@ def join(
     return Video(name, tracks, None, tuple(images), size, None, length, skipped, source)
 
 
-def _track(id: str, category: str, rows: Iterable[tuple[int, Item]], skipped=None):
+def _track(id: str, category: str, rows: Iterable[tuple[int, Item]], skipped=None) -> Track:
     rows = list(rows)
     shapes = [Shape(frame, i.box, i.polygon, i.occluded) for frame, i in rows]
     name = next((item.name for _, item in rows if item.name), "")

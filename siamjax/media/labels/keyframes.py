@@ -41,14 +41,16 @@ def filled(
             shapes.append(key.shape)
         if not key.after:
             continue
-        last = end if following is None else following.shape.frame
         start = np.asarray(key.shape.box, np.float64)
-        step = np.zeros(4)
+        last, step = end or first, np.zeros(4)
         if following is not None:
+            last = following.shape.frame
             step = (np.asarray(following.shape.box) - start) / (last - first or 1)
-        for frame in range(first + 1, last if last is not None else first):
+        for frame in range(first + 1, last):
             if frames is None or frame in frames:
                 box = start + step * (frame - first)
-                shape = key.shape._replace(frame=frame, box=box, polygon=None, keyframe=False)
+                shape = key.shape._replace(
+                    frame=frame, box=box.tolist(), polygon=None, keyframe=False
+                )
                 shapes.append(shape)
     return shapes

@@ -49,7 +49,7 @@ def read(source: Path, places: Places) -> list[Video]:
             raise UserError(f"{path}: not labelme's JSON ({error!r}); save it again") from None
     if not pictures:
         raise UserError(f"{source}: no labelme file in it")
-    return group(pictures, source, skipped)
+    return group(pictures, source, skipped, places)
 
 
 def _picture(
@@ -71,10 +71,10 @@ def _picture(
         occluded = bool((shape.get("flags") or {}).get("occluded"))
         items.append(Item(polygon_box(points), shape["label"], id, name, outline, occluded))
     file = base_name(str(content.get("imagePath") or "")) or f"{path.stem}.jpg"
-    name = (PurePosixPath(below.as_posix()) / path.stem).with_suffix(Path(file).suffix)
+    image = (PurePosixPath(below.as_posix()) / path.stem).with_suffix(Path(file).suffix)
     found = path.with_name(file) if path.with_name(file).is_file() else places.image(file)
     size = int(content.get("imageWidth") or 0), int(content.get("imageHeight") or 0)
-    return Picture(name.as_posix(), items, found, size if all(size) else None)
+    return Picture(image.as_posix(), items, found, size if all(size) else None)
 
 
 def write(videos: Sequence[Video]) -> dict[str, str]:
@@ -90,7 +90,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
         width, height = video.size
         for frame, shapes in by_frame(video):
             image = frame_name(video, frame)
-            content = {"version": "5.5.0", "flags": {}, "shapes": []}
+            content: dict = {"version": "5.5.0", "flags": {}, "shapes": []}
             for k, shape in shapes:
                 each, (x, y, w, h) = video.tracks[k], map(float, shape.box)
                 content["shapes"].append(

@@ -1,10 +1,11 @@
 """Label Studio's JSON for videos: regions with a sequence of keyframes, in percent of the frame.
 
 Format: labelstud.io/tags/videorectangle. Frames count from 1; between keyframes a region is
-interpolated; one with `enabled` false is seen in its frame and no longer. The last holds to the end of
-the video. Label Studio counts frames at the rate its labelling interface is told (24 or 25 unless
-set): where its count of frames and duration give another rate than the video's, frames are matched by
-time. A region's name is the text of its `meta`. Exports of the kind JSON_MIN are read, too.
+interpolated; one with `enabled` false is seen in its frame and no longer. The last holds to the
+end of the video. Label Studio counts frames at the rate that its labelling interface is told (24 or
+25 unless set): where its count of frames and duration give another rate than the video's, frames
+are matched by time. A region's name is the text of its `meta`. Exports of the kind JSON_MIN are
+read, too.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.media.decoded import DecodedFrames
 from siamjax.media.labels.images import turned
 from siamjax.media.labels.jsons import head_of, load
 from siamjax.media.labels.keyframes import Key, filled
@@ -64,16 +66,17 @@ def _video(task: dict, source: Path, places: Places) -> Video:
     regions = list(_regions(task))
     value = regions[0]["value"]
     count, duration = value.get("framesCount"), value.get("duration")
+    stated = [int(regions[0].get(f"original_{side}") or 0) for side in ("width", "height")]
     video = Video(
         name=Path(plain).stem or source.stem,
         tracks=(),
         **places.media(plain, file, source.stem),
-        stated_size=None,
+        stated_size=(stated[0], stated[1]) if all(stated) else None,
         source=source,
     )
     rate = real = 1.0
     if count and duration and video.media is not None:
-        real = video.frames().rate or _RATE
+        real = DecodedFrames(video.media).rate
         rate = count / duration
     scale = real / rate if abs(real / rate - 1) > 0.02 else 1.0
     end = round(count * scale) if count else None
@@ -108,8 +111,8 @@ def _track(
 
 
 def write(videos: Sequence[Video]) -> dict[str, str]:
-    """One file for all videos, to be imported as tasks with annotations; `data.video` is the name of
-    the video's file.
+    """One file for all videos, to be imported as tasks with annotations; `data.video` is the name
+    of the video's file.
 
     Raises:
         UserError: the size of the frames is not known.
@@ -145,6 +148,8 @@ def _region(video: Video, number: int, each: Track) -> dict:
         )
     value = {"framesCount": video.count, "duration": video.count / rate, "sequence": sequence}
     value["labels"] = [each.category or "object"]
-    region = {"id": each.id, "type": "videorectangle", "value": value, "origin": "manual"}
+    width, height = video.size
+    region: dict = {"id": each.id, "type": "videorectangle", "value": value, "origin": "manual"}
+    region |= {"original_width": width, "original_height": height}
     region |= {"from_name": "box", "to_name": "video"}
     return region | ({"meta": {"text": [each.name]}} if each.name else {})

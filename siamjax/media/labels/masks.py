@@ -47,7 +47,9 @@ def read(source: Path, places: Places) -> list[Video]:
     meta = load(source / "meta.json") if (source / "meta.json").is_file() else {}
     videos = meta.get("videos", {}) if isinstance(meta, dict) else {}
     folders = sorted(path for path in top.iterdir() if path.is_dir())
-    return [_video(folder, pictures / folder.name, videos.get(folder.name, {})) for folder in folders]
+    return [
+        _video(folder, pictures / folder.name, videos.get(folder.name, {})) for folder in folders
+    ]
 
 
 def _video(folder: Path, pictures: Path, meta: dict) -> Video:
@@ -69,11 +71,15 @@ def _video(folder: Path, pictures: Path, meta: dict) -> Video:
         track(str(number), rows, "", str(objects.get(str(number), {}).get("category", "")))
         for number, rows in sorted(shapes.items())
     ]
-    found = {"images": images} if pictures.is_dir() else {}
     return Video(
-        folder.name, tracks, **found, stated_size=size, length=len(images), skipped=skipped,
+        name=folder.name,
+        tracks=tracks,
+        images=images if pictures.is_dir() else (),
+        stated_size=size,
+        length=len(images),
+        skipped=skipped,
         source=folder,
-    )  # fmt: skip
+    )
 
 
 def _mask(path: Path) -> tuple[dict[int, tuple], tuple[int, int]]:

@@ -6,6 +6,7 @@ scored; such boxes are left out and counted. Nine columns end with class and vis
 wholly hidden boxes (visibility 0) are left out and counted. Ten end with world coordinates.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,9 +58,7 @@ def read(source: Path, places: Places) -> list[Video]:
     """
     skipped: Counter[str] = Counter()
     tracks = tracks_of(source, CLASSES, skipped)
-    return [
-        Video(source.stem, tracks, **places.media(source.stem), skipped=skipped, source=source)
-    ]
+    return [Video(source.stem, tracks, **places.media(source.stem), skipped=skipped, source=source)]
 
 
 def tracks_of(path: Path, classes: Sequence[str], skipped: Counter[str]) -> list[Track]:
@@ -72,9 +71,10 @@ def tracks_of(path: Path, classes: Sequence[str], skipped: Counter[str]) -> list
     shapes: dict[str, list[Shape]] = {}
     kinds: dict[str, int] = {}
     for words in filter(None, read_lines(path).rows):
-        numbers = [as_number(word) for word in words]
-        row = [value for value in numbers[:6] if value is not None and value == value]
-        if len(row) < 6 or row[0] != int(row[0]) or row[0] < 1 or None in numbers[6:9]:
+        numbers = [value for word in words if (value := as_number(word)) is not None]
+        row = [value for value in numbers[:6] if math.isfinite(value)]
+        whole = len(numbers) == len(words) and len(row) == 6
+        if not whole or row[0] != int(row[0]) or row[0] < 1:
             skipped["line is not a box"] += 1
             continue
         confidence, kind, visible = (*numbers[6:], *(1, 0, 1)[len(numbers[6:]) :])[:3]
@@ -121,7 +121,7 @@ def text(video: Video, end: str | None = None, classes: Sequence[str] = ()) -> s
 
 
 def numbers_of(video: Video) -> list[int]:
-    """Numbers of the tracks, from 1: their ids where all are numbers from 1 on, else their order."""
+    """Numbers of the tracks, from 1: their ids where all are such numbers, else their order."""
     ids = [each.id for each in video.tracks]
     numbers = [int(id) for id in ids if id.isascii() and id.isdigit() and id[0] != "0"]
     return numbers if len(numbers) == len(ids) else [*range(1, len(ids) + 1)]

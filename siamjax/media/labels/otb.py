@@ -51,5 +51,5 @@ def _text(video: Video) -> str:
             f"{video.name}: {len(video.tracks)} targets, and a .txt holds one; write csv or mot"
         )
     length = video.last + 1 if video.length is None else video.count
-    rows = video.tracks[0].rows(length) if video.tracks else []
+    rows = video.tracks[0].rows(length) if video.tracks else np.empty((0, 4))
     return "".join(",".join(f"{value:.4f}" for value in row) + "\n" for row in rows)

@@ -79,7 +79,7 @@ def _media(root: Path, places: Places) -> dict[str, dict]:
         for path in sorted(place.iterdir()):
             if path.name.startswith("."):
                 continue
-            this = {"media": path} if path.is_file() and is_video(path) else {}
+            this: dict = {"media": path} if path.is_file() and is_video(path) else {}
             if path.is_dir() and (images := images_of(path)):
                 this = {"images": images}
             name = path.stem if "media" in this else path.name
@@ -107,16 +107,16 @@ def _one(path: Path, name: str, found: dict, read_file: Reader) -> Video:
     return read[0].replace(**{"name": name, "media": None, "images": (), **found})
 
 
-def _of_several(
-    path: Path, media: dict[str, dict], root: Path, read_file: Reader
-) -> list[Video]:
+def _of_several(path: Path, media: dict[str, dict], root: Path, read_file: Reader) -> list[Video]:
     """The videos of this folder that a file is about.
 
     Raises:
         UserError: none of them.
     """
     read = read_file(path, Places(path, None))
-    known = [v.replace(**{"media": None, "images": (), **media[v.name]}) for v in read if v.name in media]
+    known = [
+        v.replace(**{"media": None, "images": (), **media[v.name]}) for v in read if v.name in media
+    ]
     folders: dict[str, list[Video]] = {}
     for video in read:
         head = video.name.split("/")[0]
@@ -126,7 +126,8 @@ def _of_several(
     if not known:
         there = ", ".join(sorted(media)[:3]) or "no video"
         raise UserError(
-            f"{path}: boxes of a video {path.stem}, but there is nothing of this name; found {there}"
+            f"{path}: boxes of a video {path.stem}, but there is nothing of this name; found"
+            f" {there}"
         )
     return known
 

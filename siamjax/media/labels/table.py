@@ -15,6 +15,7 @@ import numpy as np
 
 from siamjax.media import tables
 from siamjax.media.labels.model import Shape, Track, Video, track
+from siamjax.media.labels.otb import read as read_rows
 from siamjax.media.labels.places import Places
 from siamjax.media.tracks import Row
 
@@ -40,13 +41,15 @@ def read(source: Path, places: Places) -> list[Video]:
         rows = []
     own = bool(rows) and set(HEAD) <= rows[0].keys()
     skipped: Counter[str] = Counter()
+    if not own and not tables.has_frames(source):
+        return read_rows(source, places)
     tracks = _own(rows, skipped) if own else box_tracks(source, skipped)
     media = places.media(source.stem)
     return [Video(source.stem, tracks, **media, skipped=skipped, source=source)]
 
 
 def box_tracks(source: Path, skipped: Counter[str]) -> list[Track]:
-    """The tracks of a table with frames' numbers, also MOT's; boxes of confidence 0 are left out.
+    """The tracks of a table with frames' numbers; boxes of confidence 0 are left out and counted.
 
     Raises:
         UserError: as `siamjax.media.tables.read_box_rows`.
@@ -55,12 +58,10 @@ def box_tracks(source: Path, skipped: Counter[str]) -> list[Track]:
     if rows.unread:
         skipped["line is not a box"] += len(rows.unread)
     shapes: dict[str, list[Shape]] = {}
-    values = zip(rows.frame.tolist(), rows.target, rows.box, rows.confidence.tolist())
+    values = zip(rows.frames.tolist(), rows.targets, rows.boxes, rows.confidences.tolist())
     for frame, target, box, confidence in values:
         kept = shapes.setdefault(target, [])
-        if frame < 0:
-            skipped["line is not a box"] += 1
-        elif confidence == 0:
+        if confidence == 0:
             skipped["confidence is 0"] += 1
         elif np.isfinite(box).all():
             kept.append(Shape(frame, box))
@@ -114,7 +115,7 @@ def _text(video: Video) -> str:
     lines = []
     for k, each in enumerate(video.tracks):
         for shape in each.shapes():
-            values = {**shape.columns, "name": each.name, "category": each.category}
+            values: dict = {**shape.columns, "name": each.name, "category": each.category}
             values["occluded"] = int(shape.occluded)
             if "lost" in values:
                 values["lost"] = int(values["lost"])

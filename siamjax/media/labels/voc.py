@@ -48,7 +48,7 @@ def read(source: Path, places: Places) -> list[Video]:
         pictures.append(_picture(path, below.as_posix(), places, skipped))
     if not pictures:
         raise UserError(f"{source}: no annotation in it")
-    return group(pictures, source, skipped)
+    return group(pictures, source, skipped, places)
 
 
 def _picture(path: Path, name: str, places: Places, skipped: Counter[str]) -> Picture:
@@ -102,7 +102,7 @@ def _text(video: Video, image: PurePosixPath, shapes) -> str:
         element(size, name, str(value))
     element(root, "segmented", "0")
     for k, shape in shapes:
-        each, (x, y, w, h) = video.tracks[k], map(float, shape.box)
+        each, (x, y, w, h) = video.tracks[k], shape.box
         node = ElementTree.SubElement(root, "object")
         element(node, "name", each.category or "object")
         element(node, "trackid", each.id)
@@ -110,7 +110,7 @@ def _text(video: Video, image: PurePosixPath, shapes) -> str:
             element(node, name, "0")
         element(node, "occluded", str(int(shape.occluded)))
         box = ElementTree.SubElement(node, "bndbox")
-        for name, value in zip(_SIDES, (x + 1, y + 1, x + w, y + h)):
-            element(box, name, f"{value:.2f}".rstrip("0").rstrip("."))
+        for name, side in zip(_SIDES, (x + 1, y + 1, x + w, y + h)):
+            element(box, name, f"{side:.2f}".rstrip("0").rstrip("."))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -1,8 +1,8 @@
 """The VOT challenges: <sequence>/groundtruth.txt with a polygon (or box) per frame, px from 0.
 
 The box of four corners has their centre, their upright extent's proportions and their area; the
-outline is kept. Regions of VOT2020 on, masks "m x,y,w,h,...", become the mask's box. Rows of NaN, "0"
-and empty ones are frames without the target. One target per sequence.
+outline is kept. Regions of VOT2020 on, masks "m x,y,w,h,...", become the mask's box. Rows of NaN,
+"0" and empty ones are frames without the target. One target per sequence.
 """
 
 from collections import Counter
@@ -128,8 +128,9 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
             )
         regions = np.full((video.count, 8), np.nan)
         for shape in (s for each in video.tracks for s in each.shapes()):
-            kept = shape.polygon is not None and shape.polygon.size == 8
-            points = shape.polygon.ravel() if kept else corners(np.asarray(shape.box))
+            points = corners(np.asarray(shape.box))
+            if shape.polygon is not None and shape.polygon.size == 8:
+                points = shape.polygon.ravel()
             regions[shape.frame] = points
         lines = (",".join(f"{value:.4f}" for value in row) + "\n" for row in regions)
         made[f"{video.name}/{_TRUTH}"] = "".join(lines)

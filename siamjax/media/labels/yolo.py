@@ -1,4 +1,4 @@
-"""YOLO's text: per image a file with a line per object, class and centre x, centre y, width, height.
+"""YOLO's text: per image a file with a line per object: class, centre x, centre y, width, height.
 
 The numbers are fractions of the image's width and height, edges counted from 0
 (docs.ultralytics.com/datasets/detect); a line of a class and three or more points is an outline.
@@ -26,7 +26,7 @@ _LISTS = ("classes.txt", "obj.names", "*.names")
 
 
 def matches(source: Path) -> bool:
-    """A folder with data.yaml, with labels/ and images/, or with texts of such lines beside images."""
+    """A folder with data.yaml, with labels/ and images/, or with such texts beside images."""
     if not source.is_dir():
         return False
     if _yaml(source) or ((source / "labels").is_dir() and (source / "images").is_dir()):
@@ -57,7 +57,7 @@ def read(source: Path, places: Places) -> list[Video]:
     files = files or _beside(source) or sorted(source.glob("obj_*_data/**/*.txt"))
     skipped: Counter[str] = Counter()
     pictures = [_picture(path, source, names, places, skipped) for path in files]
-    return group([picture for picture in pictures if picture], source, skipped)
+    return group([picture for picture in pictures if picture], source, skipped, places)
 
 
 def _picture(
@@ -68,7 +68,9 @@ def _picture(
     parts = below if turn is None else (*below[:turn], "images", *below[turn + 1 :])
     stem = source.joinpath(*parts).with_suffix("")
     name = PurePosixPath(*(part for i, part in enumerate(below) if i != turn)).with_suffix("")
-    image = next((p for s in IMAGE_SUFFIXES if (p := stem.with_name(stem.name + s)).is_file()), None)
+    image = next(
+        (p for s in IMAGE_SUFFIXES if (p := stem.with_name(stem.name + s)).is_file()), None
+    )
     for suffix in IMAGE_SUFFIXES if image is None else ():
         image = image or places.image(f"{name}{suffix}")
     rows = [row for row in read_lines(path).rows if row]
@@ -92,8 +94,8 @@ def _picture(
 
 def _line(words: list[str]):
     """Class, box and outline of a line, in fractions; None: it is none of an object."""
-    numbers = [as_number(word) for word in words]
-    if None in numbers or not np.isfinite(numbers).all() or numbers[0] != int(numbers[0]):
+    numbers = [value for word in words if (value := as_number(word)) is not None]
+    if len(numbers) < len(words) or not np.isfinite(numbers).all() or numbers[0] % 1:
         return None
     kind, *values = numbers
     if min(values, default=9) < -0.5 or max(values, default=9) > 1.5:

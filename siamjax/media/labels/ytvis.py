@@ -135,5 +135,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
             made = {"id": len(content["annotations"]) + 1, "video_id": number}
             made["category_id"] = categories.index(each.category or "object") + 1
             names = {"attributes": {"name": each.name}} if each.name else {}
-            content["annotations"].append(made | {"iscrowd": 0, "length": len(files)} | lists | names)
+            content["annotations"].append(
+                made | {"iscrowd": 0, "length": len(files)} | lists | names
+            )
     return {"youtube_vis.json": json.dumps(content) + "\n"}

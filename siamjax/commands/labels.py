@@ -1,0 +1,101 @@
+"""`siamjax labels`: looks at labels of videos, and converts them."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from siamjax.errors import UserError
+from siamjax.media import labels
+from siamjax.media.labels.check import faults, gaps
+
+_FORMATS = "\n".join(f"  {name:<14}{text}" for name, (_, text) in labels.FORMATS.items())
+DESCRIPTION = f"""\
+siamjax labels SOURCE
+  prints what labels there are: videos, targets, boxes, gaps, and what looks wrong
+siamjax labels SOURCE --to=FORMAT --out=FOLDER
+  writes them in another format
+
+SOURCE is a label file, a data set's folder, or a folder of own videos with their
+labels beside or inside, in any of these formats:
+{_FORMATS}
+"""
+_SHOWN = 20  # lines of faults
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    add = parser.add_argument
+    add("source", help="label file, or folder")
+    add("--from", dest="format", metavar="FORMAT", help="of SOURCE; default: found out")
+    add("--media", help="the video, or the folder of the frames; default: beside the labels")
+    add("--to", metavar="FORMAT", help="format to write")
+    add("--out", help="with --to: a folder, or the file where the format makes a single one")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prints what is there; converts it where a format is named.
+
+    Raises:
+        UserError: bad arguments or input.
+    """
+    if (args.to is None) != (args.out is None):
+        raise UserError("--to and --out: give both to convert, neither to look")
+    if args.media is not None and not Path(args.media).exists():
+        raise UserError(f"--media={args.media}: no such file or folder")
+    if args.to is not None and not hasattr(labels.module(args.to), "write"):
+        known = ", ".join(labels.writable())
+        raise UserError(f"--to={args.to}: this format is read only; choose one of {known}")
+    videos = labels.read(args.source, args.format, args.media)
+    if args.to is None:
+        print("\n".join(report(videos)))
+        return
+    made = labels.write(videos, args.to, args.out)
+    files = "1 file" if len(made) == 1 else f"{len(made)} files"
+    print(f"{_counts(videos)} -> {files}, {args.out}")
+    for reason, count in sorted(_skipped(videos).items()):
+        print(f"  left out, {reason}: {count}")
+
+
+def report(videos: Sequence[labels.Video]) -> list[str]:
+    """Lines that say what labels there are and what looks wrong."""
+    lines = [_counts(videos)]
+    shown = videos if len(videos) <= _SHOWN else videos[:_SHOWN]
+    for video in shown:
+        place = "no frames found" if not video.has_frames else f"{video.count} frames"
+        lines.append(f"{video.name}: {place}")
+        for each in video.tracks[:_SHOWN]:
+            span = f"frames {each.frames[0]}..{each.frames[-1]}, {len(each)} boxes"
+            missing = gaps(each)
+            behind = f", {missing} between them without one" if missing else ""
+            lines.append(f"  {each.title}: {span}{behind}")
+        if len(video.tracks) > _SHOWN:
+            lines.append(f"  and {len(video.tracks) - _SHOWN} more")
+    if len(videos) > len(shown):
+        lines.append(f"and {len(videos) - len(shown)} more videos")
+    lines += [f"left out, {reason}: {n}" for reason, n in sorted(_skipped(videos).items())]
+    found = [fault for video in videos for fault in faults(video)]
+    lines += [f"look at {fault}" for fault in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        lines.append(f"and {len(found) - _SHOWN} more such places")
+    if not found:
+        lines.append("nothing looks wrong")
+    return lines
+
+
+def _counts(videos: Sequence[labels.Video]) -> str:
+    tracks = sum(len(video.tracks) for video in videos)
+    categories = Counter(each.category for video in videos for each in video.tracks)
+    named = ", ".join(f"{n} {name}" for name, n in categories.most_common(10) if name)
+    boxes = sum(video.boxes for video in videos)
+    counted = ((len(videos), "video"), (tracks, "target"), (boxes, "box"))
+    plural = {"box": "boxes"}
+    words = [f"{n} {word if n == 1 else plural.get(word, word + 's')}" for n, word in counted]
+    return ", ".join(words) + (f" ({named})" if named else "")
+
+
+def _skipped(videos: Sequence[labels.Video]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for video in videos:
+        total.update(video.skipped)
+    return +total
