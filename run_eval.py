@@ -5,14 +5,13 @@
 `siamjax eval`.
 """
 
-import argparse
-
 from siamjax.commands import eval as command
+from siamjax.commands.parser import Parser
 from siamjax.errors import run_main
 
 
 def main() -> int | None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     command.add_arguments(parser)
     return command.run(parser.parse_args())
 

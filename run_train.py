@@ -4,14 +4,13 @@
 The same command resumes a run that was stopped. The same as `siamjax train`.
 """
 
-import argparse
-
 from siamjax.commands import train as command
+from siamjax.commands.parser import Parser
 from siamjax.errors import run_main
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Trains a network, or resumes its training.")
+    parser = Parser(description="Trains a network, or resumes its training.")
     command.add_arguments(parser)
     args, args.overrides = parser.parse_known_args()
     return command.run(args)

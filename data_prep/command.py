@@ -1,6 +1,5 @@
 """The command line that all sources share."""
 
-import argparse
 import dataclasses
 import functools
 import logging
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from data_prep import parts
 from data_prep.source import Source, box_fault
+from siamjax.commands.parser import Parser
 from siamjax.data import index
 from siamjax.errors import UserError, optional, run_main
 
@@ -70,7 +70,7 @@ def main(
 
 
 def _parse(source_class, argv, prog):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"{prog} {source_class.name}",
         description=f"Prepares {source_class.name} for training: {source_class.layout()}.",
         epilog="Other arguments go to Apache Beam.",

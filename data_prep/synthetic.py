@@ -6,7 +6,6 @@ The shards are the same, byte for byte, for any number of workers. A folder that
 finished with the same arguments is left alone; an interrupted run starts anew.
 """
 
-import argparse
 import contextlib
 import multiprocessing
 import pkgutil
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from data_prep import parts
 from siamjax import synthetic as world
+from siamjax.commands.parser import Parser
 from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main
@@ -113,7 +113,7 @@ def _crops_of(job):
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m data_prep") -> None:
     """The command; arguments as those of the sources' `data_prep.command.main`."""
-    parser = argparse.ArgumentParser(prog=f"{prog} {NAME}", description=__doc__.splitlines()[0])
+    parser = Parser(prog=f"{prog} {NAME}", description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, help="folder of the data set")
     for name, (default, _, text) in FLAGS.items():
         required = default is None

@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Collection, Sequence
 
+from siamjax.commands.parser import Parser
 from siamjax.errors import UserError, run_main
 from siamjax.version import __version__
 
@@ -47,7 +48,7 @@ def build_parser(commands: Collection[str] = COMMANDS) -> argparse.ArgumentParse
         commands: those that get their flags, too; their modules are imported.
     """
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="siamjax",
         description="SiamRPN++ visual tracking in JAX and Flax.",
         epilog=_EPILOG,

@@ -159,3 +159,27 @@ def test_the_demo_needs_a_rendered_source(tmp_path):
 def test_a_search_on_a_test_benchmark_is_refused_before_its_data_are_needed(tmp_path):
     with pytest.raises(UserError, match="OTB100 is a test benchmark"):
         dispatch(["search", "--dataset=OTB100", f"--data_root={tmp_path}"])
+
+
+@pytest.mark.parametrize("flag", ["--box_file", "--box-file"])
+def test_flags_take_both_spellings(flag, tmp_path):
+    """Before: `siamjax track v.mp4 --box-file=x.txt` gave "unknown argument --box-file=x.txt"."""
+    args = build_parser(["track"]).parse_args(["track", "v.mp4", f"{flag}=my-x_y.txt"])
+    assert args.box_file == "my-x_y.txt"
+    args = build_parser(["track"]).parse_args(["track", "a_b-c.mp4", flag, "my-x_y.txt"])
+    assert (args.video, args.box_file) == ("a_b-c.mp4", "my-x_y.txt")
+
+
+def test_both_spellings_in_scripts_and_preparation(tmp_path):
+    (tmp_path / "train2017").mkdir()
+    done = command("-m", "data_prep", "det", f"--source={tmp_path}", "--jpeg-quality=500")
+    assert "--jpeg_quality=500: must be in 0..100" in done.stderr
+    done = command("run_eval.py", "--data-root=nowhere", "--dataset=OTB100", "--baselines=static")
+    assert "nowhere" in done.stderr
+
+
+def test_an_unknown_flag_is_named_as_it_was_given():
+    with pytest.raises(UserError, match="unknown argument --no-such_flag"):
+        dispatch(["track", "v.mp4", "--no-such_flag"])
+    with pytest.raises(UserError, match="--config.a-b=1"):
+        dispatch(["track", "v.mp4", "--config.a-b=1"])
