@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from siamjax.datasets import annotations, registry
+from siamjax.datasets import annotations, registry, result_folders
 from siamjax.datasets.results import REGION, Store
 from siamjax.geometry import polygons
 from siamjax.measures import conventions, ope, vot
@@ -217,7 +217,9 @@ def read(dataset, root, results):
     annotations._parse.cache_clear()
     benchmark = registry.load(dataset, root, images=False)
     store = Store(results, benchmark.dataset)
-    tracker = store.trackers(benchmark.sequences)[0]
+    tracker = next(
+        iter(result_folders.find(results, benchmark.dataset, benchmark.sequences).folders)
+    )
     return benchmark.sequences, [store.read(tracker, s) for s in benchmark.sequences]
 
 

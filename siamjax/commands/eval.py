@@ -6,10 +6,12 @@ from pathlib import Path
 from siamjax import api, constants
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
 from siamjax.commands.flags import add_checkpoint, add_set, check_least, refuse_constants, words
+from siamjax.datasets import result_folders
+from siamjax.datasets.forms.base import LENGTHS
 from siamjax.datasets.registry import Benchmark
-from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import report, runner, scoring, submission, trackers
+from siamjax.measures import conventions
 
 DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
 
@@ -22,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--name", default="siamjax", help="name of that tracker in tables and folders")
     add("--baselines", help="other trackers, comma-separated: static,template_matching,mil")
     add("--results", help="score the result files in this folder instead of running trackers")
+    add("--length", default="pad", choices=LENGTHS, help="result files of another length")
+    add(
+        "--convention",
+        default="",
+        help="figures by a toolkit's rules: pysot, pytracking, got10k, otb, lasot",
+    )
     add("--out", help="folder for results and report; default runs/eval/<dataset>")
     add("--protocol", help="another protocol: ope, supervised, longterm, multistart")
     add("--measures", choices=["vot-toolkit"], help="VOT figures by vot-toolkit 0.7's rules")
@@ -55,7 +63,8 @@ def run(args: argparse.Namespace) -> None:
         benchmark = runner.with_toolkit_measures(benchmark)
     out = Path(args.out or f"runs/eval/{benchmark.name}")
     if args.results is not None:
-        scores, results = _score_existing(args, benchmark)
+        scores, found = _score_existing(args, benchmark)  # `found` keeps what archives held
+        results = found.folders
     else:
         scores, results = trackers.run_trackers(
             benchmark,
@@ -71,9 +80,6 @@ def run(args: argparse.Namespace) -> None:
         )
     written = report.write(out, scores, benchmark, results, args.clip)
     print(report.terminal(scores))
-    if benchmark.left_out and scores.left_out:
-        name, reason = next(iter(scores.left_out.items()))
-        print(f"not scored: {len(scores.left_out)} sequences; the first, {name}: {reason}")
     print(f"report: {written}")
     if args.submission:
         for tracker, folder in results.items():
@@ -83,7 +89,10 @@ def run(args: argparse.Namespace) -> None:
 def _score_existing(args: argparse.Namespace, benchmark: Benchmark) -> tuple:
     if args.checkpoint or args.baselines:
         raise UserError("--results scores existing files: leave out --checkpoint and --baselines")
-    folder = Path(args.results).resolve()
-    names = Store(folder, benchmark.dataset).trackers(benchmark.sequences)
-    results = {folder.name: folder} if names == ["."] else {name: folder / name for name in names}
-    return scoring.score(benchmark, results), results
+    conventions.get(args.convention)
+    found = result_folders.find(args.results, benchmark.dataset, benchmark.sequences)
+    scores = scoring.score(
+        benchmark, found.trackers, length=args.length, convention=args.convention
+    )
+    scores.without = [*found.without]
+    return scores, found

@@ -40,7 +40,9 @@ class Got10k(Dataset):
                 raise UserError(f"{cover}: {len(levels)} rows for {len(boxes)} frames; restore it")
             absent = levels == 0
         size = _resolution(path.with_name("meta_info.ini"))
-        return dataclasses.replace(sequence, absent=absent, image_size=size)
+        known = absent is not None or len(boxes) == 1
+        notes = () if known else ("no cover.label: frames without the target are scored as others",)
+        return dataclasses.replace(sequence, absent=absent, image_size=size, notes=notes)
 
     def frames(self, path: Path, name: str, count: int) -> ImageFiles | NoFrames:
         """As the base class; a single row is the first box."""

@@ -2,7 +2,9 @@
 
 Layout: `<class>/<class>-<n>/img/%08d.jpg` (or without the class folder), `groundtruth.txt` with
 left,top,width,height per frame, and `full_occlusion.txt`, `out_of_view.txt` with one 0 or 1 per
-frame, all in one row. The target is absent where either is 1. Boxes are taken as they stand.
+frame, all in one row. The target is absent where either is 1. Boxes are taken as they stand. Or the
+evaluation toolkit's folder: `annos/<sequence>.txt`, `annos/absent/<sequence>.txt` with a 0 or 1 per
+frame, `annos/att/<sequence>.txt` with 14 attributes.
 """
 
 import dataclasses
@@ -37,21 +39,46 @@ TEST_NAMES = [
 ]
 
 
+ATTRIBUTES = (
+    *("IV", "POC", "DEF", "MB", "CM", "ROT", "BC"),
+    *("VC", "SV", "FOC", "FM", "OV", "LR", "ARC"),
+)
+_NO_FLAGS = "no files of occlusion and view: frames without the target are scored as all others"
+
+
 class Lasot(Dataset):
     """The testing set."""
 
     def truth_file(self, root: Path, name: str) -> Path:
-        """As the base class, in the folder of the class or without it."""
-        nested = root / name.rpartition("-")[0] / name
-        return (nested if nested.is_dir() else root / name) / "groundtruth.txt"
+        """As the base class, in the folder of the class or without it, or the toolkit's file."""
+        folders = root / name.rpartition("-")[0] / name, root / name
+        texts = root / "annos" / f"{name}.txt", root / f"{name}.txt"
+        nested = (folder / "groundtruth.txt" for folder in folders if folder.is_dir())
+        there = (*nested, *(text for text in texts if text.is_file()))
+        return next(iter(there), folders[1] / "groundtruth.txt")
+
+    def load(self, root: Path, name: str) -> Sequence:
+        """As the base class; says so where absent frames are not known."""
+        sequence = super().load(root, name)
+        if sequence.absent is not None:
+            return sequence
+        return dataclasses.replace(sequence, notes=(_NO_FLAGS,))
 
     def open(self, path: Path, name: str) -> Sequence:
         """As the base class."""
         sequence = super().open(path, name)
-        count = len(sequence)
-        labels = (path.with_name(f"{label}.txt") for label in ("full_occlusion", "out_of_view"))
-        flags = [read_flags(label, count) for label in labels if label.is_file()]
-        return dataclasses.replace(sequence, absent=np.any([np.zeros(count, bool), *flags], 0))
+        own = path.name == "groundtruth.txt"
+        labels = [path.with_name(f"{label}.txt") for label in ("full_occlusion", "out_of_view")]
+        if not own:
+            labels = [path.parent / "absent" / path.name]
+        flags = [read_flags(label, len(sequence)) for label in labels if label.is_file()]
+        file = path.parent / "att" / path.name
+        values = read_flags(file, len(ATTRIBUTES)) if not own and file.is_file() else ()
+        return dataclasses.replace(
+            sequence,
+            absent=np.any(flags, 0) if flags else None,
+            attributes=tuple(a for a, flag in zip(ATTRIBUTES, values, strict=False) if flag),
+        )
 
 
 DATASETS = (
@@ -61,10 +88,11 @@ DATASETS = (
         source="http://vision.cs.stonybrook.edu/~lasot/download.html (testing set)",
         layout=(
             "LaSOT/airplane/airplane-1/img/00000001.jpg ...\n"
-            "LaSOT/airplane/airplane-1/groundtruth.txt, full_occlusion.txt, out_of_view.txt"
+            "LaSOT/airplane/airplane-1/groundtruth.txt, full_occlusion.txt, out_of_view.txt\n"
+            "or the evaluation toolkit's annos/airplane-1.txt, annos/absent/airplane-1.txt ..."
         ),
         images="img",
-        folders=("LaSOT", "LaSOTBenchmark", "LaSOTTesting"),
+        folders=("LaSOT", "LaSOTBenchmark", "LaSOTTesting", "LaSOT_Evaluation_Toolkit", "annos"),
         listed=tuple(TEST_NAMES),
         annotated=("LaSOT", "LaSOTTesting"),
     ),

@@ -8,6 +8,7 @@ width, height with commas, tabs or spaces, and count the first pixel as 1; a `Se
 image 300); Tiger1 is scored from its sixth box.
 """
 
+import dataclasses
 from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset, aligned_images
@@ -30,6 +31,7 @@ Trans Trellis*= Twinnings Vase Walking*= Walking2*= Woman*=
 
 _FIRST_IMAGE = {"BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "David": 300}
 _SKIPPED_BOXES = {"Tiger1": 5}
+_ALL = frozenset(word.rstrip("*=") for word in _TARGETS.split())
 
 LAYOUT = """\
 OTB100/Basketball/img/0001.jpg ...
@@ -48,6 +50,20 @@ class Otb(Dataset):
         shared = root / video / "groundtruth_rect.txt"
         return shared if shared.is_file() and not own.is_file() else own
 
+    def load(self, root: Path, name: str) -> Sequence:
+        """As the base class, with what other toolkits call it and how many more rows they have.
+
+        The only scored target of a video has the video's name in the got10k toolkit (Human4), which
+        tracks Tiger1 from its first box.
+        """
+        video, _, target = name.partition(".")
+        only = bool(target) and sum(one.partition(".")[0] == video for one in _ALL) == 1
+        return dataclasses.replace(
+            super().load(root, name),
+            aliases=(video,) if only else (),
+            skipped=_SKIPPED_BOXES.get(name, 0),
+        )
+
     def open(self, path: Path, name: str) -> Sequence:
         """As the base class; boxes counted from 0."""
         boxes = read_table(path)
@@ -57,7 +73,7 @@ class Otb(Dataset):
         if images and first > 1 and len(images) == len(boxes):
             first = frame_number(images[0])  # a copy whose images start with the first box
         frames = aligned_images(folder / "img", len(boxes), path, first)
-        skipped = _SKIPPED_BOXES.get(folder.name, 0)
+        skipped = _SKIPPED_BOXES.get(name, 0)
         if skipped and len(boxes) == 354:
             boxes = boxes[skipped:]
             frames = NoFrames(len(boxes), folder) if not images else frames[skipped:]

@@ -6,7 +6,6 @@ from pathlib import Path
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Form, Run  # noqa: F401
 from siamjax.datasets.sequence import Sequence
-from siamjax.errors import UserError
 from siamjax.files import write_whole
 
 # name -> module with `FORM`; what the files look like stands at the module's head
@@ -29,28 +28,6 @@ class Store:
         self.dataset = dataset
         self.form: Form = import_module(FORMATS[dataset.results]).FORM
 
-    def trackers(self, sequences: tuple[Sequence, ...]) -> list[str]:
-        """The folders here that hold a result of one of the sequences; "." for this folder itself.
-
-        Raises:
-            UserError: no such folder, or nothing of these sequences in it.
-        """
-        if not self.folder.is_dir():
-            raise UserError(f"--results={self.folder}: no such folder")
-        below = sorted(path.name for path in self.folder.iterdir() if path.is_dir())
-        for names in (["."], below):
-            found = [
-                name
-                for name in names
-                if any(self.form.holds(self.folder / name, sequence) for sequence in sequences)
-            ]
-            if found:
-                return found
-        raise UserError(
-            f"--results={self.folder}: no results of these sequences in it; expected for"
-            f" example <tracker>/{self.form.paths(sequences[0])[-1]}"
-        )
-
     def done(self, tracker: str, sequence: Sequence, repetition: int = 1) -> bool:
         """Whether all files of a run are there; files are written whole, so they are complete."""
         names = self.form.paths(sequence, repetition)
@@ -60,13 +37,17 @@ class Store:
         """Writes a run in the benchmark's form."""
         self.form.write(self.folder / tracker, sequence, run, repetition)
 
-    def read(self, tracker: str, sequence: Sequence) -> list[Run]:
+    def read(self, tracker: str, sequence: Sequence, length: str = "pad") -> list[Run]:
         """The runs to score; empty if there is none.
 
+        Args:
+            length: what becomes of a file with another number of rows, see
+                `siamjax.datasets.forms.base.LENGTHS`.
+
         Raises:
-            UserError: a file that cannot be read or does not fit the sequence.
+            UserError: files that cannot be read or do not fit the sequence.
         """
-        return self.form.read(self.folder / tracker, sequence)
+        return self.form.read(self.folder / tracker, sequence, length)
 
 
 def write_times(path: Path, run: Run) -> None:

@@ -36,6 +36,10 @@ class NoFrames(AbstractSequence):
     def __len__(self) -> int:
         return self._length
 
+    def first(self, count: int) -> "NoFrames":
+        """The first so many."""
+        return NoFrames(count, self._folder)
+
     def __getitem__(self, index):
         raise UserError(f"{self._folder}: the images are not there; a tracker cannot be run on it")
 
@@ -59,6 +63,9 @@ class Sequence:
         image_size: width, height in pixels where the annotation states it.
         anchors: (N,) int, 1 where a multi-start run begins forward, -1 backward, 0 elsewhere; None:
             not given.
+        aliases: other names that result files may have.
+        skipped: rows that result files of some toolkits have before the first frame.
+        notes: what this copy of the benchmark lacks, and how that is scored.
     """
 
     name: str
@@ -70,6 +77,9 @@ class Sequence:
     base: int = 0
     image_size: tuple[int, int] | None = None
     anchors: np.ndarray | None = None
+    aliases: tuple[str, ...] = ()
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -84,11 +94,35 @@ class Sequence:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames in pixels; reads the first image where the annotation does
-        not say."""
+        not say.
+
+        Raises:
+            UserError: neither says.
+        """
         if self.image_size is not None:
             return self.image_size
+        if not self.has_images:
+            raise UserError(
+                f"{self.name}: 'width' and 'height' are not in the annotation and the images are"
+                " not there; the overlap inside the image needs one of both"
+            )
         height, width = self.frames[0].shape[:2]
         return width, height
+
+    def first(self, count: int) -> "Sequence":
+        """The sequence's first so many frames, with what is known about them."""
+
+        def cut(values):
+            return None if values is None else values[:count]
+
+        return dataclasses.replace(
+            self,
+            frames=self.frames[:count] if self.has_images else self.frames.first(count),
+            groundtruth=cut(self.groundtruth),
+            absent=cut(self.absent),
+            tags={tag: cut(flags) for tag, flags in self.tags.items()},
+            anchors=cut(self.anchors),
+        )
 
     @property
     def has_images(self) -> bool:

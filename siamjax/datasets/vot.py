@@ -8,6 +8,7 @@ too short is taken as 0 to the end. The official toolkit's `sequence` file (widt
 stand in the folder. In VOT2018-LT rows of NaN mean that the target is not there.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,13 @@ INTERVALS = {
 
 class Vot(Dataset):
     """One folder per sequence."""
+
+    def load(self, root: Path, name: str) -> Sequence:
+        """As the base class; a size that the annotation file lacks is the toolkit's."""
+        sequence = super().load(root, name)
+        if sequence.image_size is not None:
+            return sequence
+        return dataclasses.replace(sequence, image_size=_size(root / name / "sequence"))
 
     def open(self, path: Path, name: str) -> Sequence:
         """As the base class.

@@ -54,6 +54,7 @@ def render(
         _key(colours),
         "<h2>Trackers</h2>",
         _tracker_table(scores),
+        *(f"<p class=note>{html.escape(line)}</p>" for line in scores.footer),
         "<h2>Curves</h2><div class=plots>",
         *(plots.to_svg(figure) for figure in drawn.values()),
         "</div>",

@@ -36,7 +36,7 @@ def terminal(scores: Scores) -> str:
         if bounds and "-" not in bounds:
             text = f"{scores.label(main)} 95 % interval over sequences {' .. '.join(bounds)}"
             lines.append(f"{tracker}: {text}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *scores.footer])
 
 
 def _markdown_table(rows: list[list[str]]) -> list[str]:
@@ -48,6 +48,7 @@ def markdown(scores: Scores) -> str:
     """The tables in Markdown, with captions."""
     order = scores.ranked()
     lines = [scores.caption, "", *_markdown_table(_table(scores, brackets=True))]
+    lines += ["", *(f"- {line}" for line in scores.footer)] if scores.footer else []
     for figure, by_attribute in scores.attributes.items():
         rows = [["attribute", *order]]
         for attribute, values in by_attribute.items():
@@ -70,6 +71,7 @@ def latex(scores: Scores) -> str:
     rows = [["Tracker", *labels], *rows]
     lines = [f"% {scores.caption}".replace("95 %", "95 percent")]
     lines += [" & ".join(row).replace("_", r"\_") + r" \\" for row in rows]
+    lines += [f"% {line}" for line in scores.footer]
     return "\n".join(lines) + "\n"
 
 

@@ -59,6 +59,7 @@ class Rules:
     distances: ClassVar[Thresholds] = DISTANCES.astype(float)
     normalised: ClassVar[Thresholds] = NORMALISED
     normalised_mean: ClassVar[bool] = False  # whether the mean of that curve is a figure
+    true_start: ClassVar[bool] = False  # whether the truth stands in the first frame
 
     def answers(self, truth: Boxes, result: Boxes, missing: int = 0) -> Boxes:
         """The boxes that are compared with the truth.
@@ -110,7 +111,7 @@ class Lasot(Rules):
     distance -1. Absent frames are left out and stay in the divisor.
     """
 
-    text = "the LaSOT toolkit's"
+    text, true_start = "the LaSOT toolkit's", True
     # MATLAB's 0:0.05:1 counts its second half down from 1: some thresholds differ in the last bit
     overlaps = np.concatenate([np.arange(10) * 0.05, [0.5], 1 - np.arange(9, -1, -1) * 0.05])
 
@@ -168,7 +169,7 @@ class PyTracking(Rules):
     UAV123.
     """
 
-    text = "pytracking's"
+    text, true_start = "pytracking's", True
 
     def answers(self, truth: Boxes, result: Boxes, missing: int = 0) -> Boxes:
         """As the base class; NaN and negative sides, which pytracking refuses, are misses."""
@@ -203,7 +204,7 @@ class Got10kToolkit(Rules):
     least 1 px.
     """
 
-    text = "the got10k toolkit's"
+    text, true_start = "the got10k toolkit's", True
     normalised = np.linspace(0, 0.5, 51)
     normalised_mean = True
 

@@ -4,7 +4,7 @@ A supervised run starts again five frames after each failure; each frame holds a
 (see `siamjax.datasets.results`). Overlap is the raster overlap of `siamjax.geometry.polygons`.
 Sources: Kristan et al., "A novel performance evaluation methodology for single-target trackers"
 (2016), and the VOT reports; where the toolkits differ, the rules behind the published SiamRPN++
-figures are followed. Rows without a region are misses: see `siamjax.measures.restarts`.
+figures are followed. Rows without a region are misses: see `siamjax.datasets.forms.restarts`.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from siamjax.datasets.forms.base import FAILURE, START, Run
+from siamjax.datasets.forms.restarts import SKIPPING, marks
 from siamjax.datasets.sequence import Sequence
 from siamjax.geometry.polygons import corners, raster_overlap
 from siamjax.measures import bootstrap
 from siamjax.measures.eao import eao, known_mean, middle_half, stretches, weighted_mean
-from siamjax.measures.restarts import SKIPPING, marks
 from siamjax.measures.result import Figure, Interval, Part, Plot, Result, Runs, Sequences, by_tag
 
 BURN_IN = 10  # frames from each start, itself included, that accuracy ignores

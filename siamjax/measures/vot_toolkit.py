@@ -24,11 +24,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
 from siamjax.datasets.forms.base import FAILURE, START, UNKNOWN, Run
+from siamjax.datasets.forms.restarts import marks
 from siamjax.datasets.sequence import Sequence
 from siamjax.measures import bootstrap, vot
 from siamjax.measures.eao import eao as mean_between
 from siamjax.measures.eao import middle_half, stretches, weighted_mean
-from siamjax.measures.restarts import marks
 from siamjax.measures.result import Figure, Interval, Part, Result, Runs, Sequences
 from siamjax.measures.vot import SENSITIVITY
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from siamjax.datasets import registry, results
+from siamjax.datasets import registry, result_folders, results
 from siamjax.datasets.forms.base import unscored
 from siamjax.errors import UserError
 
@@ -90,7 +90,8 @@ def test_a_new_data_set_and_form_need_one_file_and_one_line(extended, tmp_path, 
     store = results.Store(tmp_path / "out", benchmark.dataset)
     store.write("t", ball, unscored(ball.boxes + [1, 0, 0, 0]))
     assert (tmp_path / "out/t/ball.centres").read_text() == "8.00 8.00\n10.00 10.00\n"
-    assert store.trackers(benchmark.sequences) == ["t"]
+    found = result_folders.find(tmp_path / "out", benchmark.dataset, benchmark.sequences)
+    assert [*found.trackers] == ["t"]
     (run,) = store.read("t", ball)
     np.testing.assert_array_equal(run.regions, ball.boxes + [1, 0, 0, 0])
 

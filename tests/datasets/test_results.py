@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from siamjax.datasets import registry
+from siamjax.datasets import registry, result_folders
 from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
 from siamjax.datasets.results import FAILURE, REGION, START, UNKNOWN, Run, Store
 from siamjax.datasets.sequence import NoFrames, Sequence
@@ -10,6 +10,10 @@ from siamjax.errors import UserError
 
 def sequence(length=5, name="bag", **kwargs):
     return Sequence(name, NoFrames(length, "none"), np.ones((length, 4)), **kwargs)
+
+
+def trackers(folder, dataset):
+    return result_folders.find(folder, registry.get(dataset), (sequence(),)).trackers
 
 
 def supervised_run():
@@ -29,8 +33,8 @@ def test_supervised_files(tmp_path):
     np.testing.assert_array_equal(run.regions[1], [1.2346, 2, 3, 4])
     assert store.done("t", sequence())
     assert not store.done("t", sequence(), 2)
-    assert store.trackers((sequence(),)) == ["t"]
-    assert Store(tmp_path / "t", registry.get("VOT2018")).trackers((sequence(),)) == ["."]
+    assert trackers(tmp_path, "VOT2018") == {"t": (tmp_path / "t",)}
+    assert trackers(tmp_path / "t", "VOT2018") == {"t": (tmp_path / "t",)}
 
 
 def test_all_of_fifteen_repetitions_or_the_first(tmp_path):
@@ -52,7 +56,7 @@ def test_boxes_among_polygons(tmp_path):
 
 @pytest.mark.parametrize(
     "text, message",
-    [("1\n1,2,3\n", r"bag_001\.txt:2"), ("1\n", "1 rows for 5 frames"), ("1\nx\n", r"txt:2")],
+    [("1\n1,2,3\n", r"bag_001\.txt:2"), ("", "bag_001.txt: a region"), ("1\nx\n", r"txt:2")],
 )
 def test_wrong_supervised_files_are_named(tmp_path, text, message):
     path = tmp_path / "t/baseline/bag/bag_001.txt"
@@ -73,7 +77,7 @@ def test_longterm_files(tmp_path):
     (run,) = store.read("t", sequence())
     np.testing.assert_array_equal(run.scores, scores)
     (folder / "bag_001_confidence.value").write_text("0.5\n")
-    with pytest.raises(UserError, match="1 rows for 5 frames"):
+    with pytest.raises(UserError, match="1 rows for 5 rows of bag_001"):
         store.read("t", sequence())
 
 
@@ -104,7 +108,7 @@ def test_other_peoples_names_are_found(tmp_path):
 def test_a_folder_without_results_is_named(tmp_path):
     (tmp_path / "t").mkdir()
     with pytest.raises(UserError, match="no results of these sequences"):
-        Store(tmp_path, registry.get("OTB100")).trackers((sequence(),))
+        trackers(tmp_path, "OTB100")
 
 
 def test_multistart_anchors_run_to_the_farther_end():

@@ -179,12 +179,20 @@ def test_trackers_are_compared_on_the_same_sequences(benchmark, tmp_path):
     assert "no result of b" in scores.left_out["third"]
 
 
-def test_a_cut_off_result_file_is_named(benchmark, tmp_path):
+def test_a_cut_off_result_file_is_scored_and_said_or_refused(benchmark, tmp_path):
     runner.evaluate(benchmark, {"a": factory(benchmark)}, tmp_path, progress=False)
     path = tmp_path / "results/a/first.txt"
     path.write_text("".join(path.read_text().splitlines(True)[:3]))
+    results = {"a": tmp_path / "results/a"}
     with pytest.raises(errors.UserError, match=r"first\.txt: 3 rows for 6 frames"):
-        scoring.score(benchmark, {"a": tmp_path / "results/a"})
+        scoring.score(benchmark, results, length="strict")
+    scores = scoring.score(benchmark, results)
+    assert scores.per_sequence["a"]["first"]["success_auc"] == pytest.approx(20 / 21 / 2)
+    assert scores.problems == [f"{path}: 3 rows for 6 frames: the 3 missing at the end are misses"]
+    assert "assumed: 1 result file of another length" in report.terminal(scores)
+    cut = scoring.score(benchmark, results, length="cut")
+    assert cut.per_sequence["a"]["first"]["success_auc"] == pytest.approx(20 / 21)
+    assert "only the frames that all trackers have rows for" in report.terminal(cut)
 
 
 # --- other protocols and measures through the runner

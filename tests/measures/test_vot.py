@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from siamjax.datasets import registry
+from siamjax.datasets import registry, result_folders
 from siamjax.datasets.results import FAILURE, REGION, START, UNKNOWN, Run, Store
 from siamjax.datasets.sequence import NoFrames, Sequence
 from siamjax.measures import vot
@@ -88,7 +88,8 @@ def test_toolkit_figures_of_vot(reference, name):
     assert list(benchmark.dataset.interval) == expected["interval"]
     assert (expected["skipping"], expected["burnin"]) == (vot.SKIPPING, vot.BURN_IN)
     store = Store(root / "results" / name, benchmark.dataset)
-    assert store.trackers(benchmark.sequences) == sorted(expected["trackers"])
+    found = result_folders.find(root / "results" / name, benchmark.dataset, benchmark.sequences)
+    assert [*found.trackers] == sorted(expected["trackers"])
     for tracker, figures in expected["trackers"].items():
         scored = [vot.measure(s, store.read(tracker, s)) for s in benchmark.sequences]
         frames = [vot.mean_over_repetitions(vot.burned_in(one)) for one in scored]

@@ -1,15 +1,22 @@
 """One text file per sequence (OTB, UAV123, LaSOT, NFS, DTB70, TrackingNet).
 
 `<tracker>/<sequence>.txt`: a row left,top,width,height per frame, the first frame included, counted
-from the benchmark's own first pixel.
+from the benchmark's own first pixel. Found as well: other case and punctuation (`jogging_1`), the
+prefixes of pytracking (`nfs_`, `uav_`, `otb_`), a folder per class (`airplane/airplane-1.txt`) or
+per sequence, with numbered repetitions (`Basketball/Basketball_001.txt`); rows of eight corners.
 """
 
+import os
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from siamjax.datasets.forms.base import Form, Run, unscored
 from siamjax.datasets.sequence import Sequence, key, shifted
 from siamjax.media.tables import read_table
+
+PREFIXES = ("nfs_", "uav_", "uav20l_", "otb_", "lasot_", "dtb_", "dtb70_", "trackingnet_")
 
 
 class Flat(Form):
@@ -25,23 +32,60 @@ class Flat(Form):
         return ["".join(",".join(map(repr, row)) + "\n" for row in rows.tolist())]
 
     def files(self, folder: Path, sequence: Sequence) -> list[Path]:
-        """The text file of the sequence, whatever case and punctuation its name has."""
+        """The text files of the sequence: one, or those of its repetitions."""
         exact = folder / f"{sequence.name}.txt"
         if exact.is_file():
             return [exact]
-        if not folder.is_dir():
-            return []
-        found = _by_key(folder, folder.stat().st_mtime_ns).get(key(sequence.name))
-        return [found] if found else []
+        return found(folder, (sequence.name, *sequence.aliases))
+
+    def holds(self, folder: Path, sequences: Iterable[Sequence]) -> bool:
+        """As the base class, by one look into the folder."""
+        table = _table(folder)
+        return any(key(name) in table for s in sequences for name in (s.name, *s.aliases))
 
     def read_file(self, path: Path, sequence: Sequence) -> Run:
         """As the base class."""
-        return unscored(shifted(read_table(path), -sequence.base))
+        return unscored(shifted(read_table(path, (4, 8)), -sequence.base))
+
+
+def found(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    """The files in a folder that are called like a sequence, under the first name that has any."""
+    table = _table(folder)
+    return next((list(table[key(name)]) for name in names if key(name) in table), [])
+
+
+def _table(folder: Path) -> dict[str, list[Path]]:
+    if not folder.is_dir():
+        return {}
+    inner = sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
+    kept = (path for path in inner if path.name != "times" and path.name[0] != ".")
+    return _by_key(tuple((place, place.stat().st_mtime_ns) for place in (folder, *kept)))
 
 
 @lru_cache(maxsize=4)
-def _by_key(folder: Path, modified: int) -> dict[str, Path]:
-    return {key(path.stem): path for path in sorted(folder.glob("*.txt")) if path.name[0] != "."}
+def _by_key(places: tuple[tuple[Path, int], ...]) -> dict[str, list[Path]]:
+    """Files of a folder and those below it by the key of the sequence they are called after."""
+    table: dict[str, list[Path]] = {}
+    prefixed: dict[str, list[Path]] = {}
+    repeated: dict[str, list[Path]] = {}
+    (top, _), *_ = places
+    for place, _ in places:
+        for path in sorted(place.glob("*.txt")):
+            if path.name[0] == "." or not (place == top or _belongs(path)):
+                continue
+            table.setdefault(key(path.stem), [path])
+            for prefix in PREFIXES:
+                if path.stem.lower().startswith(prefix):
+                    prefixed.setdefault(key(path.stem[len(prefix) :]), [path])
+            number = re.fullmatch(r"(.+)_\d{3}", path.stem)
+            if number and key(number[1]) == key(place.name):
+                repeated.setdefault(key(number[1]), []).append(path)
+    return prefixed | repeated | table
+
+
+def _belongs(path: Path) -> bool:
+    """Whether a file lies in the folder of its class or sequence, not in that of a tracker."""
+    return key(path.stem).startswith(key(path.parent.name))
 
 
 FORM = Flat()

@@ -1,14 +1,16 @@
 """GOT-10k's folders, which its server takes.
 
 `<tracker>/<sequence>/<sequence>_001.txt` and so on for repetitions, with three decimals, and
-`<sequence>_time.txt` with the seconds per frame.
+`<sequence>_time.txt` with the seconds per frame. Found as well: `<sequence>.txt`, as pytracking
+writes it.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.forms.base import Form, Run, unscored
+from siamjax.datasets.forms.base import Form, Run, numbered, unscored
+from siamjax.datasets.forms.flat import found
 from siamjax.datasets.sequence import Sequence
 from siamjax.media.tables import read_table
 
@@ -29,7 +31,8 @@ class Got10k(Form):
 
     def files(self, folder: Path, sequence: Sequence) -> list[Path]:
         """Those of all repetitions."""
-        return sorted((folder / sequence.name).glob(f"{sequence.name}_[0-9][0-9][0-9].txt"))
+        own = numbered(folder / sequence.name, sequence.name, 3, (".txt",))
+        return own or found(folder, (sequence.name,))
 
     def read_file(self, path: Path, sequence: Sequence) -> Run:
         """As the base class."""

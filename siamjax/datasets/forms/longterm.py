@@ -1,7 +1,8 @@
 """Long-term runs: one start, a confidence per frame.
 
 `<tracker>/longterm/<sequence>/<sequence>_001.txt` in the form of `vot_toolkit`, and
-`<sequence>_001_confidence.value` with a score per frame, the first line empty.
+`<sequence>_001_confidence.value` with a score per frame, the first line empty. A frame whose score
+is no number counts as score 0.
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.forms.base import Run, check_length
+from siamjax.datasets.forms.base import Form, Note, Run, rows_text
 from siamjax.datasets.forms.vot import Vot
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
@@ -42,8 +43,18 @@ class LongTerm(Vot):
             scores = np.array([float(line) if line.strip() else np.nan for line in lines])
         except (OSError, ValueError):
             raise UserError(f"{confidence}: a number per frame is expected") from None
-        check_length(confidence, scores, len(sequence), sequence.name)
-        return dataclasses.replace(super().read_file(path, sequence), scores=scores)
+        run = super().read_file(path, sequence)
+        if len(scores) != len(run.codes):
+            raise UserError(
+                f"{confidence}: {len(scores)} rows for {len(run.codes)} rows of {path.name}"
+            )
+        unknown = ~np.isfinite(scores) & (np.arange(len(scores)) > 0)
+        note = Note("score", f"{confidence}: {rows_text(unknown)} without a score: score 0")
+        return dataclasses.replace(run, scores=scores, notes=(note,) if unknown.any() else ())
+
+    def missed(self, run: Run) -> np.ndarray:
+        """As `Form`: a 0 says that the target is not there."""
+        return Form.missed(self, run)
 
 
 FORM = LongTerm()

@@ -4,11 +4,13 @@
 rows in the order of the run, which goes backward from anchors marked so.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.forms.vot_toolkit import VotToolkit
+from siamjax.datasets.forms.base import numbered
+from siamjax.datasets.forms.vot_toolkit import SUFFIXES, VotToolkit
 from siamjax.datasets.sequence import Sequence
 
 ANCHOR_STEP = 50  # frames between the starts of a multi-start experiment
@@ -22,16 +24,20 @@ class MultiStart(VotToolkit):
     def files(self, folder: Path, sequence: Sequence) -> list[Path]:
         """Those of all anchors in their order; none if one is missing."""
         anchors = multistart_anchors(sequence)
-        found = [folder / self.paths(sequence, anchor)[0] for anchor, _ in anchors]
-        return found if all(path.is_file() for path in found) else []
+        place = folder / self.experiment / sequence.name
+        by_anchor = {
+            int(path.stem.rpartition("_")[2]): path
+            for path in numbered(place, sequence.name, self.digits, SUFFIXES)
+        }
+        return [by_anchor[a] for a, _ in anchors] if {a for a, _ in anchors} <= {*by_anchor} else []
 
     def frames(self, path: Path, sequence: Sequence) -> int:
         """Those from the anchor on."""
         return len(multistart_frames(sequence, int(path.stem.rpartition("_")[2])))
 
-    def holds(self, folder: Path, sequence: Sequence) -> bool:
-        """Whether there is a folder of the sequence."""
-        return (folder / self.experiment / sequence.name).is_dir()
+    def holds(self, folder: Path, sequences: Iterable[Sequence]) -> bool:
+        """Whether there is a folder of any of the sequences."""
+        return any((folder / self.experiment / sequence.name).is_dir() for sequence in sequences)
 
 
 def multistart_anchors(sequence: Sequence) -> list[tuple[int, int]]:

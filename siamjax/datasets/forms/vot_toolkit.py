@@ -1,17 +1,32 @@
 """Supervised runs as the official VOT toolkit reads them.
 
 `<tracker>/baseline/<sequence>/<sequence>_001.txt` and so on for repetitions; per frame a region
-with four decimals, or 1 where the run starts, 2 where it fails, 0 where it pauses.
+with four decimals, or 1 where the run starts, 2 where it fails, 0 where it pauses. The toolkit's
+binary files (`.bin`) are read as well, where there is no text.
 """
 
+import struct
 from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.forms.base import REGION, Form, Run, unscored
+from siamjax.datasets.forms.base import (
+    FAILURE,
+    REGION,
+    START,
+    UNKNOWN,
+    Form,
+    Run,
+    numbered,
+    unscored,
+)
+from siamjax.datasets.forms.restarts import marks
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import corners
+from siamjax.media.lines import as_number, read_lines
+
+SUFFIXES = (".txt", ".bin")
 
 
 class VotToolkit(Form):
@@ -40,8 +55,8 @@ class VotToolkit(Form):
     def files(self, folder: Path, sequence: Sequence) -> list[Path]:
         """Those of all repetitions, with or without the experiment's folder."""
         places = (folder / self.experiment / sequence.name, folder / sequence.name)
-        found = (sorted(p.glob(f"{sequence.name}_[0-9][0-9][0-9].txt")) for p in places)
-        return next(filter(None, found), [])
+        every = (numbered(place, sequence.name, self.digits, SUFFIXES) for place in places)
+        return next(filter(None, every), [])
 
     def read_file(self, path: Path, sequence: Sequence) -> Run:
         """A run from rows that hold a region or a single number, `UNKNOWN`, `START` or `FAILURE`.
@@ -49,26 +64,89 @@ class VotToolkit(Form):
         Raises:
             UserError: not of that form.
         """
+        return unscored(*(_binary(path) if path.suffix == ".bin" else _text(path)))
+
+    def missed(self, run: Run) -> np.ndarray:
+        """As the base class; a 0 between regions is such a row."""
+        return super().missed(run) | marks(run).missed
+
+
+def _text(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Regions and codes of a text file."""
+    lines = read_lines(path, (1, 4, 8))
+    lengths = np.array([len(row) for row in lines.rows], int)
+    values = np.full((len(lengths), max(lengths.max(initial=4), 4)), np.nan)
+    for length in np.unique(lengths[lengths > 0]):
+        rows = np.flatnonzero(lengths == length)
+        words = [lines.rows[i] for i in rows]
         try:
-            lines = path.read_text().rstrip().split("\n")
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-        rows = [line.replace("\t", ",").split(",") for line in lines]
-        width = 8 if max(map(len, rows)) == 8 else 4
-        codes = np.full(len(rows), REGION, np.int8)
-        regions = np.full((len(rows), width), np.nan)
-        for i, row in enumerate(rows):
-            try:
-                values = [float(word) for word in row]
-                if len(row) == 1:
-                    codes[i] = int(values[0])
-                else:
-                    regions[i] = corners(values) if (len(row), width) == (4, 8) else values
-            except ValueError:
-                raise UserError(
-                    f"{path}:{i + 1}: a region of 4 or 8 numbers or a code expected"
-                ) from None
-        return unscored(regions, codes)
+            values[rows, :length] = np.array(words, np.float64)
+        except ValueError:
+            values[rows, :length] = [[_number(word) for word in row] for row in words]
+    single = lengths == 1
+    codes = np.where(single & np.isfinite(values[:, 0]), values[:, 0], REGION)
+    wrong = ~np.isin(lengths, (0, 1, 4, 8)) | ~np.isin(codes, (REGION, UNKNOWN, START, FAILURE))
+    wrong |= single & (values[:, 0] == REGION)
+    unread = [any(map(_unread, row)) for row in lines.rows] if np.isnan(values).any() else False
+    if not len(lengths) or (wrong | unread).any():
+        line = f":{lines.first + int(np.argmax(wrong | unread))}" if len(lengths) else ""
+        raise UserError(f"{path}{line}: a region of 4 or 8 numbers or a code expected")
+    regions = np.where(single[:, None], np.nan, values)
+    if (lengths == 8).any():
+        boxes = lengths == 4
+        regions[boxes] = corners(regions[boxes, :4])
+    return regions[:, : 8 if (lengths == 8).any() else 4], codes.astype(np.int8)
+
+
+def _number(word: str) -> float:
+    value = as_number(word)
+    return np.nan if value is None else value
+
+
+def _unread(word: str) -> bool:
+    return as_number(word) is None
+
+
+def _binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Regions and codes of vot-toolkit's binary form: a version and the number of frames, then for
+    each a kind and its numbers: 0 code, 1 rectangle, 2 polygon, 3 mask; little-endian."""
+    kinds = {0: "<I", 1: "<4f"}
+    found: list[tuple] = []
+    try:
+        data = path.read_bytes()
+        _, count = struct.unpack_from("<hI", data)
+        place = struct.calcsize("<hI")
+        for _ in range(count):
+            kind, place = data[place], place + 1
+            if kind == 2:
+                (points,) = struct.unpack_from("<H", data, place)
+                form, place = f"<{2 * points}f", place + 2
+            else:
+                form = kinds[kind]
+            found.append(struct.unpack_from(form, data, place))
+            place += struct.calcsize(form)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except KeyError as error:
+        what = "a mask" if error.args == (3,) else f"a region of kind {error}"
+        raise UserError(
+            f"{path}: frame {len(found) + 1} holds {what}; boxes and polygons of four corners are"
+            " scored"
+        ) from None
+    except (struct.error, IndexError):
+        raise UserError(f"{path}: not a whole file of vot-toolkit; copy it again") from None
+    lengths = np.array([len(one) for one in found], int)
+    if not np.isin(lengths, (1, 4, 8)).all() or not found:
+        raise UserError(f"{path}: polygons of other than four corners; they are not scored")
+    wide = (lengths == 8).any()
+    regions = np.full((len(found), 8 if wide else 4), np.nan)
+    codes = np.full(len(found), REGION, np.int8)
+    for i, values in enumerate(found):
+        if len(values) == 1:
+            codes[i] = values[0]
+        else:
+            regions[i] = corners(values) if wide else values
+    return regions, codes
 
 
 FORM = VotToolkit()
