@@ -67,6 +67,11 @@ class TemplateMatching:
         x, y, w, h = _as_box(xywh)
         left, top = round(x), round(y)
         self._shape = max(round(w), 1), max(round(h), 1)
+        height, width = frame.shape[:2]
+        if w > width:  # what is compared is bounded by the frame, whatever the box
+            left, self._shape = 0, (width, self._shape[1])
+        if h > height:
+            top, self._shape = 0, (self._shape[0], height)
         self._offset = x - left, y - top, w, h
         self._corner = left, top
         self._template = _window(frame, left, top, *self._shape)

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from siamjax.geometry.crops import window_origin
+from siamjax.geometry.crops import LARGEST_SIDE, window_origin
 
 Array = np.ndarray | jax.Array
 
 # OpenCV's 8-bit bilinear resize works with weights of 11 bits.
 _WEIGHT_ONE = 2048
+_FAR = 2.0**30  # px, from an image to a window that shows nothing of it
 
 
 def device_colour_mean(
@@ -44,14 +45,14 @@ def device_subwindow(
         image: BGR.
         centre: x, y of the window's centre, px; taken as float32.
         model_size: side of the result, px (static).
-        side: side of the window, whole px.
+        side: side of the window, whole px; one over `crops.LARGEST_SIDE` counts as that.
         average: colour of what lies outside the image.
         image_size: width and height of the valid upper left part of a padded image, px; None: all
             of it.
     """
-    side = jnp.asarray(side, jnp.int32)
+    side = jnp.clip(jnp.asarray(side, jnp.int32), 1, LARGEST_SIDE)
     origin = window_origin(jnp.asarray(centre, jnp.float32), side.astype(jnp.float32))
-    origin = origin.astype(jnp.int32)
+    origin = jnp.clip(origin, -_FAR, _FAR).astype(jnp.int32)
     width, height = image.shape[1::-1] if image_size is None else image_size
     xs, x_weights = _taps(model_size, side, clamp_weight=True)
     ys, y_weights = _taps(model_size, side, clamp_weight=False)

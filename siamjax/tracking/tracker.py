@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 
 from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_pixel_centre
-from siamjax.geometry.crops import context_size
+from siamjax.geometry.crops import LARGEST_SIDE, context_size
 from siamjax.geometry.device_crops import device_colour_mean, device_subwindow
 from siamjax.models import SiamRPN
 from siamjax.tracking import decode, longterm
@@ -224,8 +224,11 @@ def advance(
 
 
 def _whole(value):
-    """Rounded half to even, as Python's round()."""
-    return int(np.rint(value)) if _is_host(value) else jnp.rint(value).astype(jnp.int32)
+    """Rounded half to even, as Python's round(), within the sides that a window may have."""
+    host = _is_host(value)
+    xp = np if host else jnp
+    whole = xp.clip(xp.rint(value), 1, LARGEST_SIDE)
+    return int(whole) if host else whole.astype(jnp.int32)
 
 
 def _is_host(value):

@@ -169,3 +169,23 @@ def test_realtime_misses_frames_while_the_tracker_works(init, update, grace, sho
 def test_realtime_needs_a_rate():
     with pytest.raises(UserError, match="--realtime=0"):
         protocols.RealTime(Scripted(), 0)
+
+
+@pytest.mark.parametrize("run", [protocols.one_pass, protocols.long_term, protocols.multi_start])
+def test_a_first_box_without_sense_is_refused_with_the_sequences_name(run):
+    """Before: every tracker got it, OpenCV's and the user's own; none of their errors named the
+    sequence."""
+    wrong = sequence(3)
+    wrong.groundtruth[:, 2] = 0.5
+    tracker = Scripted()
+    with pytest.raises(UserError, match=r"s, frame 0: box 20,20,0\.5,12: under one pixel"):
+        run(tracker, wrong, 0)
+    assert not tracker.starts
+
+
+def test_a_first_box_in_corners_is_doubted_with_the_sequences_name(caplog):
+    corners = sequence(3)
+    corners.groundtruth[:] = (40, 30, 76, 58)
+    protocols.one_pass(Scripted(), corners)
+    (message,) = caplog.messages
+    assert message.startswith("s, frame 0: box 40,30,76,58: more than half of it lies outside")

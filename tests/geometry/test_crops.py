@@ -1,3 +1,5 @@
+import tracemalloc
+
 import jax
 import numpy as np
 import pytest
@@ -22,6 +24,19 @@ def padded_crop(image, centre, model_size, side, average):
     big[:] = np.asarray(average).astype(np.uint8)
     big[pad : pad + height, pad : pad + width] = image
     patch = big[y0 + pad : y0 + pad + side, x0 + pad : x0 + pad + side]
+    return patch if side == model_size else cv2.resize(patch, (model_size, model_size))
+
+
+def built_crop(image, centre, model_size, side, average):
+    """The same with the window alone built, every pixel of it."""
+    import cv2
+
+    x0, y0 = (int(np.floor(c - (side + 1) / 2 + 0.5)) for c in centre)
+    rows, columns = np.arange(y0, y0 + side), np.arange(x0, x0 + side)
+    height, width = image.shape[:2]
+    patch = image[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
+    patch[(rows < 0) | (rows >= height)] = np.asarray(average).astype(np.uint8)
+    patch[:, (columns < 0) | (columns >= width)] = np.asarray(average).astype(np.uint8)
     return patch if side == model_size else cv2.resize(patch, (model_size, model_size))
 
 
@@ -50,6 +65,73 @@ def test_host_crop_equals_padding_the_whole_image():
     for centre, side in random_windows(60, image.shape[:2], 1):
         expected = padded_crop(image, centre, 63, side, average)
         np.testing.assert_array_equal(crops.subwindow(image, centre, 63, side, average), expected)
+
+
+def test_ordinary_windows_are_those_of_the_published_routine():
+    """500 windows of sides up to the frame's longer side, in frames of several shapes."""
+    for seed, shape in enumerate([(72, 128), (90, 60), (64, 64), (33, 140), (120, 160)]):
+        image = noise(*shape, seed)
+        average = image.mean(axis=(0, 1))
+        for centre, side in random_windows(100, shape, seed):
+            side = 1 + side % max(shape)
+            for size in (63, 127):
+                expected = built_crop(image, centre, size, side, average)
+                found = crops.subwindow(image, centre, size, side, average)
+                np.testing.assert_array_equal(found, expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.floats(0, 1),
+    st.tuples(st.floats(-0.6, 1.6), st.floats(-0.6, 1.6)),
+    st.sampled_from([15, 31, 48]),
+)
+def test_large_windows_have_the_bits_of_one_that_is_built(height, width, share, place, size):
+    """Before: `subwindow` built every window, side^2 px: 7.5 GB for a box of 50000 by 40000."""
+    image = noise(height, width, size)
+    side = round(max(height, width) * 20**share)
+    x, y = place[0] * side - side / 2 + width / 2, place[1] * side - side / 2 + height / 2
+    expected = built_crop(image, (x, y), size, side, (3, 2, 1))
+    np.testing.assert_array_equal(crops.subwindow(image, (x, y), size, side, (3, 2, 1)), expected)
+    origin = (int(v) for v in crops.window_origin(np.array([x, y]), side))
+    sparse = crops._sparse(image, *origin, size, side, np.uint8([3, 2, 1]))
+    np.testing.assert_array_equal(sparse, expected)
+
+
+@pytest.mark.parametrize("side", [1300, 2000, 5000, 40_000, 1_000_000, 2**20])
+def test_large_windows_are_equal_on_host_and_device(side):
+    image = noise(72, 128)
+    crop = jax.jit(device_crops.device_subwindow, static_argnums=2)
+    met = 0
+    for centre, size in (((60, 40), 127), ((1, 71), 255), ((-300, 200), 127)):
+        centre = np.float32(centre)
+        host = crops.subwindow(image, centre, size, side, (9, 9, 9))
+        np.testing.assert_array_equal(crop(image, centre, size, side, np.uint8([9, 9, 9])), host)
+        met += (host != 9).any()
+    assert met >= (side < 40_000)
+
+
+@pytest.mark.parametrize("side", [5_000, 10**9, 10**300])
+def test_no_window_costs_more_than_a_small_multiple_of_frame_and_crop(side):
+    """Before: 75 MB, killed, and an OverflowError."""
+    image = noise(480, 640)
+    tracemalloc.start()
+    crop = crops.subwindow(image, (320.0, 240.0), 255, side, (1, 2, 3))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * (image.nbytes + crop.nbytes)
+    assert (crop == crops.subwindow(image, (320.0, 240.0), 255, min(side, 2**20), (1, 2, 3))).all()
+
+
+def test_device_crop_of_no_window_at_all():
+    image = noise(48, 64)
+    crop = jax.jit(device_crops.device_subwindow, static_argnums=2)
+    fill = np.uint8([7, 8, 9])
+    for centre, side in (((1e30, -1e30), 127), ((1e30, 5), 2**31 - 1), ((10, 10), 2**31 - 1)):
+        found = np.asarray(crop(image, np.float32(centre), 31, np.int32(side), fill))
+        np.testing.assert_array_equal(found, crops.subwindow(image, centre, 31, side, fill))
 
 
 def test_crop_outside_the_image_is_the_mean_colour():

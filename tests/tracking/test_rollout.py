@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from siamjax import models
+from siamjax.errors import UserError
 from siamjax.tracking import Settings, Tracker, TrackerConfig, rollout, tracker
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-2}  # px; float32 on both sides
@@ -144,3 +145,11 @@ def test_state_is_donated(parts, clip):
     state = rollout.init_clips(model, config, variables, clip.frames[None, 0], boxes, sizes)
     rollout.follow_clips(model, config, variables, settings, state, clip.frames[None, 1:3], sizes)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.kernels))
+
+
+def test_a_clip_whose_first_box_is_refused_is_named(tiny, clip):
+    clips = [rollout.Clip(clip.frames, (0, 0, 5000, 40), "cat: box")]
+    config = TrackerConfig.of(tiny.config)
+    model = models.build(tiny.config)
+    with pytest.raises(UserError, match="cat: box 0,0,5000,40: more than 10 times the frame"):
+        next(rollout.track_clips(model, config, tiny.variables, clips))

@@ -217,6 +217,8 @@ def test_other_pages_are_refused(serve, headers):
     [
         ({"box": [500, 500, 10, 10]}, "outside the frame"),
         ({"box": [10, 10, 0, 10]}, "positive"),
+        ({"box": [0, 0, 1e300, 1e300]}, "more than 10 times the frame"),
+        ({"box": [0.1, 0.1, 0.2, 0.2]}, "under one pixel"),
         ({"box": [10, 10]}, "four finite numbers"),
         ({"box": "here"}, "send"),
         ("no json", "send"),

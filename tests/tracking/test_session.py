@@ -1,3 +1,5 @@
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -175,3 +177,48 @@ def test_motion_may_be_set(session, clip):
     session.motion = tracker.Motion(np.array([80.0, 60.0]), np.array([20.0, 20.0]), False)
     x, y, w, h = session.update(clip.frames[1]).heatmap.extent
     assert (x + w / 2, y + h / 2) == pytest.approx((80, 60))
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((0, 0, 5000, 5000), "more than 10 times the frame of 160x120 px"),
+        ((0, 0, 1e300, 1e300), "more than 10 times"),
+        ((10, 10, 1e-300, 1e-300), "under one pixel"),
+        ((0.1, 0.2, 0.3, 0.4), "under one pixel"),
+    ],
+)
+def test_first_boxes_without_sense(session, clip, box, message):
+    """Before: 1.5 GiB for 5000 px, OverflowError for 1e300, boxes of NaN for 1e-300, and a box of
+    10 by 10 px for fractions of the frame."""
+    with pytest.raises(UserError, match=message):
+        session.init(clip.frames[0], box)
+
+
+def test_a_box_ten_frames_wide_costs_what_any_box_costs(session, clip):
+    """Before: the first box took 210 MB in a frame of 160x120 px."""
+    frame = clip.frames[0]
+    tracemalloc.start()
+    session.init(frame, (-700, -500, 1600, 1200))
+    prediction = session.update(clip.frames[1])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.isfinite(prediction.box).all()
+    assert prediction.box[2] <= 160
+    assert peak < 20 * frame.nbytes + 20 * 255 * 255 * 3
+
+
+def test_a_box_mostly_outside_is_doubted_once(session, clip, caplog):
+    session.init(clip.frames[0], (100, 60, 150, 100))
+    assert [m.partition(";")[2] for m in caplog.messages] == [" was x1,y1,x2,y2 meant?"]
+    quiet = session.sibling()
+    quiet.doubts = False
+    quiet.init(clip.frames[0], (100, 60, 150, 100))
+    assert len(caplog.messages) == 1
+
+
+def test_motion_of_any_size_is_taken(session, clip):
+    """Before: OverflowError."""
+    session.init(clip.frames[0], clip.boxes[0])
+    session.motion = session.motion._replace(size=np.array([1e9, 1e9]))
+    assert session.update(clip.frames[1]).box[2] <= 160

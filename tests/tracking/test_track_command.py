@@ -202,3 +202,34 @@ def test_without_a_checkpoint_the_shipped_one_is_used(folder, checkpoint, tmp_pa
 def test_show_without_windows(track, folder):
     with pytest.raises(UserError, match="--show: this OpenCV has no windows"):
         track(folder, BOX, "--show")
+
+
+@pytest.mark.parametrize("box", ["0,0,50000,40000", "0,0,1e300,1e300", "0.2,0.3,0.1,0.1"])
+def test_boxes_without_sense(track, folder, box):
+    """Before: `siamjax track clip --box=0,0,50000,40000` was killed for memory."""
+    with pytest.raises(UserError, match=f"box {box.replace('1e300', r'1e.300')}: "):
+        track(folder, f"--box={box}")
+
+
+def test_a_box_in_corners_is_doubted(track, folder, caplog):
+    """Before: `--box=90,60,130,100`, the corners of a box, was tracked without a word."""
+    track(folder, "--box=90,60,130,100", "--frames=2", "--csv=a.csv")
+    assert ["was x1,y1,x2,y2 meant?" in message for message in caplog.messages] == [True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff40,50,30,24\r\n\r\n100,20,40,40\r\n",
+        "x;y;w;h\n40;50;30;24\n100;20;40;40\n",
+        "1,1,41,51,30,24,1,-1,-1,-1\n1.0,2,101,21,40,40,1,-1,-1,-1\n2,2,9,9,9,9,1,-1,-1,-1\n",
+        "40,50,69,50,69,73,40,73\n100,20,40,40\n",
+    ],
+)
+def test_files_of_first_boxes(track, folder, tmp_path, text):
+    """Before: a byte order mark, a header, MOT rows and polygons were refused."""
+    (tmp_path / "boxes.txt").write_text(text, encoding="utf-8", newline="")
+    track(folder, "--box_file=boxes.txt", "--frames=1", "--csv=a.csv")
+    with open("a.csv") as file:
+        rows = [[float(row[key]) for key in "xywh"] for row in csv.DictReader(file)]
+    np.testing.assert_allclose(rows, [(40, 50, 30, 24), (100, 20, 40, 40)], atol=0.5)
