@@ -80,6 +80,7 @@ class _Clocked:
         self.codes = np.full(count, UNKNOWN, np.int8)
         self.scores = np.full(count, np.nan)
         self.seconds, self.reading = np.zeros(count), np.zeros(count)
+        self.size = (0, 0)  # width and height of the last frame, px
 
     def start(self, i: int, box) -> np.ndarray:
         """Initialises in frame i; the box the tracker started from.
@@ -119,6 +120,7 @@ class _Clocked:
     def _timed(self, i: int, work: Callable[[np.ndarray], Any]) -> Any:
         times = [time.perf_counter()]
         frame = self.sequence.frames[self.frames[i]]
+        self.size = (frame.shape[1], frame.shape[0])
         times.append(time.perf_counter())
         answer = work(frame)
         times.append(time.perf_counter())
@@ -163,7 +165,7 @@ def supervised(tracker: Tracker, sequence: Sequence, job: int = 1) -> Run:
     for i in range(len(sequence)):
         if tracking:
             region = clocked.step(i)
-            overlap = polygons.raster_overlap(truth[i : i + 1], region[None], sequence.size)[0]
+            overlap = polygons.raster_overlap(truth[i : i + 1], region[None], clocked.size)[0]
             if known[i] and not overlap > 0:
                 clocked.codes[i] = FAILURE
                 clocked.regions[i] = np.nan

@@ -18,6 +18,9 @@ from siamjax.media.writer import VideoWriter
 
 _log = logging.getLogger(__name__)
 
+WAIT = 10.0  # s, for a connection and for each frame
+_PAUSE = 0.5  # s, between attempts to connect again
+
 
 class Live(Video):
     """A camera or a stream.
@@ -84,21 +87,38 @@ class Live(Video):
         capture, self._opened = self._opened or self._connect(), None
         number, began = 0, time.monotonic()
         for connection in range(2):
-            for _, _, fetch in grabs(capture, self._rate):
-                yield Grab(number, time.monotonic() - began, fetch)
-                number += 1
+            last = time.monotonic()
+            with contextlib.closing(grabs(capture, self._rate)) as frames:
+                for _, _, fetch in frames:
+                    before, last = last, time.monotonic()
+                    if last - before > WAIT:
+                        break  # what the decoder still held when nothing came any more
+                    yield Grab(number, last - began, fetch)
+                    number += 1
             whole = self._announced and number > self._announced - self._rate
             if connection or whole or stopped.is_set():
                 break
-            _log.warning("%s: broke off after %d frames; trying once more", self._shown, number)
-            try:
-                capture = self._connect()
-            except UserError:
+            _log.warning("%s: broke off after %d frames; connecting again", self._shown, number)
+            again = self._again(stopped)
+            if again is None:
                 break
+            capture = again
         if not number:
             raise UserError(f"{self._shown}: no frame came")
         if not stopped.is_set():
             _log.warning("%s: ended after %d frames", self._shown, number)
+
+    def _again(self, stopped: threading.Event) -> cv2.VideoCapture | None:
+        """Opened again; None: that was not possible within `WAIT` seconds."""
+        end = time.monotonic() + WAIT
+        while not stopped.is_set():
+            try:
+                return self._connect()
+            except UserError:
+                if time.monotonic() > end:
+                    return None
+            stopped.wait(_PAUSE)
+        return None
 
     def _writer(self) -> VideoWriter | None:
         return None if self._record is None else VideoWriter(self._record, self._rate)

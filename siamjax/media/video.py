@@ -4,15 +4,17 @@ import functools
 import logging
 import os
 import re
+import weakref
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import cv2
 
 from siamjax.errors import UserError
+from siamjax.media import download
 from siamjax.media.folder import image_file, image_folder
 from siamjax.media.frames import IMAGE_SUFFIXES
-from siamjax.media.live import Live
+from siamjax.media.live import WAIT, Live
 from siamjax.media.opencv import open_capture
 from siamjax.media.selection import Selection
 from siamjax.media.source import Video
@@ -20,7 +22,6 @@ from siamjax.media.video_file import VideoFile, announced, video_file
 
 _log = logging.getLogger(__name__)
 
-WAIT = 10.0  # s, for a connection and for each frame
 _STREAMS = ("rtsp", "rtsps", "udp", "http", "https")
 
 
@@ -107,19 +108,31 @@ def _resolution(text: str) -> tuple[int, int]:
 
 
 def _stream(address: str, selection, record) -> Video:
-    """A live stream, or a video file behind an http address, which has a number of frames."""
+    """A live stream, or a file behind an http address."""
+    address, shown = download.quoted(address), download.shown(address)
     parts = urlsplit(address)
-    place = parts.netloc.rpartition("@")[2]  # without a password
-    shown = f"{parts.scheme}://{place}{parts.path}"
+    web = parts.scheme.startswith("http")
+    if web and (file := download.download(address, WAIT)) is not None:
+        if record is not None:
+            raise UserError(f"--record={record}: only for live streams; {shown} is a file")
+        path = Path(file.name)
+        image = _is_image(path)
+        video = image_file(path, selection) if image else video_file(path, selection, shown)
+        video.name = Path(unquote(parts.path)).stem
+        weakref.finalize(video, file.close)
+        return video
     fault = f"{shown}: no video there, or no answer within {WAIT:g} s"
     limit = int(WAIT * 1000)
-    settings = cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit
+    settings = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit)
+    # each further thread of the decoder holds a frame back
+    settings += (cv2.CAP_PROP_N_THREADS, 1)
     connect = functools.partial(open_capture, address, cv2.CAP_FFMPEG, fault, settings)
-    name = re.sub(r"[^\w.-]+", "_", f"{place}{parts.path}").strip("_")
-    if parts.scheme.startswith("http") and record is None:
-        capture = connect()
-        known = announced(capture)
-        capture.release()
-        if known:
-            return VideoFile(shown, Path(parts.path).stem or name, connect, selection, again=True)
-    return Live(name, shown, connect, selection, record)
+    name = re.sub(r"[^\w.-]+", "_", shown.partition("://")[2]).strip("_")
+    opened = [connect()]
+
+    def again():  # a camera may take few connections
+        return opened.pop() if opened else connect()
+
+    if web and record is None and announced(opened[0]):
+        return VideoFile(shown, name, again, selection, again=True)
+    return Live(name, shown, again, selection, record)

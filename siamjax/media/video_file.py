@@ -69,13 +69,13 @@ class VideoFile(Video):
             )
 
 
-def video_file(path: Path, selection: Selection) -> VideoFile:
-    """A file on disk.
+def video_file(path: Path, selection: Selection, shown: str = "") -> VideoFile:
+    """A file on disk; `shown` is what messages call it, "": its path.
 
     Raises:
         UserError: not a video, or one without a readable frame.
     """
-    shown = readable(os.fspath(path))
+    shown = shown or readable(os.fspath(path))
     fault = f"{shown}: not a video that OpenCV can read; encode it again"
     connect = functools.partial(open_capture, path, cv2.CAP_FFMPEG, fault)
     return VideoFile(shown, readable(path.stem), connect, selection)

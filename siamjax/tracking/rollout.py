@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Int, UInt8
 
 from siamjax.geometry.boxes import check_box
 from siamjax.models import SiamRPN
@@ -33,29 +33,31 @@ def rollout(
     settings: Settings,
     state: State,
     frames: UInt8[np.ndarray | Array, "t h w 3"],
-    frame_size: tracker.FrameSize = None,
+    frame_sizes: Int[np.ndarray | Array, "t 2"] | None = None,
 ) -> tuple[State, Step]:
     """Follows a target through consecutive frames in one `lax.scan`.
 
     Args:
         frames: those after the one that `state` is from.
-        model, config, variables, settings, state, frame_size: as in `tracker.update`.
+        frame_sizes: width and height of each frame's valid upper left part, see `tracker.init`;
+            None: all of each.
+        model, config, variables, settings, state: as in `tracker.update`.
 
     Returns:
         The last state, and the steps with a leading axis t.
     """
 
-    def follow(state, frame):
-        return tracker.update(model, config, variables, settings, state, frame, frame_size)
+    def follow(state, taken):
+        return tracker.update(model, config, variables, settings, state, *taken)
 
-    return jax.lax.scan(follow, state, frames)
+    return jax.lax.scan(follow, state, (frames, frame_sizes))
 
 
 # (model, config, variables, frames (B, H, W, 3), boxes (B, 4), frame_sizes (B, 2)) -> State
 init_clips = jax.jit(
     jax.vmap(tracker.init, in_axes=(None, None, None, 0, 0, 0)), static_argnums=(0, 1)
 )
-# (model, config, variables, settings, state, frames (B, T, H, W, 3), frame_sizes (B, 2))
+# (model, config, variables, settings, state, frames (B, T, H, W, 3), frame_sizes (B, T, 2))
 follow_clips = jax.jit(
     jax.vmap(rollout, in_axes=(None, None, None, None, 0, 0, 0)),
     static_argnums=(0, 1),
@@ -74,7 +76,7 @@ class Clip(NamedTuple):
     """A target in a clip.
 
     Attributes:
-        frames: has a length and gives (H, W, 3) uint8 BGR frames of one size by index.
+        frames: has a length and gives (H, W, 3) uint8 BGR frames by index; their size may change.
         box: x, y, w, h in the first frame, px.
         name: what messages call the box.
     """
@@ -96,10 +98,11 @@ def track_clips(
 ) -> Iterator[tuple[int, Track]]:
     """Follows many targets, `batch` clips in lockstep; targets of one video are a clip each.
 
-    Clips of similar length and frame size go together; frames are padded to the largest of their
-    batch, rounded up, and lengths to whole chunks. The frames of the next chunk are read by threads
-    while the device works on this one. Results equal those of one clip after the other within float
-    rounding.
+    Clips of similar length and size of the first frame go together; frames are padded to the
+    largest of their chunk, rounded up, and lengths to whole chunks. Each frame counts with its own
+    size, so that a change of it in a clip is followed as `session.Tracker` follows it. The frames
+    of the next chunk are read by threads while the device works on this one. Results equal those of
+    one clip after the other within float rounding.
 
     Args:
         batch: clips at a time.
@@ -112,8 +115,7 @@ def track_clips(
     Raises:
         UserError: a frame or box that `Tracker.init` would refuse.
     """
-    sizes = [as_bgr(clip.frames[0]).shape[:2] for clip in clips]
-    shapes = [tuple(-(-n // _SIZE_STEP) * _SIZE_STEP for n in size) for size in sizes]
+    shapes = [_padded(as_bgr(clip.frames[0]).shape) for clip in clips]
     groups: dict[tuple, list[int]] = {}
     for i in sorted(range(len(clips)), key=lambda i: (shapes[i], len(clips[i].frames))):
         groups.setdefault(shapes[i], []).append(i)
@@ -131,17 +133,16 @@ def track_clips(
 
 def _lockstep(model, config, variables, clips, blocks, shape) -> list[Track]:
     """The tracks of clips whose frames from the second on come in `blocks`."""
-    firsts = [as_bgr(clip.frames[0]) for clip in clips]
-    sizes = np.array([(frame.shape[1], frame.shape[0]) for frame in firsts], np.int32)
-    boxes = np.stack([check_box(clip.box, size, clip.name) for clip, size in zip(clips, sizes)])
     block = np.zeros((len(clips), *shape, 3), np.uint8)
-    for frame, padded in zip(firsts, block):
-        _fill(padded, frame)
+    sizes = np.zeros((len(clips), 2), np.int32)
+    for i, clip in enumerate(clips):
+        sizes[i] = _fill(block[i], as_bgr(clip.frames[0]))
+    boxes = np.stack([check_box(clip.box, size, clip.name) for clip, size in zip(clips, sizes)])
     structure = config.structure()
     settings = Settings(*map(jnp.float32, config.settings()))
     state = init_clips(model, structure, variables, block, boxes.astype(np.float32), sizes)
     steps: list[tuple] = [(boxes[:, None], np.ones((len(clips), 1)))]
-    for block in blocks:
+    for block, sizes in blocks:
         state, step = follow_clips(model, structure, variables, settings, state, block, sizes)
         steps.append((step.box, step.score))
     boxes, scores = (np.concatenate(parts, 1) for parts in zip(*steps))
@@ -149,35 +150,66 @@ def _lockstep(model, config, variables, clips, blocks, shape) -> list[Track]:
     return [Track(boxes[b, :end], scores[b, :end]) for b, end in enumerate(ends)]
 
 
-def _blocks(pool, clips, count, chunk, shape) -> Iterator[np.ndarray]:
-    """(len(clips), chunk, *shape, 3) frames from the second on; threads read the next meanwhile.
+def _blocks(pool, clips, count, chunk, shape) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Frames from the second on, (len(clips), chunk, height, width, 3), and their widths and
+    heights, (len(clips), chunk, 2); threads read the next meanwhile.
 
-    Beyond a clip's end its last frame is repeated, and behind the first `count` clips the last.
+    A block has the height and width `shape`, or more where a frame needs it. Beyond a clip's end
+    its last frame is repeated, and behind the first `count` clips the last.
     """
 
     def start(begin):
         block = np.zeros((len(clips), chunk, *shape, 3), np.uint8)
-        jobs = [
-            pool.submit(_read, clip, begin + t, block[b, t])
+        jobs = {
+            (b, t): pool.submit(_read, clip, begin + t, block[b, t])
             for b, clip in enumerate(clips[:count])
             for t in range(chunk)
-        ]
+        }
         return block, jobs
 
     started = map(start, range(1, max(len(clip.frames) for clip in clips), chunk))
     upcoming = next(started, None)
     while upcoming is not None:
         block, jobs = upcoming
-        for job in jobs:
-            job.result()
+        sizes = np.zeros((len(clips), chunk, 2), np.int32)
+        larger = {}
+        for place, job in jobs.items():
+            sizes[place], frame = job.result()
+            if frame is not None:
+                larger[place] = frame
         upcoming = next(started, None)
-        block[count:] = block[count - 1]
-        yield block
+        block = _with_larger(block, larger)
+        block[count:], sizes[count:] = block[count - 1], sizes[count - 1]
+        yield block, sizes
+
+
+def _with_larger(block, larger):
+    """A block with the frames, by clip and time, that do not fit into it."""
+    if not larger:
+        return block
+    heights, widths, _ = zip(*(frame.shape for frame in larger.values()))
+    shape = _padded((max(*heights, block.shape[2]), max(*widths, block.shape[3])))
+    grown = np.zeros((*block.shape[:2], *shape, 3), np.uint8)
+    grown[:, :, : block.shape[2], : block.shape[3]] = block
+    for place, frame in larger.items():
+        grown[place] = 0
+        _fill(grown[place], frame)
+    return grown
 
 
 def _read(clip, index, padded):
-    _fill(padded, as_bgr(clip.frames[min(index, len(clip.frames) - 1)]))
+    """Width and height of a clip's frame, and the frame where it is larger than its place."""
+    frame = as_bgr(clip.frames[min(index, len(clip.frames) - 1)])
+    if frame.shape[0] > padded.shape[0] or frame.shape[1] > padded.shape[1]:
+        return frame.shape[1::-1], frame
+    return _fill(padded, frame), None
 
 
 def _fill(padded, frame):
     padded[: frame.shape[0], : frame.shape[1]] = frame
+    return frame.shape[1::-1]
+
+
+def _padded(shape) -> tuple[int, ...]:
+    """Height and width of the place of a frame of that shape."""
+    return tuple(-(-n // _SIZE_STEP) * _SIZE_STEP for n in shape[:2])

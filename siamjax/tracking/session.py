@@ -114,7 +114,6 @@ class Tracker:
             self._model, variables = folding.fold(self._model, variables)
         self._variables = jax.device_put(variables)
         self._state: tracker.State | None = None
-        self._size = (0, 0)  # width and height of the video, px
         if warm_up:
             self._warm_up()
 
@@ -129,19 +128,17 @@ class Tracker:
             UserError: no such frame, or a box that `siamjax.geometry.boxes.check_box` refuses.
         """
         frame = as_bgr(frame, self.rgb)
-        size = (frame.shape[1], frame.shape[0])
-        box = check_box(box, size, doubts=self.doubts)
+        box = check_box(box, (frame.shape[1], frame.shape[0]), doubts=self.doubts)
         self._state = start(self._model, self.constants, self._variables, frame, box)
-        self._size = size
 
     def update(self, frame) -> Prediction:
         """Finds the target in the next frame.
 
         Args:
-            frame: as in `init`, of the same size.
+            frame: as in `init`; its size may be another one, the box is in its pixels.
 
         Raises:
-            UserError: `init` was not called, a frame of another size, weights that give no numbers.
+            UserError: `init` was not called, no such frame, weights that give no numbers.
         """
         search = self.search(as_bgr(frame, self.rgb))
         return self.advance(search, *self.answer(search))
@@ -153,20 +150,14 @@ class Tracker:
             frame: BGR, as of `frames.as_bgr`.
 
         Raises:
-            UserError: `init` was not called, a frame of another size.
+            UserError: `init` was not called.
         """
         state = self._started("update")
-        size = (frame.shape[1], frame.shape[0])
-        if size != self._size:
-            raise UserError(
-                "a frame of {}x{} px in a video of {}x{} px: all frames need the same size; "
-                "call init to start another video".format(*size, *self._size)
-            )
         motion = state.motion
         window = tracker.window(self.constants, self._settings, motion, bool(motion.lost))
         crop = crops.subwindow(frame, window.centre, window.instance, window.side, state.average)
         target = (motion.size * window.scale).astype(np.float32)
-        return Search(window, crop, state.kernels, target, size)
+        return Search(window, crop, state.kernels, target, (frame.shape[1], frame.shape[0]))
 
     def advance(self, search: Search, values, response: decode.Response, row=()) -> Prediction:
         """The second half of `update`: moves the target to what the network found.
