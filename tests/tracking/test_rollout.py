@@ -1,3 +1,4 @@
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -127,6 +128,34 @@ def test_clips_of_all_lengths_and_sizes_equal_each_alone(parts, tiny, clip):
             np.testing.assert_allclose(tracks[i].scores[1:], [p.score for p in alone], atol=1e-4)
 
 
+@pytest.mark.slow
+def test_a_frame_size_that_changes_is_followed(parts, tiny, clip, loop):
+    """Session, batch and the step on each frame as it is agree.
+
+    Before: `Tracker.update` gave "a frame of 106x80 px in a video of 160x120 px: all frames need
+    the same size", `track_clips` padded a smaller frame with black that counted as picture, and a
+    larger one was "ValueError: could not broadcast input array from shape (240,320,3)".
+    """
+    sizes = [(106, 80)] * 4 + [(160, 120)] * 4 + [(106, 80)] * 4
+    frames = [cv2.resize(frame, size) for frame, size in zip(clip.frames, sizes)]
+    box = (60.0, 40.0, 30.0, 26.0)
+    boxes, scores = loop(frames, box)
+    session = Tracker(tiny.config, tiny.variables)
+    session.init(frames[0], box)
+    alone = [session.update(frame) for frame in frames[1:]]
+    np.testing.assert_allclose([p.box for p in alone], boxes, **CLOSE)
+    model, _, variables, _ = parts
+    clips = [rollout.Clip(clip.frames, clip.boxes[0]), rollout.Clip(frames, box)]
+    config = TrackerConfig.of(tiny.config)
+    tracks = dict(rollout.track_clips(model, config, variables, clips, batch=2, chunk=3))
+    np.testing.assert_allclose(tracks[1].boxes[1:], boxes, **CLOSE)
+    np.testing.assert_allclose(tracks[1].scores[1:], scores, atol=1e-4)
+    steady, _ = loop(clip.frames, clip.boxes[0])
+    np.testing.assert_allclose(tracks[0].boxes[1:], steady, **CLOSE)
+    centres = boxes[:, :2] + boxes[:, 2:] / 2
+    assert (centres <= np.array(sizes[1:])).all()  # the box's centre stays inside of each frame
+
+
 def test_settings_do_not_compile_again(parts, clip):
     model, config, variables, settings = parts
     step = jax.jit(tracker.update, static_argnums=(0, 1))
@@ -143,6 +172,7 @@ def test_state_is_donated(parts, clip):
     model, config, variables, settings = parts
     sizes, boxes = np.int32([[160, 120]]), np.float32([clip.boxes[0]])
     state = rollout.init_clips(model, config, variables, clip.frames[None, 0], boxes, sizes)
+    sizes = sizes[:, None].repeat(2, 1)
     rollout.follow_clips(model, config, variables, settings, state, clip.frames[None, 1:3], sizes)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.kernels))
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from siamjax.errors import UserError
+from siamjax.geometry import crops
 from siamjax.tracking import Tracker, tracker
 
 
@@ -148,11 +149,27 @@ def test_misuse(tiny, session, clip):
         fresh.init(clip.frames[0], (500, 500, 10, 10))
     assert fresh.motion is None
     fresh.init(clip.frames[0], clip.boxes[0])
-    with pytest.raises(UserError, match=r"100x80 px in a video of 160x120 px"):
-        fresh.update(np.zeros((80, 100, 3), np.uint8))
     with pytest.raises(UserError, match="imread returns None"):
         fresh.update(None)
     fresh.update(clip.frames[1])  # a refused frame leaves the target alone
+
+
+def test_a_frame_size_that_changes_is_followed(session, clip):
+    """The window is cut from the frame as it is, and the target's centre stays inside of it.
+
+    Before: `Tracker.update` gave "a frame of 106x80 px in a video of 160x120 px: all frames need
+    the same size; call init to start another video".
+    """
+    session.init(clip.frames[0], (110, 70, 40, 36))
+    average = clip.frames[0].mean((0, 1)).astype(np.uint8)
+    for width, height in ((106, 80), (320, 240)):
+        frame = cv2.resize(clip.frames[1], (width, height))
+        motion, search = session.motion, session.search(frame)
+        window = search.window
+        expected = crops.subwindow(frame, motion.centre, 255, window.side, average)
+        np.testing.assert_array_equal(search.crop, expected)
+        session.update(frame)
+        assert (session.motion.centre <= (width, height)).all()
 
 
 def test_damaged_weights_are_named(tiny, clip):

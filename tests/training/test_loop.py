@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from siamjax import models
+from siamjax import cli, models
 from siamjax.config import from_json, to_json
 from siamjax.data import loader
 from siamjax.errors import UserError
@@ -324,6 +324,35 @@ def test_validation_on_a_benchmark(tiny, tmp_path, run_train):
     best = max(scored, key=lambda step: scored[step]["synthetic"])
     names = {p.name for p in (tmp_path / "run" / "checkpoints").iterdir() if p.name.isdigit()}
     assert names == {str(best), "16"}
+
+
+@pytest.mark.slow
+def test_validation_where_the_frame_size_changes(tiny, tmp_path, monkeypatch):
+    """Training ends, and `eval` of its checkpoint gives the same tracks, with and without --batch.
+
+    Before: training ended in the first epoch with validation by "a frame of 112x84 px in a video of
+    168x126 px: all frames need the same size", without a checkpoint.
+    """
+    from tests.evaluation.test_changing_size import write_sequence
+
+    monkeypatch.setenv("SIAMJAX_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "GOT-10k/val/GOT-10k_Val_000001"
+    write_sequence(folder, 9, range(4))
+    (folder.parent / "list.txt").write_text(folder.name)
+    config = tiny(epochs=2, evaluate=(("GOT-10k-val", 1),))
+    loop.train(config, tmp_path / "run", validation.make(config, tmp_path / "run"))
+    assert [n["step"] for n in lines(tmp_path / "run") if "scores" in n] == [4, 8]
+    evaluate = ["eval", "--dataset=GOT-10k-val", "--checkpoint=run"]
+    assert not cli.dispatch([*evaluate, "--out=one"])
+    assert not cli.dispatch([*evaluate, "--out=batch", "--batch=2"])
+    name = f"siamjax/{folder.name}/{folder.name}_001.txt"
+    tracks = [
+        np.loadtxt(tmp_path / place / "results" / name, delimiter=",")
+        for place in ("run/validation/GOT-10k-val/8", "one", "batch")
+    ]
+    np.testing.assert_array_equal(tracks[0], tracks[1])
+    np.testing.assert_allclose(tracks[0], tracks[2], atol=0.05)
 
 
 def test_malformed_validation(tiny, tmp_path):
