@@ -8,6 +8,7 @@ document.querySelectorAll('table.sort').forEach(table=>{
   const body=table.tBodies[0];
   [...body.rows].sort((a,b)=>{
    const x=value(a),y=value(b),n=parseFloat(x)-parseFloat(y);
+   if((x==='')!==(y===''))return x===''?1:-1;  // unknown values last
    const order=isNaN(n)?x.localeCompare(y,undefined,{numeric:true}):n;return down?-order:order;
   }).forEach(row=>body.append(row));
  }));

@@ -12,7 +12,7 @@ from siamjax import api, models
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
 from siamjax.evaluation import scoring
-from siamjax.evaluation.plots import save_png
+from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.trackers import run_trackers
 from siamjax.files import write_whole

@@ -1,42 +1,49 @@
-"""One self-contained HTML page: tables that sort, curves, strips of frames with the boxes of all
+"""One self-contained HTML page: tables that sort, plots, strips of frames with the boxes of all
 trackers, a clip."""
 
 import base64
+import dataclasses
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-import cv2
 import numpy as np
-from matplotlib.figure import Figure
 
-from siamjax.datasets.registry import Benchmark
-from siamjax.datasets.results import Store
-from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
-from siamjax.evaluation import plots
+from siamjax.evaluation import compare
+from siamjax.evaluation.marks import places
 from siamjax.evaluation.scoring import Scores
-from siamjax.geometry import polygons
+from siamjax.evaluation.style import TRUTH
 from siamjax.version import __version__
 
-STRIP_FRAMES = 6
-STRIP_HEIGHT = 130  # px
-MAX_STRIPS = 100  # sequences; a page with more would be slow to open
+LEVEL = 0.05  # of an adjusted probability below which a difference is marked
+_CLASSES = {1: " class=best", 2: " class=second", 3: " class=third"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One evaluation on the page.
+
+    Attributes:
+        scores: what is shown.
+        svgs: plots by name.
+        strips: HTML of the frames, from `siamjax.evaluation.strips`.
+    """
+
+    scores: Scores
+    svgs: Mapping[str, str]
+    strips: Sequence[str] = ()
 
 
 def render(
-    scores: Scores,
-    drawn: Mapping[str, Figure],
-    benchmark: Benchmark | None = None,
-    results: Mapping[str, Path] | None = None,
-    clip: str | Path | None = None,
+    sections: Sequence[Section], colours: Mapping[str, str], clip: str | Path | None = None
 ) -> str:
     """The page's text.
 
     Args:
-        drawn: plots by name.
-        benchmark, results: for the strips; sequences whose images are not there have none.
+        sections: the evaluations.
+        colours: tracker -> "#rrggbb", on all of them.
         clip: a .webm video to embed.
 
     Raises:
@@ -44,34 +51,19 @@ def render(
     """
     assets = files("siamjax") / "assets"
     style, script = ((assets / name).read_text() for name in ("report.css", "report.js"))
-    colours = [(name, plots.colour(place)) for place, name in enumerate(scores.ranked())]
-    title = html.escape(scores.dataset)
+    titles = [html.escape(section.scores.dataset) for section in sections]
+    counts = ", ".join(section.scores.count for section in sections)
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
-        f"<title>{title} — {scores.count}</title><style>\n{style}</style></head><body>",
-        f"<h1>{title}</h1><p class=note>{html.escape(scores.caption)}</p>",
-        _key(colours),
-        "<h2>Trackers</h2>",
-        _tracker_table(scores),
-        *(f"<p class=note>{html.escape(line)}</p>" for line in scores.footer),
-        "<h2>Curves</h2><div class=plots>",
-        *(plots.to_svg(figure) for figure in drawn.values()),
-        "</div>",
+        f"<title>{', '.join(titles)} — {counts}</title><style>\n{style}</style></head><body>",
     ]
-    if clip is not None:
-        parts.append(f"<h2>Clip</h2>{_video(Path(clip))}")
-    parts += _attribute_tables(scores)
-    parts += [f"<h2>Sequences ({scores.count})</h2>", _sequence_table(scores)]
-    strips = _strips(benchmark, results or {}, scores, colours) if benchmark is not None else []
-    if strips:
-        parts += ["<h2>Frames</h2>", _key([*colours, ("ground truth", plots.TRUTH)]), *strips]
-    if scores.left_out:
-        items = (f"<li>{html.escape(f'{n}: {why}')}</li>" for n, why in scores.left_out.items())
-        parts.append(
-            f"<details><summary>Not scored: {len(scores.left_out)}</summary>"
-            f"<ul>{''.join(items)}</ul></details>"
-        )
+    if len(sections) > 1:
+        links = (f"<a href='#s{i}'>{title}</a>" for i, title in enumerate(titles))
+        parts += ["<h1>Trackers on several data sets</h1>", f"<nav>{''.join(links)}</nav>"]
+        parts += [_key(colours), _overview([section.scores for section in sections])]
+    for number, section in enumerate(sections):
+        parts += [f"<section id=s{number}>", *_section(section, colours, clip), "</section>"]
     parts += [
         f"<p class=note>siamjax {__version__}</p><script>",
         f"{script}</script></body></html>",
@@ -79,10 +71,43 @@ def render(
     return "\n".join(parts) + "\n"
 
 
-def _key(colours: list[tuple[str, str]]) -> str:
+def _section(section: Section, colours: Mapping[str, str], clip: str | Path | None) -> list[str]:
+    scores = section.scores
+    own = {tracker: colours[tracker] for tracker in scores.ranked()}
+    parts = [
+        f"<h1>{html.escape(scores.dataset)}</h1><p class=note>{html.escape(scores.caption)}</p>",
+        _key(own),
+        "<h2>Trackers</h2>",
+        _tracker_table(scores),
+        *(f"<p class=note>{html.escape(line)}</p>" for line in scores.footer),
+    ]
+    if section.svgs:
+        plots = (
+            f"<figure{' class=wide' if name.endswith('_by_attribute') else ''}>{svg}</figure>"
+            for name, svg in section.svgs.items()
+        )
+        parts += ["<h2>Curves</h2><div class=plots>", *plots, "</div>"]
+    if clip is not None:
+        parts.append(f"<h2>Clip</h2>{_video(Path(clip))}")
+    parts += _differences(scores)
+    parts += _attribute_tables(scores)
+    parts += [f"<h2>Sequences ({scores.count})</h2>", _sequence_table(scores)]
+    if section.strips:
+        key = _key({**own, "ground truth": TRUTH})
+        parts += ["<h2>Frames</h2>", key, *section.strips]
+    if scores.left_out:
+        items = (f"<li>{html.escape(f'{n}: {why}')}</li>" for n, why in scores.left_out.items())
+        parts.append(
+            f"<details><summary>Not scored: {len(scores.left_out)}</summary>"
+            f"<ul>{''.join(items)}</ul></details>"
+        )
+    return parts
+
+
+def _key(colours: Mapping[str, str]) -> str:
     spans = "".join(
         f"<span><i style='background:{colour}'></i>{html.escape(name)}</span>"
-        for name, colour in colours
+        for name, colour in colours.items()
     )
     return f"<p class=key>{spans}</p>"
 
@@ -97,18 +122,79 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
     )
 
 
+def _row(scores: Scores, figure: str, values: Mapping[str, float | None]) -> list[str]:
+    """Cells of one figure side by side, the first three marked."""
+    first = places(scores.figures[figure], values)
+    return [
+        f"<td{_CLASSES.get(first.get(name, 0), '')} data-value='{_sortable(value)}'>"
+        f"{scores.number(figure, value)}</td>"
+        for name, value in values.items()
+    ]
+
+
+def _sortable(value: float | None) -> float | str:
+    return value if value is not None and np.isfinite(value) else ""
+
+
+def _overview(everything: Sequence[Scores]) -> str:
+    """The main figure on each data set."""
+    trackers = dict.fromkeys(name for scores in everything for name in scores.ranked())
+    heads, columns = ["tracker"], []
+    for scores in everything:
+        main = scores.main
+        heads.append(f"{html.escape(scores.dataset)}<br><small>{html.escape(scores.label(main))}")
+        values = {t: scores.trackers.get(t, {}).get(main) for t in trackers}
+        columns.append(dict(zip(trackers, _row(scores, main, values), strict=True)))
+    return _table(heads, [[t, *(column[t] for column in columns)] for t in trackers])
+
+
 def _tracker_table(scores: Scores) -> str:
+    columns = scores.columns
+    first = {f: places(scores.figures[f], _column(scores, f)) for f in columns}
+
     def cell(tracker: str, figure: str) -> str:
         value = scores.trackers[tracker].get(figure)
-        kind = " class=best" if value == scores.best(figure) else ""
+        kind = _CLASSES.get(first[figure].get(tracker, 0), "")
         bounds = "–".join(scores.bound_numbers(tracker, figure))
-        small = f" <small>{bounds}</small>" if bounds else ""
-        sort_by = "" if value is None else value
-        return f"<td{kind} data-value='{sort_by}'>{scores.number(figure, value)}{small}</td>"
+        small = f"<br><small>{bounds}</small>" if bounds else ""
+        number = scores.number(figure, value)
+        return f"<td{kind} data-value='{_sortable(value)}'>{number}{small}</td>"
 
-    columns = scores.columns
     heads = ["tracker", *(html.escape(scores.label(figure)) for figure in columns)]
     return _table(heads, [[t, *(cell(t, f) for f in columns)] for t in scores.ranked()])
+
+
+def _column(scores: Scores, figure: str) -> dict[str, float | None]:
+    return {tracker: row.get(figure) for tracker, row in scores.trackers.items()}
+
+
+def _differences(scores: Scores) -> list[str]:
+    """Each tracker in a row less each in a column."""
+    pairs = compare.differences(scores)
+    if not pairs:
+        return []
+    figure, order = compare.compared(scores), scores.ranked(compare.compared(scores))
+    signed = {(one.first, one.second): (one, 1) for one in pairs}
+    signed |= {(one.second, one.first): (one, -1) for one in pairs}
+
+    def cell(row: str, column: str) -> str:
+        if row == column:
+            return "<td></td>"
+        one, sign = signed[row, column]
+        ends = sorted((sign * one.low, sign * one.high))
+        text = f"{scores.number(figure, sign * one.value)}"
+        title = f"95 %: {ends[0]:.4f} .. {ends[1]:.4f}; p {one.p:.4f}, adjusted {one.adjusted:.4f}"
+        kind = " class=best" if one.adjusted < LEVEL else ""
+        return f"<td{kind} title='{title}' data-value='{sign * one.value}'>{text}</td>"
+
+    label = html.escape(scores.label(figure))
+    note = (
+        f"{label}: row less column. Bold: p &lt; {LEVEL} by the paired bootstrap over sequences,"
+        f" adjusted by Holm's rule for {len(pairs)} pairs. A cell's title has interval and p"
+    )
+    heads = ["", *map(html.escape, order)]
+    table = _table(heads, [[row, *(cell(row, column) for column in order)] for row in order])
+    return ["<h2>Differences</h2>", f"<p class=note>{note}</p>", table]
 
 
 def _sequence_table(scores: Scores) -> str:
@@ -123,13 +209,13 @@ def _sequence_table(scores: Scores) -> str:
         below = f"<br><small>{html.escape(scores.label(figure))}</small>" if shown[1:] else ""
         return html.escape(tracker) + below
 
-    def cell(value: float | None, figure: str) -> str:
-        sort_by = value if value is not None and np.isfinite(value) else -1
-        return f"<td data-value='{sort_by}'>{scores.number(figure, value)}</td>"
+    def cells(name: str) -> list[str]:
+        parts = [_row(scores, f, {t: rows[t][name].get(f) for t in order}) for f in shown]
+        return [cell for of_tracker in zip(*parts, strict=True) for cell in of_tracker]
 
     columns = [(tracker, figure) for tracker in order for figure in shown]
     heads = ["sequence", *(head(*column) for column in columns)]
-    body = [[name, *(cell(rows[t][name].get(f), f) for t, f in columns)] for name in first]
+    body = [[name, *cells(name)] for name in first]
     names = html.escape(", ".join(map(scores.label, shown)))
     note = f"<p class=note>{names} per sequence; a click on a heading sorts</p>"
     return note + _table(heads, body)
@@ -140,14 +226,15 @@ def _attribute_tables(scores: Scores) -> list[str]:
     heads = ["attribute", *map(html.escape, order)]
     parts = []
     for figure, by_attribute in scores.attributes.items():
-        rows = [
-            [name, *(f"<td>{scores.number(figure, values.get(t))}</td>" for t in order)]
-            for name, values in by_attribute.items()
-        ]
+        rows = []
+        for name, values in by_attribute.items():
+            rows.append(
+                [scores.sized(name), *_row(scores, figure, {t: values.get(t) for t in order})]
+            )
         title = html.escape(scores.label(figure))
         parts.append(f"<div><h3>{title}</h3>{_table(heads, rows)}</div>")
     title = f"<h2>Attributes ({scores.count})</h2>"
-    return [title, "<div class=plots>", *parts, "</div>"] if parts else []
+    return [title, "<div class=tables>", *parts, "</div>"] if parts else []
 
 
 def _video(path: Path) -> str:
@@ -159,48 +246,3 @@ def _video(path: Path) -> str:
         "<video controls loop muted playsinline src='data:video/webm;base64,"
         f"{base64.b64encode(data).decode()}'></video>"
     )
-
-
-def _strips(benchmark, results: Mapping[str, Path], scores, colours) -> list[str]:
-    scored = set(next(iter(scores.per_sequence.values()), {}))
-    shown = [s for s in benchmark.sequences if s.name in scored and s.has_images][:MAX_STRIPS]
-    parts = []
-    for sequence in shown:
-        tracks = [(sequence.groundtruth, plots.TRUTH)]
-        for tracker, colour in colours:
-            if tracker in results:
-                store = Store(results[tracker].parent, benchmark.dataset)
-                runs = store.read(results[tracker].name, sequence)
-                tracks += [(run.regions, colour) for run in runs[:1]]
-        data = base64.b64encode(_strip(sequence, tracks)).decode()
-        name = html.escape(sequence.name)
-        parts.append(
-            f"<div class=strip><b>{name}</b><img alt='frames of {name} with boxes' loading=lazy "
-            f"src='data:image/jpeg;base64,{data}'></div>"
-        )
-    return parts
-
-
-def _strip(sequence: Sequence, tracks: list[tuple[np.ndarray, str]]) -> bytes:
-    """Evenly spaced frames side by side as one JPEG, with the regions of each track in its
-    colour."""
-    count = len(sequence)
-    tiles = []
-    for index in np.linspace(0, count - 1, min(STRIP_FRAMES, count)).round().astype(int):
-        frame = sequence.frames[index].copy()
-        thickness = max(1, round(frame.shape[0] / STRIP_HEIGHT * 1.5))
-        for regions, colour in tracks:
-            if index < len(regions) and np.isfinite(regions[index]).all():
-                points = polygons.corners(regions[index]).reshape(-1, 2).round().astype(np.int32)
-                bgr = bytes.fromhex(colour[1:])[::-1]
-                cv2.polylines(frame, [points], True, tuple(bgr), thickness, cv2.LINE_AA)
-        width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
-        tile = cv2.resize(frame, (width, STRIP_HEIGHT), interpolation=cv2.INTER_AREA)
-        for shade, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            font = cv2.FONT_HERSHEY_SIMPLEX
-            cv2.putText(tile, str(index), (4, 14), font, 0.42, shade, width, cv2.LINE_AA)
-        tiles.append(tile)
-    done, data = cv2.imencode(".jpg", np.hstack(tiles), [cv2.IMWRITE_JPEG_QUALITY, 75])
-    if not done:
-        raise UserError(f"{sequence.name}: the strip of frames could not be encoded")
-    return data.tobytes()

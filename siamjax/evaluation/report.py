@@ -1,11 +1,17 @@
-"""Scores -> tables (terminal, Markdown, CSV, LaTeX), scores.json, plots and one HTML page."""
+"""Scores -> tables (terminal, Markdown, CSV, LaTeX), scores.json, plots and one HTML page.
+
+Only what draws imports matplotlib.
+"""
 
 import csv
+import dataclasses
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from siamjax.datasets.registry import Benchmark
+from siamjax.evaluation import compare, latex, page, strips, style
 from siamjax.evaluation.scoring import Scores
 from siamjax.files import write_whole
 
@@ -52,27 +58,32 @@ def markdown(scores: Scores) -> str:
     for figure, by_attribute in scores.attributes.items():
         rows = [["attribute", *order]]
         for attribute, values in by_attribute.items():
-            rows.append([attribute, *(scores.number(figure, values.get(t)) for t in order)])
+            rows.append(
+                [scores.sized(attribute), *(scores.number(figure, values.get(t)) for t in order)]
+            )
         title = f"{scores.label(figure)} by attribute ({scores.count})"
         lines += ["", title, "", *_markdown_table(rows)]
+    lines += _compared(scores)
     if scores.left_out:
         lines += ["", f"Not scored ({len(scores.left_out)}): " + ", ".join(scores.left_out)]
     return "\n".join(lines) + "\n"
 
 
-def latex(scores: Scores) -> str:
-    """Rows for a LaTeX tabular; the caption stands in a comment, the best figure of a column in
-    bold."""
-    (_, *labels), *rows = _table(scores)
-    for row in rows:
-        for i, figure in enumerate(scores.columns, 1):
-            if row[i] != "-" and scores.trackers[row[0]][figure] == scores.best(figure):
-                row[i] = rf"\textbf{{{row[i]}}}"
-    rows = [["Tracker", *labels], *rows]
-    lines = [f"% {scores.caption}".replace("95 %", "95 percent")]
-    lines += [" & ".join(row).replace("_", r"\_") + r" \\" for row in rows]
-    lines += [f"% {line}" for line in scores.footer]
-    return "\n".join(lines) + "\n"
+def _compared(scores: Scores) -> list[str]:
+    """How far the others are below the best tracker, in Markdown."""
+    best = next(iter(scores.ranked(compare.compared(scores))), "")
+    rows = []
+    for one in compare.differences(scores):
+        if one.first == best:
+            figure = compare.compared(scores)
+            value, low, high = (scores.number(figure, v) for v in (one.value, one.low, one.high))
+            rows.append([one.second, f"{value} [{low}, {high}]", f"{one.p:.2g}"])
+    if not rows:
+        return []
+    label = scores.label(compare.compared(scores))
+    title = f"{best} less each other tracker, {label}: paired bootstrap over the same sequences"
+    heads = ["tracker", "difference [95 %]", "p"]
+    return ["", title, "", *_markdown_table([heads, *rows])]
 
 
 def _csv(scores: Scores, header: list[str], rows: list[list]) -> str:
@@ -106,37 +117,116 @@ def sequences_csv(scores: Scores) -> str:
     return _csv(scores, ["tracker", "sequence", *columns], rows)
 
 
+def differences_csv(scores: Scores) -> str:
+    """One line per pair of trackers, by the paired bootstrap over sequences."""
+    figure = compare.compared(scores)
+    rows = [[figure, *dataclasses.astuple(one)] for one in compare.differences(scores)]
+    heads = ["measure", "tracker", "other", "difference", "low", "high", "p", "p_adjusted"]
+    return _csv(scores, heads, rows)
+
+
+def sequence_differences_csv(scores: Scores) -> str:
+    """By how much each tracker is above the first of the ranking on each sequence."""
+    first, *others = scores.ranked()
+    rows = []
+    for tracker in others:
+        figure, found = compare.per_sequence(scores, tracker, first)
+        rows += [[figure, tracker, first, name, value] for name, value in found.items()]
+    return _csv(scores, ["measure", "tracker", "other", "sequence", "difference"], rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One evaluation of a report.
+
+    Attributes:
+        scores: its figures.
+        benchmark, results: the sequences and the folder of each tracker's result files, for the
+            strips of frames with boxes; left out without them.
+    """
+
+    scores: Scores
+    benchmark: Benchmark | None = None
+    results: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+
 def write(
     out_dir: str | Path,
     scores: Scores,
     benchmark: Benchmark | None = None,
-    results: dict[str, Path] | None = None,
+    results: Mapping[str, Path] | None = None,
     clip: str | Path | None = None,
+    medium: str = "screen",
 ) -> Path:
     """Writes everything about an evaluation.
 
     Args:
-        out_dir: gets scores.json, table.md, table.tex, trackers.csv, sequences.csv, plots/*.png,
-            *.svg and report.html.
-        benchmark, results: the sequences and the folder of each tracker's result files, for the
-            strips of frames with boxes; left out without them.
+        out_dir: gets scores.json, table.md, table.tex, attributes.tex, trackers.csv, sequences.csv,
+            differences.csv, sequence_differences.csv, plots/ and report.html.
+        benchmark, results: see `Entry`.
         clip: a .webm file to embed in the page.
+        medium: sizes and formats of the plots, a name in `siamjax.evaluation.style.MEDIA`.
 
     Returns:
         The path of report.html.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written; no such medium.
     """
-    from siamjax.evaluation import page, plots  # matplotlib: 0.28 s that tables do not need
+    return _write_page(Path(out_dir), {".": Entry(scores, benchmark, results or {})}, medium, clip)
 
+
+def write_all(out_dir: str | Path, entries: Mapping[str, Entry], medium: str = "screen") -> Path:
+    """Writes several evaluations on one page.
+
+    Args:
+        out_dir: gets a folder of each entry with the files of `write` but the page, table.tex with
+            the main figure on each data set, and report.html.
+        entries: by the name of their folder.
+        medium: see `write`.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        UserError: as `write`.
+    """
     out = Path(out_dir)
-    drawn = plots.draw_all(scores)
+    write_whole(out / "table.tex", latex.overview([entry.scores for entry in entries.values()]))
+    return _write_page(out, entries, medium)
+
+
+def _write_page(
+    out: Path, entries: Mapping[str, Entry], medium: str, clip: str | Path | None = None
+) -> Path:
+    from siamjax.evaluation import canvas, plots  # matplotlib: 0.28 s that tables do not need
+
+    sizes = style.medium(medium)
+    styles = style.styles(entry.scores.ranked() for entry in entries.values())
+    colours = {tracker: own.colour for tracker, own in styles.items()}
+    sections = []
+    for name, entry in entries.items():
+        scores = entry.scores
+        _write_tables(out / name, scores)
+        drawn = plots.draw_all(scores, sizes, styles)
+        svgs = {plot: canvas.to_svg(figure) for plot, figure in drawn.items()}
+        canvas.save(drawn, out / name / "plots", sizes, svgs)
+        shown = {t: colours[t] for t in scores.ranked()}
+        frames = (
+            strips.strips(entry.benchmark, entry.results, scores, shown) if entry.benchmark else []
+        )
+        sections.append(page.Section(scores, svgs, frames))
+    return write_whole(out / "report.html", page.render(sections, colours, clip))
+
+
+def _write_tables(out: Path, scores: Scores) -> None:
     write_whole(out / "scores.json", json.dumps(scores.to_dict(), indent=1, allow_nan=False) + "\n")
     write_whole(out / "table.md", markdown(scores))
-    write_whole(out / "table.tex", latex(scores))
+    write_whole(out / "table.tex", latex.table(scores))
     write_whole(out / "trackers.csv", trackers_csv(scores))
     write_whole(out / "sequences.csv", sequences_csv(scores))
-    plots.save(drawn, out / "plots")
-    text = page.render(scores, drawn, benchmark, results or {}, clip)
-    return write_whole(out / "report.html", text)
+    if scores.attributes:
+        write_whole(out / "attributes.tex", latex.attribute_tables(scores))
+    if len(scores.trackers) > 1:
+        write_whole(out / "differences.csv", differences_csv(scores))
+        write_whole(out / "sequence_differences.csv", sequence_differences_csv(scores))

@@ -6,6 +6,8 @@ trackers' resampled figures are a paired bootstrap: their differences, draw by d
 trackers differ.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -45,16 +47,20 @@ def of_mean(values, seed: int = 0) -> tuple[float, float]:
     return interval(means(values, seed))
 
 
-def two_sided(differences: Float[np.ndarray, " repeats"]) -> float:
-    """How often draws of no difference would look like these: twice the smaller share of draws on
-    either side of 0, those at 0 on both, with one draw added to each, so that it is never 0.
+def p_value(difference: float, draws: Float[np.ndarray, " repeats"]) -> float:
+    """Two-sided probability of a difference as large where there is none.
+
+    By the normal distribution with the standard deviation of the draws: counting draws on either
+    side of 0 gives no less than 1 in `RESAMPLES`, too coarse once it is adjusted for many pairs.
 
     Args:
-        differences: a figure of one tracker less that of another, per draw; NaN is ignored, all
-            NaN give NaN.
+        difference: a figure of one tracker less that of another.
+        draws: the same in each draw; NaN is ignored, all NaN give NaN.
     """
-    known = differences[~np.isnan(differences)]
+    known = draws[~np.isnan(draws)]
     if not known.size:
         return float("nan")
-    smaller = min(int((known <= 0).sum()), int((known >= 0).sum()))
-    return min(1.0, 2 * (smaller + 1) / (len(known) + 1))
+    spread = float(known.std())
+    if spread <= 1e-12 * max(abs(difference), 1e-300):
+        return float(difference == 0)
+    return math.erfc(abs(difference) / spread / math.sqrt(2))

@@ -108,9 +108,9 @@ class Result:
         """The figure trackers are ranked by: the first one; "" where there is none."""
         return next(iter(self.columns), "")
 
-    def ranked(self) -> list[str]:
-        """Trackers, best of the main figure first."""
-        main = self.main
+    def ranked(self, figure: str = "") -> list[str]:
+        """Trackers, best of a figure first, by default of the main one; without a value last."""
+        main = figure or self.main
         sign = 1 if main and self.figures[main].lower_is_better else -1
 
         def place(tracker):
@@ -131,6 +131,11 @@ class Result:
     def number(self, figure: str, value: float | None) -> str:
         """A value of a figure as tables print it; "-" where there is none."""
         return self.figures[figure].number(value)
+
+    def sized(self, attribute: str) -> str:
+        """An attribute with the number of sequences or frames that have it."""
+        size = self.attribute_sizes.get(attribute)
+        return attribute.replace("_", " ") + (f" ({size.split()[0]})" if size else "")
 
     def bounds(self, tracker: str, figure: str) -> Bounds | None:
         """The interval of a tracker's figure; None where there is none."""

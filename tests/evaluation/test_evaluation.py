@@ -9,7 +9,7 @@ import pytest
 from siamjax import errors
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
-from siamjax.evaluation import protocols, report, runner, scoring, submission
+from siamjax.evaluation import latex, protocols, report, runner, scoring, submission
 
 
 class Follower:
@@ -162,7 +162,7 @@ def test_a_subset_does_not_get_the_benchmarks_name(benchmark, tmp_path):
         part, {"t": lambda: Follower(part.sequences[0].boxes, 0.0)}, tmp_path, progress=False
     )
     assert scores.dataset == "subset of synthetic"
-    for text in (report.markdown(scores), report.terminal(scores), report.latex(scores)):
+    for text in (report.markdown(scores), report.terminal(scores), latex.table(scores)):
         assert "subset of synthetic: 1 of 16 sequences" in text
     full = runner.evaluate(benchmark, trackers, tmp_path / "full", progress=False)
     assert full.dataset == "folder"
@@ -332,4 +332,4 @@ def test_one_sequence_has_no_interval(benchmark, tmp_path):
     assert scores.intervals == {}
     assert "bootstrap" not in report.markdown(scores)
     value = scores.trackers["t"]["success_auc"]
-    assert scores.number("success_auc", value) in report.latex(scores)
+    assert scores.number("success_auc", value) in latex.table(scores)

@@ -112,8 +112,12 @@ def test_the_draws_give_the_intervals(measure):
 
 
 def test_how_unlikely_a_difference_is():
-    assert bootstrap.two_sided(np.full(1999, 0.1)) == pytest.approx(2 / 2000)
-    assert bootstrap.two_sided(np.array([-1.0] * 100 + [1.0] * 1899)) == pytest.approx(202 / 2000)
-    assert bootstrap.two_sided(np.zeros(10)) == 1
-    assert bootstrap.two_sided(np.array([1.0, -1.0, np.nan])) == 1
-    assert np.isnan(bootstrap.two_sided(np.array([np.nan])))
+    rng = np.random.default_rng(0)
+    draws = rng.normal(0.03, 0.01, 200_000)
+    assert bootstrap.p_value(0.0196, draws) == pytest.approx(0.05, abs=0.001)
+    assert bootstrap.p_value(-0.0196, draws) == bootstrap.p_value(0.0196, draws)
+    assert bootstrap.p_value(0.1, draws) < 1e-9  # far below one in the number of draws
+    assert bootstrap.p_value(0.0, np.zeros(10)) == 1
+    assert bootstrap.p_value(0.1, np.full(10, 0.1)) == 0
+    assert bootstrap.p_value(0.0, np.array([1.0, -1.0, np.nan])) == 1
+    assert np.isnan(bootstrap.p_value(0.1, np.array([np.nan])))
