@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from siamjax.errors import UserError
 
 _log = logging.getLogger(__name__)
-# content without an end, and lists of addresses, which FFmpeg follows by itself
+# content without an end, and lists of addresses, which FFmpeg follows
 _LIVE = ("multipart/", "application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl")
 _RESERVED = "/%:!$&'()*+,;=~@?"  # characters of an address that stand for themselves
 
