@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep import parts
+from data_prep.preparation import Preparation
 from data_prep.source import Source, box_fault
 from siamjax.commands.parser import Parser
 from siamjax.data import index
@@ -50,16 +51,10 @@ def main(
     if not arguments.out:
         raise UserError("--out: give the folder that the data set is written to")
     out = Path(arguments.out)
-    if arguments.beam_runner:
-        beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with optional("install siamjax with: pip install 'siamjax[prep]'"):
-        from data_prep import builders
-    builder = builders.CropBuilder(
-        source, data_dir=out, options=options, workers=arguments.workers, beam_options=beam_options
-    )
-    made = builder.prepare()
+    if arguments.beam_runner or beam_options:
+        made = _by_beam(source, out, options, arguments, beam_options)
+    else:
+        made = Preparation(source, out, options).prepare(arguments.workers)
     manifest = index.read_manifest(out)
     if not made:
         print(f"{out}: complete already, nothing to do")
@@ -69,17 +64,41 @@ def main(
         print(f"  skipped, {reason}: {count}")
 
 
+def _by_beam(source, out, options, arguments, beam_options) -> bool:
+    if not arguments.beam_runner:
+        raise UserError(
+            f"unknown argument {beam_options[0]}; Beam's need --beam_runner beside them"
+        )
+    beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with optional("install siamjax with: pip install 'siamjax[prep]'"):
+        from data_prep import builders
+    builder = builders.CropBuilder(
+        source,
+        data_dir=out,
+        options=options,
+        workers=arguments.workers,
+        beam_options=beam_options,
+    )
+    return builder.prepare()
+
+
 def _parse(source_class, argv, prog):
     parser = Parser(
         prog=f"{prog} {source_class.name}",
         description=f"Prepares {source_class.name} for training: {source_class.layout()}.",
-        epilog="Other arguments go to Apache Beam.",
+        epilog="With --beam_runner other arguments go to Apache Beam.",
     )
     add = parser.add_argument
     add("--source", required=True, help="folder of the data set")
     add("--out", help="folder that is written")
     add("--check", action="store_true", help="report on the source, write nothing")
-    add("--beam_runner", default="", help="Beam runner instead of the direct one")
+    add(
+        "--beam_runner",
+        default="",
+        help="Beam runner that makes the parts; default: processes of this machine",
+    )
     add("--workers", type=int, default=0, help="processes; 0: all cores (default 0)")
     for field in _FIELDS:
         text = f"{field.metadata['help']} (default {field.default})"

@@ -181,5 +181,5 @@ def test_both_spellings_in_scripts_and_preparation(tmp_path):
 def test_an_unknown_flag_is_named_as_it_was_given():
     with pytest.raises(UserError, match="unknown argument --no-such_flag"):
         dispatch(["track", "v.mp4", "--no-such_flag"])
-    with pytest.raises(UserError, match="--config.a-b=1"):
+    with pytest.raises(UserError, match=r"--config\.a-b=1"):
         dispatch(["track", "v.mp4", "--config.a-b=1"])
