@@ -5,8 +5,8 @@
 `siamjax eval`.
 """
 
+from siamjax.arguments import Parser
 from siamjax.commands import eval as command
-from siamjax.commands.parser import Parser
 from siamjax.errors import run_main
 
 

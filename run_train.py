@@ -4,8 +4,8 @@
 The same command resumes a run that was stopped. The same as `siamjax train`.
 """
 
+from siamjax.arguments import Parser
 from siamjax.commands import train as command
-from siamjax.commands.parser import Parser
 from siamjax.errors import run_main
 
 

@@ -14,13 +14,16 @@ from siamjax.errors import UserError, run_main
 SOURCES = {
     "coco": ("Coco", "COCO 2017 detection"),
     "composite": ("Composite", "clips pasted together from the objects of COCO"),
+    "davis": ("Davis", "DAVIS and YouTube-VOS"),
     "det": ("Det", "ImageNet DET"),
-    "folder": ("Folder", "your own videos with boxes"),
+    "folder": ("Folder", "your own videos with labels of any format"),
     "got10k": ("Got10k", "GOT-10k"),
     "lasot": ("Lasot", "LaSOT"),
-    "synthetic": ("main", "clips of the synthetic world (needs no data and no TensorFlow)"),
+    "mot": ("Mot", "MOT Challenge"),
+    "synthetic": ("main", "clips of the synthetic world (needs no data)"),
     "trackingnet": ("Trackingnet", "TrackingNet"),
     "vid": ("Vid", "ImageNet VID"),
+    "yolo": ("Yolo", "images with YOLO's texts"),
     "youtubebb": ("Youtubebb", "YouTube-BoundingBoxes"),
 }
 

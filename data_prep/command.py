@@ -13,7 +13,7 @@ from pathlib import Path
 from data_prep import parts
 from data_prep.preparation import Preparation
 from data_prep.source import Source, box_fault
-from siamjax.commands.parser import Parser
+from siamjax.arguments import Parser
 from siamjax.data import index
 from siamjax.errors import UserError, optional, run_main
 

@@ -1,16 +1,19 @@
 """Sources that are labelled videos in a format of `siamjax.media.labels`."""
 
 import functools
+import hashlib
 import itertools
+import pkgutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from data_prep.source import Skipped, Source, Target, Targets, Video, Videos, read_image
+from data_prep.source import Skipped, Source, Target, Targets, Video, Videos
 from siamjax.errors import UserError
 from siamjax.media import labels
 from siamjax.media.decoded import DecodedFrames
+
+_READERS = tuple(m.name for m in pkgutil.iter_modules(labels.__path__, "siamjax.media.labels."))
 
 
 class Labelled(Source):
@@ -19,83 +22,79 @@ class Labelled(Source):
     expected is a folder of labels
 
     Attributes:
-        format: a name in `siamjax.media.labels.FORMATS`, or "folder"; None: found out.
+        format: a name in `siamjax.media.labels.FORMATS`; None: found out.
     """
 
     format: str | None = None
-    code = (
-        "siamjax.media.labels",
-        "siamjax.media.labels.model",
-        "siamjax.media.decoded",
-        "siamjax.media.video",
-    )
+    code = ("data_prep.labelled", "siamjax.media.labels", "siamjax.media.decoded", *_READERS)
 
     @functools.cached_property
-    def labels(self) -> dict[str, labels.Video]:
-        """The labelled videos by name, read once.
+    def known(self) -> dict[str, labels.Video]:
+        """The videos with labels by name, read once.
 
         Raises:
             UserError: the folder does not have the layout.
         """
-        videos = labels.read(self.root, self.format)
-        return {video.name: video for video in videos if video.tracks}
+        return {v.name: v for v in labels.read(self.root, self.format) if v.tracks}
 
     def videos(self) -> Videos:
-        """One per video with labels; the payload tells changed labels from known ones."""
-        for name, video in sorted(self.labels.items()):
-            boxes = np.concatenate([each.boxes for each in video.tracks])
-            payload = [len(video.tracks), float(np.nansum(boxes)), *map(_title, video.tracks)]
-            yield Video(name, video.boxes, payload)
+        """One per video with labels; the payload is a hash of them."""
+        for name, video in sorted(self.known.items()):
+            sha = hashlib.sha256(str([each.title for each in video.tracks]).encode())
+            for each in video.tracks:
+                sha.update(each.frames.tobytes() + each.boxes.tobytes())
+            yield Video(name, video.boxes, sha.hexdigest())
+
+    def about(self) -> dict:
+        """How many tracks each category has."""
+        tracks = (each for video in self.known.values() for each in video.tracks)
+        counts = Counter(each.category for each in tracks)
+        return {"categories": dict(sorted(counts.items()))}
 
     def targets(self, video: Video, skipped: Skipped) -> Targets:
         """All boxes in the order of frames; a track is called by its name, or category and id."""
-        known = self.labels[video.name]
-        skipped.update(known.skipped)
-        titles = _titles(known.tracks)
-        rows = [
-            (shape.frame, k, shape)
-            for k, each in enumerate(known.tracks)
-            for shape in each.shapes()
-        ]
-        for frame, k, shape in sorted(rows, key=lambda row: row[:2]):
+        labelled = self.known[video.name]
+        skipped.update(labelled.skipped)
+        titles = _titles(labelled.tracks)
+        shapes = [(s.frame, k, s) for k, each in enumerate(labelled.tracks) for s in each.shapes()]
+        for frame, k, shape in sorted(shapes, key=lambda row: row[:2]):
+            image = self._image(labelled, frame)
             if shape.columns.get("lost"):
                 skipped["target is lost"] += 1
-                continue
-            x, y, w, h = shape.box
-            image = self._image(known, frame)
-            if image is None:
+            elif image is None:
                 skipped["image is missing"] += 1
-                continue
-            yield Target(titles[k], frame, (x, y, x + w, y + h), image)
+            else:
+                x, y, w, h = map(float, shape.box)
+                yield Target(titles[k], frame, (x, y, x + w, y + h), image)
 
     def _image(self, video: labels.Video, frame: int) -> str | None:
         if video.images:
-            return str(video.images[frame]) if frame < len(video.images) else None
-        return str(video.media) if video.media else None
+            return self._path(video.images[frame]) if frame < len(video.images) else None
+        return self._path(video.media) if video.media else None
+
+    def _path(self, path: Path) -> str:
+        """Relative to the source's folder where it lies there."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def frames(self, video, targets):
         """Decodes images, and video files up to each frame that is needed."""
-        known = self.labels[video.name]
-        if known.images or known.media is None:
+        labelled = self.known[video.name]
+        if labelled.images or labelled.media is None:
             yield from super().frames(video, targets)
             return
-        decoded = DecodedFrames(known.media)
+        decoded = DecodedFrames(labelled.media)
         for number, of_frame in itertools.groupby(targets, lambda target: target.frame):
             try:
                 image = decoded[number]
-            except (UserError, IndexError):
+            except UserError:
                 image = None
             for target in of_frame:
                 yield target, image
 
     def images(self) -> Iterator[str]:
         """All frames of videos with labels, and video files."""
-        for video in self.labels.values():
-            yield from map(str, video.images or filter(None, [video.media]))
-
-
-def _title(each: labels.Track) -> str:
-    return each.title
+        for video in self.known.values():
+            yield from map(self._path, video.images or filter(None, [video.media]))
 
 
 def _titles(tracks: Sequence[labels.Track]) -> list[str]:

@@ -109,6 +109,10 @@ class Source(abc.ABC):
     def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The boxes of a video in the order of frames; counts those left out by reason."""
 
+    def about(self) -> dict:
+        """Further entries of the manifest, JSON values."""
+        return {}
+
     def images(self) -> Iterator[str]:
         """Paths of all images under `root`, for --check; those without any box are surplus."""
         return self.files_below(self.image_folder, IMAGE_SUFFIXES)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from data_prep import parts
 from siamjax import synthetic as world
-from siamjax.commands.parser import Parser
+from siamjax.arguments import Parser
 from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main

@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Collection, Sequence
 
-from siamjax.commands.parser import Parser
+from siamjax.arguments import Parser
 from siamjax.errors import UserError, run_main
 from siamjax.version import __version__
 

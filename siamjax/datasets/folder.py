@@ -1,73 +1,116 @@
-"""Any video of one's own: a folder of frames with one file of boxes, or a folder of such folders.
+"""Own videos: a folder with video files or folders of frames, and their labels beside or inside.
 
-Layout: `<video>/*.jpg` (or `<video>/img/*.jpg`) in the order of the numbers in their names, and one
-text file `<video>/groundtruth.txt` (or any single `.txt`) with a row left, top, width, height or
-x1, y1 ... x4, y4 per frame, 0-based. A file with one row alone gives the first box: such a video
-can be tracked but not scored.
+Layout: that of `siamjax.media.labels.own`, with labels in any format; `siamjax prepare folder`
+reads the same. A target is a sequence, from its first box on; it is called like its video, and
+where that has several, video.target. A text file with a row left, top, width, height, or x1, y1 ...
+x4, y4, per frame (0-based) gives as many frames as rows; one with a single row gives the first box:
+such a video can be tracked but not scored.
 """
 
 from pathlib import Path
 
-from siamjax.datasets.dataset import Dataset, aligned_images
-from siamjax.datasets.sequence import Absent, Sequence
+import numpy as np
+
+from siamjax.datasets.dataset import Dataset
+from siamjax.datasets.sequence import Absent, NoFrames, Sequence
 from siamjax.errors import UserError
-from siamjax.media.frames import ImageFiles, image_names, list_images
-from siamjax.media.tables import read_table
+from siamjax.media import labels
+from siamjax.media.labels import Track, Video
 
 LAYOUT = """\
-DIR/0001.jpg ...
-DIR/groundtruth.txt with a row x,y,w,h per frame
-or a folder of such folders"""
+DIR/cat.mp4 and DIR/cat.xml, or .json, .csv, .txt, .mot: labels of any format
+DIR/dog/0001.jpg ... and DIR/dog.xml or the like
+DIR/fox/0001.jpg ... and DIR/fox/groundtruth.txt with a row x,y,w,h per frame
+or a folder that is itself such a video"""
 
-_PREFERRED = ("groundtruth.txt", "groundtruth_rect.txt", "boxes.txt")
 
-
-def _images(folder: Path) -> Path | None:
-    places = (folder, folder / "img", folder / "color", folder / "frames")
-    return next((place for place in places if image_names(place)), None)
+Targets = dict[str, tuple[Video, Track] | UserError]
+_READ: dict[Path, Targets] = {}  # the folder that was listed last, to open its sequences from
 
 
 class Folder(Dataset):
-    """A folder of one's own; its name is that of the only sequence "."."""
+    """A folder of one's own; sequences by name, and what is wrong with others."""
+
+    def find(self, root: Path) -> Path | None:
+        """The folder itself, where it has videos."""
+        return root if root.is_dir() and self.on_disk(root) else None
 
     def on_disk(self, root: Path) -> list[str]:
-        """ "." for a root that is itself a video, else its sub-folders with images."""
-        if _images(root):
-            return ["."]
-        folders = (path for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
-        return sorted(path.name for path in folders if _images(path))
+        """The targets' names, and those of videos that cannot be read."""
+        if not root.is_dir():
+            return []
+        _READ.clear()
+        _READ[root] = _targets(root)
+        return sorted(_READ[root])
 
-    def truth_file(self, root: Path, name: str) -> Path:
-        """The text file with the boxes.
-
-        Raises:
-            UserError: there is none, or several of other names than the usual ones.
-        """
-        folder = root / name
-        texts = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".txt", ".csv"})
-        usual = [path for path in texts if path.name in _PREFERRED]
-        if not usual and len(texts) != 1:
-            raise UserError(
-                f"{folder}: {len(texts)} text files; put the boxes, a row x,y,w,h per frame,"
-                " into groundtruth.txt"
-            )
-        return (usual or texts)[0]
-
-    def open(self, path: Path, name: str) -> Sequence:
-        """As the base class; a single row is the first box of any number of frames.
+    def load(self, root: Path, name: str) -> Sequence:
+        """Opens a sequence.
 
         Raises:
-            UserError: as the base class.
+            Absent: no such target.
+            UserError: its labels cannot be read, or do not fit its frames.
         """
-        images = _images(path.parent)
-        if images is None:
-            raise Absent(f"{path.parent}: no images in it")
-        boxes = read_table(path, (4, 8))
-        aligned = len(boxes) > 1
-        frames = (
-            aligned_images(images, len(boxes), path) if aligned else ImageFiles(list_images(images))
+        found = (_READ.get(root) or _targets(root)).get(name)
+        if found is None:
+            raise Absent(f"{root}: no target {name}")
+        if isinstance(found, UserError):
+            raise found
+        return _sequence(name, *found)
+
+
+def _targets(root: Path) -> Targets:
+    """Video and track by the sequence's name, or what is wrong."""
+    faults: dict[str, UserError] = {}
+    try:
+        videos = labels.read(root, faults=faults)
+    except UserError as error:
+        return {root.resolve().name: error}
+    found: Targets = dict(faults)
+    pictures = [video for video in videos if video.count == 1 and not video.per_frame]
+    if pictures and len(pictures) == len(videos):
+        fault = f"{root}: {len(pictures)} single pictures; a video is needed to track in"
+        return {root.resolve().name: UserError(fault)}
+    for video in videos:
+        if not video.tracks:
+            place = video.source or root
+            found[video.name] = UserError(f"{place}: no labels of {video.name}")
+        titles = [each.name or each.id for each in video.tracks]
+        for each, title in zip(video.tracks, titles):
+            title = title if titles.count(title) == 1 else each.id
+            name = video.name if len(titles) == 1 else f"{video.name}.{title}"
+            found[name.replace("/", "_")] = video, each
+    return found
+
+
+def _sequence(name: str, video: Video, each: Track) -> Sequence:
+    if not len(each):
+        raise UserError(f"{video.source}: no box of {name}")
+    first = int(each.frames[0])
+    single = video.per_frame and video.length is None
+    last = video.count if video.per_frame else int(each.frames[-1]) + 1
+    frames = (
+        video.frames()[first:last] if video.has_frames else NoFrames(last - first, video.source)
+    )
+    if single:
+        return Sequence(name, frames, each.boxes, image_size=video.stated_size)
+    if video.images and last > len(video.images):
+        raise UserError(
+            f"{video.source}: frame {last - 1} of {name} has a box, but there are"
+            f" {len(video.images)} images; restore the missing ones"
         )
-        return Sequence(path.parent.resolve().name, frames, boxes)
+    outlines = [outline for outline in each.polygons if outline is not None]
+    whole = len(outlines) == len(each) and all(outline.size == 8 for outline in outlines)
+    truth = each.boxes if not whole else np.stack(outlines).reshape(-1, 8)
+    rows = np.full((last - first, truth.shape[1]), np.nan)
+    rows[each.frames - first] = truth
+    unknown = np.isnan(rows).any(1)
+    return Sequence(
+        name=name,
+        frames=frames,
+        groundtruth=rows,
+        absent=unknown if unknown.any() else None,
+        image_size=video.stated_size,
+    )
 
 
-DATASETS = (Folder(name="folder", total=0, source="your own frames", layout=LAYOUT, test=False),)
+DATASETS = (Folder(name="folder", total=0, source="your own videos", layout=LAYOUT, test=False),)

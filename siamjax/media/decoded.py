@@ -24,18 +24,22 @@ class DecodedFrames(Sequence):
         self.path = Path(path)
         video = read_video(path)
         self.rate = video.fps
-        self._numbers = range(video.count or 0) if numbers is None else numbers
+        self._claimed = video.count or 0
+        self._numbers = numbers
         self._rest: Iterator[np.ndarray] | None = None
         self._next = 0
         self._last: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return self._claimed if self._numbers is None else len(self._numbers)
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return DecodedFrames(self.path, self._numbers[index])
-        return self._decode(self._numbers[index])
+            numbers = range(self._claimed) if self._numbers is None else self._numbers
+            return DecodedFrames(self.path, numbers[index])
+        if self._numbers is not None:
+            return self._decode(self._numbers[index])
+        return self._decode(index if index >= 0 else index + self._claimed)
 
     def _decode(self, number: int) -> np.ndarray:
         if self._last is not None and number == self._next - 1:

@@ -219,7 +219,7 @@ def folder_tree(tmp_path):
     rows = ["frame,track,left,top,width,height", "3,a,5,5,20,20", "1,a,4,5,20,20", "1,b,30,5,20,20"]
     write_text(root / "cat.csv", "\n".join([*rows, "9,a,5,5,20,20", "x,a,5,5,20,20"]) + "\n")
     sequence(root / "dog", 3, digits=4, key=20)
-    write_text(root / "dog.txt", "5,5,20,20\nNaN,NaN,NaN,NaN\n6,5,20,20\n7,5,20,20\n")
+    write_text(root / "dog.txt", "5,5,20,20\nNaN,NaN,NaN,NaN\n6,5,20,20\n")
     sequence(root / "run", 3, digits=6, key=40)
     rows = ["1,1,5,5,20,20,1,-1,-1", "1,2,25,5,20,20,1", "3,1,7,5,20,20,0", "3,2,27,5,20,20,1"]
     write_text(root / "run.mot", "\n".join(rows) + "\n")

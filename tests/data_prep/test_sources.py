@@ -128,10 +128,24 @@ def test_folder(folder_tree):
     assert skipped == {
         "line is not a box": 1,
         "image is unreadable": 1,  # frame 9 of a video of 5
-        "box is not a number": 1,
-        "image is missing": 1,  # line 4 of 3 frames
         "confidence is 0": 1,
     }
+
+
+def test_folder_with_another_number_of_rows(folder_tree):
+    """Before: row 4 of 3 frames was counted as a missing image, and a row too few as nothing."""
+    for rows, count in (("5,5,20,20\n" * 4, 4), ("5,5,20,20\n" * 2, 2)):
+        (folder_tree / "dog.txt").write_text(rows)
+        with pytest.raises(UserError, match=rf"dog\.txt: {count} rows for 3 images in .*dog;"):
+            list(folder.Folder(folder_tree).videos())
+
+
+def test_folder_reads_mot_from_1(folder_tree):
+    """Before: `python -m data_prep folder` took the box of a .mot one pixel too far to the lower
+    right: 5,5,25,25 for the first of run.mot."""
+    reader = folder.Folder(folder_tree)
+    (video,) = (video for video in reader.videos() if video.name == "run")
+    assert next(reader.targets(video, Counter())).box == (4, 4, 24, 24)
 
 
 def test_folder_reads_the_right_frame_of_a_video(folder_tree):
@@ -264,7 +278,7 @@ def test_youtubebb_with_wrong_fields(youtubebb_tree):
 
 def test_folder_with_wrong_header(folder_tree):
     (folder_tree / "cat.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="first line must be frame,track"):
+    with pytest.raises(UserError, match=r"cat\.csv:2: 2 numbers where 4 are expected"):
         list(folder.Folder(folder_tree).videos())
 
 

@@ -83,7 +83,10 @@ def detect(source: Path) -> str:
 
 
 def read(
-    source: str | Path, format: str | None = None, media: str | Path | None = None
+    source: str | Path,
+    format: str | None = None,
+    media: str | Path | None = None,
+    faults: dict[str, UserError] | None = None,
 ) -> list[Video]:
     """Reads labels.
 
@@ -92,6 +95,8 @@ def read(
             or inside.
         format: a name in `FORMATS`; None: found out.
         media: the video, or the folder in which the frames lie; None: beside the labels.
+        faults: takes what is wrong with one of several own videos, by its name; None: that is
+            raised.
 
     Raises:
         UserError: it can't be read; names the file and the fix.
@@ -102,7 +107,7 @@ def read(
     format = format or detect(source)
     places = Places(source, Path(media) if media else None)
     if format == FOLDER:
-        videos = own.read(source, places, _any)
+        videos = own.read(source, places, _any, faults)
     elif hasattr(module(format), "read"):
         videos = module(format).read(source, places)
     else:

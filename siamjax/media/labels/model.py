@@ -145,6 +145,8 @@ class Video:
         skipped: boxes that were left out, by reason.
         source: the file or folder that the labels were read from.
         checkpoint: the weights that tracked it; empty: labelled by a person, or not said.
+        per_frame: whether the labels have a row for each frame, so that a frame without a box is
+            one, too; a single row is the first box of any number of frames.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Video:
     skipped: Counter[str] = dataclasses.field(default_factory=Counter)
     source: Path | None = None
     checkpoint: str = ""
+    per_frame: bool = False
 
     @property
     def last(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.media import tables
 from siamjax.media.labels.model import Shape, Video, track
-from siamjax.media.labels.places import Places
+from siamjax.media.labels.places import Places, check_rows
 
 KEEPS_LOST = True
 
@@ -30,10 +30,12 @@ def read(source: Path, places: Places) -> list[Video]:
     """
     boxes = tables.read_table(source)
     good = np.flatnonzero(np.isfinite(boxes).all(1))
-    tracks = [track("0", [Shape(int(i), boxes[i]) for i in good])]
-    return [
-        Video(source.stem, tracks, **places.media(source.stem), length=len(boxes), source=source)
-    ]
+    tracks = [track("0", [Shape(int(i), boxes[i]) for i in good])] if len(good) else []
+    found = places.media(source.stem)
+    check_rows(source, len(boxes), found.get("images", ()))
+    length = len(boxes) if len(boxes) > 1 else None
+    video = Video(source.stem, tracks, **found, length=length, source=source, per_frame=True)
+    return [video]
 
 
 def write(videos: Sequence[Video]) -> dict[str, str]:

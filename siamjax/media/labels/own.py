@@ -20,51 +20,68 @@ from siamjax.media.labels.places import Places, images_of, is_video
 SUFFIXES = (".csv", ".txt", ".mot", ".xml", ".json")
 # files with boxes that lie in a video's folder, the first counts
 USUAL = ("groundtruth.txt", "groundtruth_rect.txt", "boxes.txt", "gt/gt.txt", "annotations.xml")
+_LISTS = ("classes.txt", "labels.txt", "list.txt")  # of names
 Reader = Callable[[Path, Places], list[Video]]
 
 
-def read(root: Path, places: Places, read_file: Reader) -> list[Video]:
+def read(
+    root: Path, places: Places, read_file: Reader, faults: dict[str, UserError] | None = None
+) -> list[Video]:
     """The videos of a folder by name; without tracks where there are no labels.
 
     Args:
         root: the folder.
         places: where to look for frames besides it.
         read_file: reads a label file, or a folder of labels, of any format.
+        faults: takes what is wrong with a video, by its name; None: that is raised.
 
     Raises:
         UserError: no video, labels without their video, a video with two label files.
     """
     if images_of(root):
-        return [_inside(root, read_file)]
+        name = root.resolve().name
+        return _kept(name, lambda: [_inside(root, read_file)], faults)
     media = _media(root, places)
-    shared: list[Path] = []
-    videos: dict[str, Video] = {}
-    for path in sorted(_label_files(root)):
-        if path.stem not in media:
-            shared.append(path)
+    found: dict[str, list[Video]] = {}
+    sources: dict[str, Path] = {}
+    files = sorted(_label_files(root))
+    for path in sorted(files, key=lambda path: path.stem not in media):  # those of one video first
+        if path.stem in media:
+            one = (path, path.stem, media[path.stem], read_file)
+            videos = {path.stem: _kept(path.stem, lambda one=one: [_one(*one)], faults)}
+        else:
+            several = (path, media, read_file)
+            read = _kept(path.stem, lambda several=several: _of_several(*several), faults)
+            videos = {video.name: [video] for video in read}
+        for name in videos:
+            if name in sources:
+                raise UserError(f"{path}: {name} has other labels in {sources[name]}; leave one")
+        found |= videos
+        sources |= dict.fromkeys(videos, path)
+    for name, frames in media.items():
+        if name in found:
             continue
-        if path.stem in videos:
-            other = videos[path.stem].source
-            raise UserError(
-                f"{path}: {path.stem} has other labels in {other}; leave one of the files"
-            )
-        videos[path.stem] = _one(path, path.stem, media[path.stem], read_file)
-    for path in shared:
-        for video in _of_several(path, media, root, read_file):
-            if video.name in videos:
-                raise UserError(
-                    f"{path}: {video.name} has other labels in {videos[video.name].source};"
-                    " leave one of them"
-                )
-            videos[video.name] = video
-    for name, found in media.items():
-        if name not in videos:
-            folder = root / name
-            inside = _inside(folder, read_file) if "images" in found else None
-            videos[name] = inside or Video(name, (), **found, source=root)
-    if not videos:
-        raise UserError(f"{root}: no video with labels in it; see docs/data.md for the layout")
-    return [videos[name] for name in sorted(videos)]
+        inside = (root / name, read_file)
+        if "images" in frames and (root / name).is_dir():
+            found[name] = _kept(name, lambda inside=inside: [_inside(*inside)], faults)
+        else:
+            found[name] = [Video(name, (), **frames, source=root)]
+    if not found:
+        raise UserError(
+            f"{root}: no video in it; expected are videos, or folders of frames, and their labels"
+            " beside them under the same name, or inside"
+        )
+    return [video for name in sorted(found) for video in found[name]]
+
+
+def _kept(name: str, reader: Callable[[], list[Video]], faults) -> list[Video]:
+    if faults is None:
+        return reader()
+    try:
+        return reader()
+    except UserError as error:
+        faults[name] = error
+        return []
 
 
 def _media(root: Path, places: Places) -> dict[str, dict]:
@@ -92,9 +109,9 @@ def _media(root: Path, places: Places) -> dict[str, dict]:
 
 def _label_files(root: Path) -> list[Path]:
     return [
-        p
-        for p in root.iterdir()
-        if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+        path
+        for path in root.iterdir()
+        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     ]
 
 
@@ -107,20 +124,21 @@ def _one(path: Path, name: str, found: dict, read_file: Reader) -> Video:
     return read[0].replace(**{"name": name, "media": None, "images": (), **found})
 
 
-def _of_several(path: Path, media: dict[str, dict], root: Path, read_file: Reader) -> list[Video]:
+def _of_several(path: Path, media: dict[str, dict], read_file: Reader) -> list[Video]:
     """The videos of this folder that a file is about.
 
     Raises:
         UserError: none of them.
     """
     read = read_file(path, Places(path, None))
-    known = [
-        v.replace(**{"media": None, "images": (), **media[v.name]}) for v in read if v.name in media
-    ]
+    known = []
     folders: dict[str, list[Video]] = {}
     for video in read:
         head = video.name.split("/")[0]
-        if "/" in video.name and head in media:
+        if video.name in media:
+            frames = {"media": None, "images": (), **media[video.name]}
+            known.append(video.replace(**frames))
+        elif head in media:
             folders.setdefault(head, []).append(video)
     known += [_joined(path, name, parts, media[name]) for name, parts in folders.items()]
     if not known:
@@ -145,25 +163,18 @@ def _inside(folder: Path, read_file: Reader) -> Video:
             return _one(folder / usual, name, {"images": images}, read_file)
     stems = {path.stem for path in images}
     for place in dict.fromkeys((images[0].parent, folder)):
-        files = [p for p in _label_files(place) if p.stem not in stems and not _is_list(p)]
-        each = [p for p in _label_files(place) if p.stem in stems]
-        if each:
-            read = read_file(place, Places(place, None))
-            return _joined(place, name, read, {"images": images})
+        files = [path for path in _label_files(place) if path.name not in _LISTS]
+        if any(path.stem in stems for path in files):
+            return _joined(place, name, read_file(place, Places(place, None)), {"images": images})
         if len(files) > 1:
             listed = ", ".join(sorted(path.name for path in files)[:4])
             raise UserError(
                 f"{folder}: {len(files)} files may hold the labels ({listed}); call the one"
-                " with a row per frame groundtruth.txt, or leave one"
+                " with a row x,y,w,h per frame groundtruth.txt, or leave one"
             )
         if files:
             return _one(files[0], name, {"images": images}, read_file)
     return Video(name, (), images=images, source=folder)
-
-
-def _is_list(path: Path) -> bool:
-    """A file of names of classes."""
-    return path.name in ("classes.txt", "labels.txt", "list.txt")
 
 
 def _joined(source: Path, name: str, videos: list[Video], found: dict) -> Video:

@@ -1,6 +1,7 @@
 """Where the frames of labels lie: a video file, a folder of images, or single images."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from siamjax.errors import UserError
@@ -32,6 +33,19 @@ def images_of(folder: Path) -> tuple[Path, ...]:
     """The frames of a video's folder, in order; empty: there are none."""
     place = frame_folder(folder)
     return tuple(place / name for name in image_names(place)) if place else ()
+
+
+def check_rows(path: Path, count: int, images: Sequence[Path]) -> None:
+    """For files with a row per frame; a single row may be the first box alone.
+
+    Raises:
+        UserError: another number of rows than of images.
+    """
+    if images and count not in (1, len(images)):
+        raise UserError(
+            f"{path}: {count} rows for {len(images)} images in {images[0].parent}; restore the"
+            " missing ones, or give frames without the target an empty row"
+        )
 
 
 class Places:

@@ -5,7 +5,6 @@ outline is kept. Regions of VOT2020 on, masks "m x,y,w,h,...", become the mask's
 "0" and empty ones are frames without the target. One target per sequence.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from siamjax.errors import UserError
 from siamjax.geometry.polygons import corners
 from siamjax.media.labels.images import area_of, polygon_box
 from siamjax.media.labels.model import Shape, Video, track
-from siamjax.media.labels.places import Places, images_of
+from siamjax.media.labels.places import Places, check_rows, images_of
 
 _TRUTH = "groundtruth.txt"
 
@@ -84,8 +83,10 @@ def _sequence(path: Path, places: Places) -> Video:
     images = images_of(path.parent) if inside else ()
     name = path.resolve().parent.name if inside else path.stem
     found = {"images": images} if images else places.media(name)
+    check_rows(path, len(rows), found.get("images", ()))
     tracks = [track("0", shapes)] if shapes else []
-    return Video(name, tracks, **found, length=len(rows), skipped=Counter(), source=path)
+    length = len(rows) if len(rows) > 1 else None
+    return Video(name, tracks, **found, length=length, source=path, per_frame=True)
 
 
 def _region(row: list[str]):
