@@ -3,7 +3,9 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 
@@ -14,17 +16,13 @@ class UserError(Exception):
     """
 
 
-# What an operating system that refuses to write is told, and what helps.
-_REFUSALS = {
+# What is full, and what helps; and refusals whose own words are unclear.
+_FULL = {
     errno.ENOSPC: "no space left; free some and run again",
     errno.EDQUOT: "disk quota exceeded; free some space and run again",
-    errno.EROFS: "the file system is read-only; choose another {place}",
-    errno.EACCES: "not writable; choose another {place}",
-    errno.EPERM: "not writable; choose another {place}",
     errno.EFBIG: "too large for the file system, or for the limit of ulimit -f",
-    errno.ENOTDIR: "not a folder; choose another {place}",
-    errno.EEXIST: "not a folder; choose another {place}",
 }
+_WORDS = {errno.ENOTDIR: "not a folder", errno.EEXIST: "not a folder"}
 
 
 def refused(path: str | os.PathLike, error: OSError, place: str = "place") -> UserError:
@@ -35,8 +33,10 @@ def refused(path: str | os.PathLike, error: OSError, place: str = "place") -> Us
         error: what the operating system said.
         place: what the user would choose anew: the flag's name.
     """
-    other = f"cannot be written ({error.strerror or error}); choose another {{place}}"
-    return UserError(f"{path}: {_REFUSALS.get(error.errno or 0, other).format(place=place)}")
+    code = error.errno or 0
+    words = _WORDS.get(code, error.strerror or error)
+    fix = _FULL.get(code, f"cannot be written ({words}); choose another {place}")
+    return UserError(f"{path}: {fix}")
 
 
 @contextlib.contextmanager
@@ -58,13 +58,36 @@ def optional(fix: str) -> Iterator[None]:
 def run_main(main: Callable[[], int | None]) -> None:
     """Runs a command's body and leaves the process with its exit code.
 
-    0: done; 2: bad input (`UserError`, one line on stderr); 130: interrupted by Ctrl-C.
+    0: done; 2: bad input (`UserError`), or a disk that is full or read-only, one line on stderr;
+    130: interrupted by Ctrl-C. A second Ctrl-C ends the process at once.
     """
+    _second_interrupt_ends()
     try:
         sys.exit(main() or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in (*_FULL, errno.EROFS):
+            raise
+        print(f"error: {refused(error.filename or 'output', error)}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _second_interrupt_ends() -> None:
+    """The first Ctrl-C raises KeyboardInterrupt; the next finds nobody who would show a
+    traceback."""
+
+    def interrupt(*_):
+        if pressed:
+            os._exit(130)
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    pressed: list[bool] = []
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)

@@ -1,14 +1,13 @@
 """Output files that are there whole or not at all."""
 
 import contextlib
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from siamjax.errors import UserError
+from siamjax.errors import UserError, refused
 
 Content = str | bytes | Callable[[IO[bytes]], object]
 
@@ -35,10 +34,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:
         if error.filename is not None and not _ours(error.filename, path):
             raise  # something else that the block opened
-        fix = f"cannot be written ({error.strerror or error}); choose another place for it"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            fix = "no space left; free some and run again"
-        raise UserError(f"{path}: {fix}") from error
+        raise refused(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # where it is a folder
         with contextlib.suppress(OSError):
@@ -63,6 +59,54 @@ def write_whole(path: str | os.PathLike, content: Content) -> Path:
         else:
             file.write(content.encode() if isinstance(content, str) else content)
     return Path(path)
+
+
+class Appending:
+    """A file that grows by whole pieces: after an error the piece is not there."""
+
+    def __init__(self, path: str | os.PathLike):
+        """Opens the file, which is made if missing, with its folder.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self._path = Path(path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise refused(path, error) from error
+
+    def append(self, piece: bytes) -> None:
+        """Writes a piece behind the others.
+
+        Raises:
+            UserError: no space left, or another refusal of the operating system.
+        """
+        end = self._file.tell()
+        try:
+            left = memoryview(piece)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(end)
+            raise refused(self._path, error) from error
+
+    def sync(self) -> None:
+        """Returns when all pieces are on the disk.
+
+        Raises:
+            UserError: they could not be written.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise refused(self._path, error) from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
 
 
 def check_writable(path: str | os.PathLike) -> None:

@@ -195,7 +195,7 @@ def test_a_damaged_record_is_none(tmp_path, content):
     [
         (errno.ENOSPC, "no space left"),
         (errno.EDQUOT, "quota exceeded"),
-        (errno.EROFS, "read-only"),
+        (errno.EROFS, "Read-only"),
         (errno.EIO, r"cannot be written \(Input/output error\)"),
     ],
 )

@@ -28,8 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=2, help="rendering processes (default: %(default)s)")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int | None:
     """Runs or resumes the demo; finished parts are not done again.
+
+    Returns:
+        143 when SIGTERM ended the training, which has saved its checkpoint.
 
     Raises:
         UserError: what the user has to change.
@@ -44,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     # as long as the held-out clips: the template must fit the target's views at the clip's end too
     synthetic.build(out / "shards", args.videos, length=120, every=8, workers=args.workers)
     _report(started, f"2/4 training -> {out / 'train'}")
-    train(config, out / "train")
+    if not train(config, out / "train")["finished"]:
+        return 143
     _report(started, f"3/4 tracking held-out clips -> {out / 'results'}")
     benchmark = registry.load("synthetic")
     scores, results = trackers.run_trackers(benchmark, out, out / "train", BASELINES)
@@ -53,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
     page = report.write(out, scores, benchmark, results, clip)
     print(report.terminal(scores))
     _report(started, f"done: {page}, {clip}, {out / 'scores.json'}")
+    return None
 
 
 def _report(started: float, text: str) -> None:

@@ -10,8 +10,10 @@ Trains a network, or resumes a run that was stopped: the same command again.
 Fields of the experiment are changed by --config.section.field=value.
 On several hosts give each process --distributed.
 
-exit codes: 0 finished, 2 bad input (one line says what to change), 130 Ctrl-C,
-143 stopped by SIGTERM after a checkpoint was saved
+Ctrl-C and SIGTERM save a checkpoint first; a second Ctrl-C ends at once.
+
+exit codes: 0 finished, 2 bad input (one line says what to change), 3 another
+host of the run has ended, 130 Ctrl-C, 143 SIGTERM
 """
 
 
@@ -42,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
     final = loop.train(config, args.workdir, validate)
     if not final["finished"]:
         return 143
+    failed = final.pop("validation_errors")
     numbers = {name: x for name, x in final.items() if isinstance(x, int | float)}
     print(", ".join(f"{name} {x:.4g}" for name, x in numbers.items() if name != "finished"))
+    if failed:
+        print(f"{failed} validation(s) failed; {args.workdir}/metrics.jsonl says why")
     return 0

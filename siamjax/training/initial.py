@@ -13,13 +13,14 @@ from siamjax.training import checkpoint
 from siamjax.training.state import misfit, named
 
 
-def initial_variables(config, model) -> dict[str, Any]:
+def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
     """The variables a run starts from: drawn from the seed, then overwritten by those of
     `train.init_from`, which has a part (backbone, neck, head) whole or not at all.
 
     Args:
         config: the experiment.
         model: its network.
+        given: whether `init_from` is read; a resumed run has its weights already.
 
     Raises:
         UserError: `init_from` is neither a weights file nor a run's folder, or does not fit the
@@ -28,7 +29,7 @@ def initial_variables(config, model) -> dict[str, Any]:
     size = {"exemplar": config.crops.exemplar, "search": config.crops.search}
     variables = models.init_variables(model, config.seed, **size)
     source = config.train.init_from
-    if not source:
+    if not source or not given:
         return variables
     if Path(source).is_dir():
         _, given, _ = checkpoint.load_variables(source)

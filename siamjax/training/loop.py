@@ -1,9 +1,8 @@
 """Training from start to end, and from wherever it stopped."""
 
-import json
+import functools
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,25 +11,28 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-from jax.experimental import multihost_utils
 
-from siamjax import compile_cache, models
-from siamjax.config import difference, from_json, to_json
+from siamjax import compile_cache, locks, models
+from siamjax.config import to_json
 from siamjax.data import loader as loader_lib
 from siamjax.errors import UserError
 from siamjax.files import write_whole
-from siamjax.training import checkpoint, metrics, optimizer, parallel, preview, schedule, state
+from siamjax.training import (
+    checkpoint,
+    hosts,
+    metrics,
+    optimizer,
+    parallel,
+    preview,
+    resume,
+    saving,
+    schedule,
+    state,
+    stopping,
+)
 from siamjax.training.initial import initial_variables
 from siamjax.training.resources import Resources
 from siamjax.training.step import make_step
-
-# Fields that may change between a run and its continuation: they leave the result as it is.
-_MAY_CHANGE = """
-name data.workers data.prefetch data.max_bad_fraction
-train.max_skipped train.checkpoint_every train.keep train.keep_best train.evaluate train.log_every
-train.images_every tracker.penalty_k tracker.window_influence tracker.lr tracker.long_term
-tracker.lost_instance tracker.lost_window_influence tracker.confidence_low tracker.confidence_high
-"""
 
 Validate = Callable[[ml_collections.ConfigDict, dict, int, int], dict[str, float]]
 
@@ -40,24 +42,27 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
 
     Writes `config.json`, `metrics.jsonl`, `checkpoints/` and `tensorboard/`. A resumed run makes
     the same numbers as one that was never interrupted: the state holds everything, the data are
-    drawn from seed and step. SIGTERM makes it save a checkpoint after the step in progress and
-    return.
+    drawn from seed and step. SIGTERM and Ctrl-C make it save a checkpoint after the step in
+    progress and return; a second Ctrl-C ends the process at once.
 
     Args:
         config: the experiment (`configs/base.py`).
-        workdir: the run's folder; made if missing.
-        validate: (config, variables, epoch, step) -> {name: score}, called at each epoch's end;
-            larger is better. The mean of the scores decides which checkpoints are kept as the best.
-            An empty dict: not evaluated. Called by the first host alone.
+        workdir: the run's folder; made if missing. One process trains in it at a time.
+        validate: (config, variables, epoch, step) -> {name: score}, called at each epoch's end,
+            after its checkpoint is saved; larger is better. The mean of the scores decides which
+            checkpoints are kept as the best. An empty dict: not evaluated. What it raises is
+            counted, and training continues. Called by the first host alone.
 
     Returns:
         The last line of metrics: means of loss, cls_loss, loc_loss, grad_norm since the line before
-        it, lr, epoch, step; and `finished`, False when SIGTERM ended it early.
+        it, lr, epoch, step; `finished`, False when SIGTERM ended it early; and
+        `validation_errors`, how many validations raised.
 
     Raises:
-        UserError: a folder that can't be written, a config other than the one the run began with,
-            no training data, a batch that can't be split over the devices, too many steps with a
-            non-finite loss in a row, a full disk.
+        KeyboardInterrupt: Ctrl-C ended it, after a checkpoint was saved.
+        UserError: a folder that can't be written or that another process trains in, a config other
+            than the one the run began with, no training data, a batch that can't be split over the
+            devices, too many steps with a non-finite loss in a row, a full disk.
     """
     workdir = Path(workdir).absolute()
     compile_cache.enable()
@@ -69,14 +74,17 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             f"--config.train.batch_size={config.train.batch_size} pairs"
         )
     # Whatever refuses the run comes before the first file is written.
-    if checkpoint.saved_steps(workdir / "checkpoints") and (workdir / "config.json").exists():
-        _compare(workdir, config)
-    else:
-        loader_lib.make_sampler(config)
-    run = _Run(config, workdir, per_epoch)
-    keep, keep_best = config.train.keep, config.train.keep_best
-    with Resources() as resources:
-        saved = resources.closing(checkpoint.Checkpoints(workdir, keep, keep_best))
+    loader_lib.make_sampler(config)
+    data = resume.identity(config)
+    resume.check(workdir, config, data)
+    run = _Run(config, workdir, per_epoch, data)
+    with hosts.Hosts(workdir), Resources() as resources:
+        parallel.from_lead(lambda: run.own(resources))
+        run.stop = stopping.Stop(resources)
+        resume.check(workdir, config, data)  # what another process wrote before we had the lock
+        saved = resources.closing(
+            saving.Checkpoints(workdir, config.train.keep, config.train.keep_best)
+        )
         if run.lead:
             write_whole(workdir / "config.json", to_json(config))
         run.restore(saved)
@@ -84,21 +92,25 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             print(f"{workdir}: finished already at step {run.total}", file=sys.stderr)
             finished = True
         else:
-            run.open(resources, host_batch)
-            finished = run.train(validate)
-        return _last_line(workdir) | {"finished": finished}
+            finished = run.start(resources, host_batch, validate)
+    if run.stop.signal == signal.SIGINT and not finished:
+        raise KeyboardInterrupt
+    return _summary(workdir) | {"finished": finished}
 
 
 class _Run:
     """One run: the state, the programs, and where batches come from and numbers go."""
 
-    def __init__(self, config, workdir: Path, per_epoch: int):
-        self.config, self.workdir = config, workdir
+    stop: stopping.Stop
+
+    def __init__(self, config, workdir: Path, per_epoch: int, data: dict[str, str]):
+        self.config, self.workdir, self.data = config, workdir, data
         self.per_epoch, self.total = per_epoch, per_epoch * config.train.epochs
         self.lead = jax.process_index() == 0
         self.rates = schedule.learning_rates(config.train)
         self.model = models.build(config)
-        variables = initial_variables(config, self.model)
+        resumed = bool(checkpoint.saved_steps(workdir / "checkpoints"))
+        variables = initial_variables(config, self.model, given=not resumed)
         self.labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
         transform = optimizer.make(config.train, self.labels)
         self.state = state.create(variables, transform, config.train.ema > 0)
@@ -106,23 +118,31 @@ class _Run:
         self._preview = preview.make_preview(config, self.model)
         self._phase: optimizer.Phase | None = None
 
-    def restore(self, saved: checkpoint.Checkpoints) -> None:
+    def own(self, resources: Resources) -> None:
+        """Takes the lock of the run's folder."""
+        fix = "wait for it to end, or give another --workdir"
+        self.lock = resources.closing(locks.Lock(self.workdir, fix=fix))
+
+    def restore(self, saved: saving.Checkpoints) -> None:
         """Takes the state from the newest checkpoint, if there is one, and puts it on the
         devices."""
         self.saved = saved
-        restored, extra = saved.restore(self.state)
+        restored, meta = saved.restore(self.state)
         self.state = parallel.replicate(restored)
-        self.done: int = extra.get("step", 0)
-        self.window = metrics.Window(extra.get("window"))
+        self.done: int = meta.get("step", 0)
+        self.window = metrics.Window(meta.get("extra", {}).get("window"))
 
-    def open(self, resources: Resources, host_batch: int) -> None:
-        """Opens what `train` reads from and writes to."""
-        self.termination = _Termination(resources)
+    def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
+        """Opens what the training reads from and writes to, and trains; as `train`."""
+        self._tell(self.saved.space(self.state))
         if self.done:
             self._tell(f"{self.workdir}: resumes from step {self.done} of {self.total}")
         folder, done, closing = self.workdir, self.done, resources.closing
+        ends_epoch = done > 0 and done % self.per_epoch == 0
+        unscored = validate is not None and ends_epoch and not self.saved.is_scored(done)
         if self.lead:
-            self.lines = closing(metrics.JsonLines(folder / "metrics.jsonl", done))
+            lines = metrics.JsonLines(folder / "metrics.jsonl", done, scores=not unscored)
+            self.lines = closing(lines)
             self.board = closing(metrics.TensorBoard(folder / "tensorboard", done))
         batch_size = self.config.train.batch_size
         self.bar = closing(metrics.Progress(self.total, done, batch_size, self.lead))
@@ -130,9 +150,12 @@ class _Run:
         self.batches = closing(
             loader_lib.make_loader(self.config, start_step=done, batch_size=host_batch, **place)
         )
+        if unscored:  # the run was killed while it validated
+            self._validate(validate)
+        return self.train(validate)
 
     def train(self, validate: Validate | None) -> bool:
-        """The remaining steps; False when SIGTERM ended them early.
+        """The remaining steps; False when SIGTERM or Ctrl-C ended them early.
 
         The order matters: the step is dispatched first; while the device works, the host makes the
         next batch, starts its copy to the device, and reads the metrics of the step before.
@@ -141,28 +164,33 @@ class _Run:
         on_host = next(self.batches)
         batch = parallel.put(on_host)
         while self.done < self.total:
-            self.state, results = self._compiled_step()(self.state, batch)
+            before, step = self._phase, self._compiled_step()
+            begin = time.monotonic()
+            self.state, results = step(self.state, batch)
+            if self._phase != before:
+                begin = time.monotonic()  # it was compiled first
+            self.bar.device.dispatched(begin, functools.partial(jax.block_until_ready, results))
             self.done += 1
             shown = on_host if self.lead and self._due(train.images_every) else None
             if self.done < self.total:
-                begin = time.monotonic()
                 on_host = next(self.batches)
                 batch = parallel.put(on_host)
-                if parallel.ready(results):
-                    self.bar.idle(time.monotonic() - begin)
             self._record()
             self._in_flight = self.done, results
             if shown is not None:
                 pictures = self._preview(state.to_host(self.state.live), shown)
                 self.board.images(self.done, pictures)
             epoch_ends = self._due(self.per_epoch)
-            stop = self.termination.asked(self.done)
+            stop = self.stop.asked(self.done)
             if epoch_ends or stop or self._due(train.checkpoint_every):
                 self._record()
-                self._save(validate if epoch_ends else None)
+                self._save()
+            if epoch_ends and validate is not None:
+                self._validate(validate)
+                stop = stop or self.stop.came  # meanwhile
             if stop and self.done < self.total:
                 where = f"step {self.done} of {self.total}"
-                self._tell(f"stopped by SIGTERM at {where}; the same command resumes it")
+                self._tell(f"stopped by {self.stop.name} at {where}; the same command resumes it")
                 return False
         return True
 
@@ -223,52 +251,37 @@ class _Run:
             shown |= {name: x for name, x in values.items() if name.startswith("fusion/")}
             self.board.scalars(number, shown)
 
-    def _save(self, validate: Validate | None) -> None:
-        score = None
-        if validate is not None and self.lead:
-            epoch = self.done // self.per_epoch - 1
-            variables = state.to_host(self.state.tracked)
-            scores = validate(self.config, variables, epoch, self.done)
+    def _save(self) -> None:
+        if self.lead:
+            self.lock.check()
+            self.lines.sync()
+        extra = {"window": self.window.state()}
+        self.saved.save(self.state, self.config, extra, self.data)
+
+    def _validate(self, validate: Validate) -> None:
+        """Scores the state, whose checkpoint is saved; what goes wrong is said and counted."""
+        epoch = self.done // self.per_epoch - 1
+        line: dict[str, Any] = {"step": self.done, "epoch": epoch}
+        score, scores = None, {}
+        if self.lead:
+            try:
+                variables = state.to_host(self.state.tracked)
+                scores = validate(self.config, variables, epoch, self.done)
+            except Exception as error:
+                said = error if isinstance(error, UserError) else repr(error)
+                line["validation_error"] = str(said)
+                self._tell(f"validation at step {self.done} failed, training continues: {said}")
             if scores:
                 score = float(np.mean(list(scores.values())))
-                self.lines.write({"step": self.done, "epoch": epoch, "scores": scores})
-                shown = {f"validation/{name}": value for name, value in scores.items()}
-                self.board.scalars(self.done, shown)
-        score = parallel.from_first_host(score)
-        self.saved.save(self.state, self.config, {"window": self.window.state()}, score)
+                self.board.scalars(self.done, {f"validation/{n}": x for n, x in scores.items()})
+            if scores or "validation_error" in line:
+                self.lines.write(line | {"scores": scores})
+        self.saved.score(self.done, score)
 
 
-class _Termination:
-    """Remembers that SIGTERM came; several hosts agree on the step at which they stop."""
-
-    def __init__(self, resources: Resources):
-        self._signals: list[int] = []
-        if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
-            previous = signal.signal(signal.SIGTERM, lambda *_: self._signals.append(1))
-            resources.callback(signal.signal, signal.SIGTERM, previous)
-
-    def asked(self, number: int) -> bool:
-        """Whether to stop after step `number`."""
-        if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(number)
-        return bool(self._signals)
-
-
-def _compare(workdir: Path, config) -> None:
-    """Refuses a config that would change a run under way."""
-    old = from_json((workdir / "config.json").read_text())
-    free = _MAY_CHANGE.split()
-    changed = [line for line in difference(old, config) if line.split(":")[0] not in free]
-    if changed:
-        raise UserError(
-            f"--workdir={workdir}: the run there has another config ({'; '.join(changed)}); "
-            "give the config it began with, or another --workdir"
-        )
-
-
-def _last_line(workdir: Path) -> dict[str, Any]:
-    """The newest line of metrics.jsonl with a loss; empty where there is none."""
-    path = workdir / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    found = (values for values in map(json.loads, reversed(lines)) if "loss" in values)
-    return next(found, {})
+def _summary(workdir: Path) -> dict[str, Any]:
+    """The newest line of metrics.jsonl with a loss, empty where there is none, and how many
+    validations failed."""
+    lines = metrics.read_lines(workdir / "metrics.jsonl")
+    last: dict[str, Any] = next((line for line in reversed(lines) if "loss" in line), {})
+    return last | {"validation_errors": sum("validation_error" in line for line in lines)}

@@ -1,14 +1,23 @@
 """Where the numbers of a run go: JSON lines, TensorBoard, a progress bar."""
 
+import contextlib
 import json
+import math
+import os
+import queue
+import socket
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tqdm import tqdm
 
-from siamjax.files import write_whole
+from siamjax.data.tfrecord import frame_record
+from siamjax.files import Appending, write_whole
 
 MEANS = ("loss", "cls_loss", "loc_loss", "grad_norm", "positives")
 
@@ -40,59 +49,151 @@ class Window:
         return {"sums": dict(self._sums), "number": self._number}
 
 
-class JsonLines:
-    """`metrics.jsonl`: one object per line, each with the field `step`.
+class JsonLines(Appending):
+    """`metrics.jsonl`: one object per line, each with the field `step`."""
 
-    Args:
-        path: the file.
-        step: lines of later steps, and a line cut off by a crash, are removed first.
+    def __init__(self, path: Path, step: int, scores: bool = True):
+        """Opens the file; what does not belong to the run up to `step` is removed first.
 
-    Raises:
-        UserError: the file can't be written.
-    """
+        Args:
+            path: the file.
+            step: lines of later steps, a line cut off by a crash and what is not JSON go.
+            scores: whether the validation scores of this very step stay.
 
-    def __init__(self, path: Path, step: int):
-        lines = path.read_text().splitlines() if path.exists() else []
-        write_whole(path, "".join(line + "\n" for line in lines if _is_up_to(line, step)))
-        self._file = path.open("a", buffering=1)
+        Raises:
+            UserError: the file can't be written.
+        """
+        text = path.read_text(errors="replace") if path.exists() else ""
+        kept = [line for line in text.splitlines() if _up_to(line, step)]
+        if not scores:
+            kept = [x for x in kept if json.loads(x)["step"] < step or "scores" not in x]
+        write_whole(path, "".join(line + "\n" for line in kept))
+        super().__init__(path)
 
     def write(self, values: dict[str, Any]) -> None:
-        """Appends one line."""
-        self._file.write(json.dumps(values) + "\n")
+        """Appends one line; what is not finite becomes null.
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        Raises:
+            UserError: no space left.
+        """
+        self.append(json.dumps(_finite(values), allow_nan=False).encode() + b"\n")
 
 
-def _is_up_to(line: str, step: int) -> bool:
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`; what is no object with a step is left out, a missing file is
+    empty."""
+    text = path.read_text(errors="replace") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines() if _up_to(line, float("inf"))]
+
+
+def _up_to(line, step):
     try:
         return json.loads(line)["step"] <= step
     except (ValueError, KeyError, TypeError):
         return False
 
 
-class TensorBoard(SummaryWriter):
-    """TensorBoard events without TensorFlow.
+def _finite(value):
+    if isinstance(value, dict):
+        return {name: _finite(x) for name, x in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    Args:
-        folder: where the event files go.
-        step: points of later steps in earlier files are hidden.
-    """
+
+class TensorBoard(Appending):
+    """TensorBoard events without TensorFlow, and without a thread whose errors nobody sees."""
 
     def __init__(self, folder: Path, step: int):
-        super().__init__(str(folder), purge_step=step + 1, flush_secs=30)
+        """Begins a file of events.
+
+        Args:
+            folder: where the event files go.
+            step: points of later steps in earlier files are hidden.
+
+        Raises:
+            UserError: the file can't be written.
+        """
+        host, process = socket.gethostname(), os.getpid()
+        super().__init__(folder / f"events.out.tfevents.{time.time():.0f}.{host}.{process}")
+        version = "brain.Event:2"
+        self._event(file_version=version)
+        self._event(file_version=version, step=step + 1)
+        start = SessionLog(status=SessionLog.START)
+        self._event(step=step + 1, session_log=start)
 
     def scalars(self, step: int, values: dict[str, float | int | None]) -> None:
-        """Adds points; None is left out."""
+        """Adds points; None is left out.
+
+        Raises:
+            UserError: no space left.
+        """
         for name, value in values.items():
             if value is not None:
-                self.add_scalar(name, value, step)
+                self._event(step=step, summary=summary.scalar(name, value))
 
     def images(self, step: int, images: dict[str, Any]) -> None:
-        """Adds images, name -> (H, W, 3) uint8 RGB."""
+        """Adds images, name -> (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: no space left.
+        """
         for name, pixels in images.items():
-            self.add_image(name, pixels, step, dataformats="HWC")
+            self._event(step=step, summary=summary.image(name, pixels, dataformats="HWC"))
+
+    def _event(self, **fields):
+        event = Event(wall_time=time.time(), **fields)
+        self.append(frame_record(event.SerializeToString()))
+
+
+class DeviceTime:
+    """For how long steps ran on the device: a thread waits for the end of each."""
+
+    def __init__(self):
+        self._steps: queue.SimpleQueue = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._from = self._ended = self._busy = 0.0
+        self._running: list[float] = []  # when each step that has not ended was dispatched
+        threading.Thread(target=self._wait, name="device time", daemon=True).start()
+
+    def dispatched(self, begin: float, wait: Callable[[], object]) -> None:
+        """A step was given to the device.
+
+        Args:
+            begin: when, by `time.monotonic`.
+            wait: returns when the step is done.
+        """
+        with self._lock:
+            self._running.append(begin)
+        self._steps.put(wait)
+
+    def ended(self, now: float) -> None:
+        """The oldest running step is done."""
+        with self._lock:
+            self._busy += self._since(self._running.pop(0), now)
+            self._ended = now
+
+    def busy(self, now: float) -> float:
+        """Seconds in which a step ran since the last call of `restart`."""
+        with self._lock:
+            return self._busy + (self._since(self._running[0], now) if self._running else 0.0)
+
+    def restart(self, now: float) -> None:
+        """Begins a new stretch of measurement."""
+        with self._lock:
+            self._from, self._busy = now, 0.0
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._steps.put(None)
+
+    def _since(self, begin, now):
+        """The part of a step that lies in the stretch; steps run one after the other."""
+        return max(0.0, now - max(begin, self._ended, self._from))
+
+    def _wait(self):
+        while (wait := self._steps.get()) is not None:
+            with contextlib.suppress(Exception):  # the loop meets it where it reads the metrics
+                wait()
+            self.ended(time.monotonic())
 
 
 class Progress:
@@ -118,11 +219,7 @@ class Progress:
         self._batch_size = batch_size
         self._start: float | None = None
         self._steps = 0
-        self._idle = 0.0
-
-    def idle(self, seconds: float) -> None:
-        """Time that the device waited for a batch."""
-        self._idle += seconds
+        self.device = DeviceTime()
 
     def step(self, loss: float) -> None:
         """One step is done. The first one starts the clock: its compilation is not counted."""
@@ -142,18 +239,21 @@ class Progress:
     def speed(self) -> dict[str, float | None]:
         """pairs_per_s and device_busy (0..1) since the last call of `restart`; None before the
         first step."""
-        elapsed = time.monotonic() - self._start if self._start is not None else 0.0
+        now = time.monotonic()
+        elapsed = now - self._start if self._start is not None else 0.0
         if not elapsed or not self._steps:
             return {"pairs_per_s": None, "device_busy": None}
         return {
             "pairs_per_s": self._steps * self._batch_size / elapsed,
-            "device_busy": max(0.0, 1 - self._idle / elapsed),
+            "device_busy": min(1.0, self.device.busy(now) / elapsed),
         }
 
     def restart(self) -> None:
         """Begins a new stretch of measurement."""
-        self._start, self._steps, self._idle = time.monotonic(), 0, 0.0
+        self._start, self._steps = time.monotonic(), 0
+        self.device.restart(self._start)
 
     def close(self) -> None:
         """Ends the bar."""
+        self.device.close()
         self._bar.close()

@@ -4,7 +4,9 @@ The state is one copy for all devices; the batch is split, first over the hosts,
 host's devices.
 """
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from siamjax.errors import UserError
 
 AXIS = "devices"
+_MESSAGE = 2000  # most bytes of an error's text that travel
 
 
 def initialise(flag: str) -> None:
@@ -90,20 +93,48 @@ def _sharding(spec):
     return NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), spec)
 
 
-def from_first_host(number: float | None) -> float | None:
-    """The number that the first host gives, on every host; None stays None."""
+def from_lead(make: Callable[[], Any]) -> Any:
+    """What the first host's `make` gives, on every host: JSON values.
+
+    Raises:
+        UserError: the one that `make` raised there.
+    """
     if jax.process_count() == 1:
-        return number
-    given = np.float32(np.nan if number is None else number)
-    number = float(multihost_utils.broadcast_one_to_all(given))
-    return None if np.isnan(number) else number
+        return make()
+    text = b""
+    if jax.process_index() == 0:
+        try:
+            text = json.dumps({"value": make()}).encode()
+        except UserError as error:
+            text = json.dumps({"error": str(error)}).encode()
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
+    data = np.frombuffer(text.ljust(size, b" ")[:size], np.uint8)
+    told = json.loads(np.asarray(multihost_utils.broadcast_one_to_all(data)).tobytes())
+    if "error" in told:
+        raise UserError(told["error"])
+    return told["value"]
+
+
+def on_all(act: Callable[[], object]) -> None:
+    """Does something on every host, and returns when it is done on all.
+
+    Raises:
+        UserError: the one that `act` raised on the first host where it did.
+    """
+    if jax.process_count() == 1:
+        act()
+        return
+    told = b""
+    try:
+        act()
+    except UserError as error:
+        told = str(error).encode()
+    mine = np.frombuffer(told[:_MESSAGE].ljust(_MESSAGE, b" "), np.uint8)
+    for message in np.asarray(multihost_utils.process_allgather(mine)):
+        if text := message.tobytes().decode(errors="replace").strip():
+            raise UserError(text)
 
 
 def first(metrics) -> dict[str, float]:
     """The metrics as numbers, from this host's first device; waits for the step that makes them."""
     return {name: np.asarray(x.addressable_shards[0].data).item() for name, x in metrics.items()}
-
-
-def ready(metrics) -> bool:
-    """Whether the step that makes these metrics is done."""
-    return all(x.is_ready() for x in metrics.values())

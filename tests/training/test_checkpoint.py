@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from siamjax.errors import UserError
-from siamjax.training import checkpoint, state
+from siamjax.training import checkpoint, saving, state
 
 
 @pytest.fixture
@@ -19,34 +19,34 @@ def small():
 
 @pytest.fixture
 def saved(tmp_path):
-    found = checkpoint.Checkpoints(tmp_path, keep=2, keep_best=0)
+    found = saving.Checkpoints(tmp_path, keep=2, keep_best=0)
     yield found
     found._manager.close()
 
 
 def test_meta_of_a_checkpoint(saved, small, tiny, tmp_path):
-    saved.save(small, tiny(batch_size=4), {"window": 1})
+    saved.save(small, tiny(batch_size=4), {"window": 1}, {"tiny": "abc"})
     saved.close()
-    variables, training, meta = checkpoint._read(tmp_path / "checkpoints" / "3", True)
+    variables, training, meta = checkpoint.read(tmp_path / "checkpoints" / "3", True)
     jax.tree.map(np.testing.assert_array_equal, variables["params"], small.params)
     assert meta["step"] == training["state/step"] == 3
     assert meta["position"] == 12
     assert meta["versions"]["python"] == platform.python_version()
     assert meta["versions"]["jax"] == jax.__version__
     assert meta["extra"] == {"window": 1}
+    assert meta["data"] == {"tiny": "abc"}
 
 
 def test_newest_are_kept(saved, small, tiny):
     for step in (3, 4, 5):
-        saved.save(small.replace(step=np.int32(step)), tiny(), {})
+        saved.save(small.replace(step=np.int32(step)), tiny(), {}, {})
     saved.close()
     assert saved.steps() == [4, 5]
 
 
 def test_what_is_no_fault_of_the_disk_is_not_called_one(saved, small, tiny):
-    saved.save(small, tiny(), {"window": object()})  # in the background
     with pytest.raises(TypeError, match="JSON"):
-        saved.close()
+        saved.save(small, tiny(), {"window": object()}, {})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_is_no_fault_of_the_disk_is_not_called_one(saved, small, tiny):
     ],
 )
 def test_what_the_operating_system_refuses_is_one_line(saved, small, tiny, monkeypatch, error):
-    saved.save(small, tiny(), {})
+    saved.save(small, tiny(), {}, {})
     saved._manager.wait_until_finished()
 
     def fail(*_, **__):
@@ -65,7 +65,7 @@ def test_what_the_operating_system_refuses_is_one_line(saved, small, tiny, monke
 
     monkeypatch.setattr(saved._manager, "save", fail)
     with pytest.raises(UserError, match="No space left") as raised:
-        saved.save(small.replace(step=np.int32(4)), tiny(), {})
+        saved.save(small.replace(step=np.int32(4)), tiny(), {}, {})
     message = str(raised.value)
     assert "free some space" in message
     assert "step 3 is safe" in message
@@ -74,7 +74,7 @@ def test_what_the_operating_system_refuses_is_one_line(saved, small, tiny, monke
 
 
 def test_a_checkpoint_of_another_network_is_refused(saved, small, tiny):
-    saved.save(small, tiny(), {})
+    saved.save(small, tiny(), {}, {})
     saved.close()
     other = small.replace(params={"a": np.zeros(3, np.float32)})
     with pytest.raises(UserError, match=r"params/a is \(2,\) there, \(3,\) in the network"):
@@ -82,6 +82,6 @@ def test_a_checkpoint_of_another_network_is_refused(saved, small, tiny):
     other = small.replace(params={"b": np.zeros(2, np.float32)})
     with pytest.raises(UserError, match=r"params/a is \(2,\) there, absent in the network"):
         saved.restore(other)
-    found, extra = saved.restore(small)
+    found, meta = saved.restore(small)
     assert jax.tree.structure(found) == jax.tree.structure(small)
-    assert extra == {"step": 3}
+    assert (meta["step"], meta["extra"]) == (3, {})

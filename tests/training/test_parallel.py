@@ -32,15 +32,62 @@ def test_a_mapped_step_uses_up_its_state():
     after, metrics = parallel.compile_step(step)(state, put)
     total = float(batch["x"].sum())
     assert parallel.first(metrics) == {"total": total}
-    assert parallel.ready(metrics)
     np.testing.assert_array_equal(after["a"], np.float32([1, 2]) + np.float32(total))
     assert state["a"].is_deleted()
     assert not put["x"].is_deleted()
 
 
-def test_one_host_keeps_its_number():
-    assert parallel.from_first_host(0.1) == 0.1
-    assert parallel.from_first_host(None) is None
+def test_one_host_decides_alone():
+    done = []
+    assert parallel.from_lead(lambda: {"step": 3}) == {"step": 3}
+    parallel.on_all(lambda: done.append(1))
+    assert done == [1]
+    for several in (parallel.from_lead, parallel.on_all):
+        with pytest.raises(UserError, match="no"):
+            several(fail)
+
+
+def fail():
+    raise UserError("no")
+
+
+def several_hosts(monkeypatch, index, tell):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: index)
+    monkeypatch.setattr(parallel.multihost_utils, "broadcast_one_to_all", tell)
+
+
+@pytest.mark.parametrize("make, given", [(lambda: ["é", 7, None], ["é", 7, None]), (fail, None)])
+def test_the_lead_decides_for_all(monkeypatch, make, given):
+    """What the lead broadcasts is what the others get: values, and errors."""
+
+    def outcome(make):
+        try:
+            return parallel.from_lead(make)
+        except UserError as error:
+            return str(error)
+
+    expected = "no" if given is None else given
+    sent = []
+    several_hosts(monkeypatch, 0, lambda x: sent.append(x) or x)
+    assert outcome(make) == expected
+    size, data = sent
+    assert size == len(data)
+    several_hosts(monkeypatch, 1, lambda _: sent.pop(0))
+    assert outcome(lambda: 1 / 0) == expected  # its own is not asked
+
+
+def test_an_error_on_one_host_is_everybodys(monkeypatch):
+    several_hosts(monkeypatch, 1, None)
+    other = np.frombuffer(b"host 0 cannot".ljust(parallel._MESSAGE), np.uint8)
+    gather = lambda mine: np.stack([other, mine])  # noqa: E731
+    monkeypatch.setattr(parallel.multihost_utils, "process_allgather", gather)
+    with pytest.raises(UserError, match=r"^host 0 cannot$"):
+        parallel.on_all(list)
+    other = np.frombuffer(b"".ljust(parallel._MESSAGE), np.uint8)
+    parallel.on_all(list)
+    with pytest.raises(UserError, match=r"^no$"):
+        parallel.on_all(fail)
 
 
 def test_flag_of_several_hosts(monkeypatch):

@@ -1,0 +1,270 @@
+"""Which checkpoints of a run there are: writing them, scoring them, removing the others."""
+
+import contextlib
+import errno
+import json
+import math
+import re
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax import checkpoint as ocp
+
+from siamjax.config import to_json
+from siamjax.errors import UserError, refused
+from siamjax.files import write_whole
+from siamjax.training import checkpoint, parallel
+from siamjax.training.resources import Resources
+from siamjax.training.state import TrainState, to_host
+
+_PACKAGES = "siamjax jax jaxlib flax optax orbax-checkpoint numpy opencv-python-headless"
+_UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of what is not whole; removed by orbax
+_SCORE = "score.json"  # beside the items of a checkpoint
+_FIXES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space or raise the quota",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EROFS: "make the file system writable",
+    errno.EACCES: "allow writing there",
+    errno.EPERM: "allow writing there",
+}
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    They are written in the background while training continues; `close` waits for it.
+
+    Args:
+        workdir: the run's folder.
+        keep: newest checkpoints kept.
+        keep_best: checkpoints with the best validation score kept besides.
+
+    Raises:
+        UserError: the folder can't be written.
+    """
+
+    def __init__(self, workdir, keep: int, keep_best: int):
+        self._folder = Path(workdir).absolute() / "checkpoints"
+        self._keep, self._keep_best = max(keep, 1), max(keep_best, 0)
+        self._lead = jax.process_index() == 0
+        # Nothing is removed by orbax: scores come after their checkpoint is saved.
+        options = ocp.CheckpointManagerOptions(max_to_keep=None, cleanup_tmp_directories=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+        except OSError as error:
+            raise refused(self._folder, error, "--workdir") from error
+
+    def steps(self) -> list[int]:
+        """Steps of the finished checkpoints, oldest first."""
+        return checkpoint.saved_steps(self._folder)
+
+    def space(self, state: TrainState) -> str:
+        """How much of the disk the checkpoints will take at most, in words.
+
+        Args:
+            state: of the network and optimiser that are saved.
+        """
+        each = sum(x.nbytes for x in jax.tree.leaves(checkpoint.items_of(state)))
+        most = self._keep + self._keep_best + 2  # one being written, one not yet removed
+        free = shutil.disk_usage(self._folder).free
+        there = sum(p.stat().st_size for p in self._folder.rglob("*") if p.is_file())
+        text = (
+            f"{self._folder}: up to {most} checkpoints of {_size(each)}, {_size(most * each)};"
+            f" {_size(free)} are free"
+        )
+        return text + (": too little" if most * each > free + there else "")
+
+    def save(self, state: TrainState, config, extra: dict[str, Any], data: dict) -> None:
+        """Saves the state under its step, unless that step is saved already.
+
+        Args:
+            state: the state; copied before this returns.
+            config: the resolved config.
+            extra: further JSON values, given back by `restore`.
+            data: JSON values that say which data the run trains on.
+
+        Raises:
+            UserError: this checkpoint, or the one before it, can't be written (disk full).
+        """
+        host = to_host(state)
+        step = int(host.step)
+        items = checkpoint.items_of(host)
+        meta = {
+            "step": step,
+            "position": step * config.train.batch_size,
+            "config": json.loads(to_json(config)),
+            "versions": _versions(),
+            "crc32c": {name: checkpoint.checksum(item) for name, item in items.items()},
+            "data": data,
+            "extra": extra,
+        }
+        meta["crc32c"]["meta"] = checkpoint.text_checksum(meta)
+        with self._disk_errors():
+            self._manager.wait_until_finished()
+            self._remove_others()
+            if step in self.steps():
+                return
+            saves = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+            args = ocp.args.Composite(**saves, meta=ocp.args.JsonSave(meta))
+            self._manager.save(step, args=args, force=True)
+
+    def is_scored(self, step: int) -> bool:
+        """Whether `score` was called for the checkpoint of a step."""
+        return (self._folder / str(step) / _SCORE).is_file()
+
+    def score(self, step: int, score: float | None) -> None:
+        """Notes the validation score of a checkpoint, and removes those that are neither among the
+        newest nor among the best.
+
+        Args:
+            step: of a checkpoint that was given to `save`.
+            score: larger is better; None or not finite: none, it is not kept as one of the best.
+
+        Raises:
+            UserError: the checkpoint, or its score, can't be written.
+        """
+        with self._disk_errors():
+            self._manager.wait_until_finished()
+        if self._lead:
+            finite = None if score is None or not math.isfinite(score) else float(score)
+            write_whole(self._folder / str(step) / _SCORE, json.dumps({"score": finite}))
+            self._remove_others()
+
+    def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """The newest state that can be read, and the `meta` it was saved with; the template and an
+        empty dict where there is no checkpoint.
+
+        Newer checkpoints that can't be read are named on stderr and moved to `<workdir>/corrupt`,
+        so that the run can write them anew. Of several hosts the first decides which is taken.
+
+        Args:
+            template: a state of the same network and optimiser.
+
+        Raises:
+            UserError: there are checkpoints and none of them can be read, or not by every host.
+        """
+        found: list = []
+
+        def choose():
+            newest = checkpoint.newest_readable(self._folder, self.steps(), with_training=True)
+            if newest is None:
+                return None, []
+            items, step, broken = newest
+            found.append(items)
+            return step, broken
+
+        step, broken = parallel.from_lead(choose)
+        if step is None:
+            return template, {}
+        parallel.on_all(lambda: found or found.append(self._read(step)))
+        ((variables, training, meta),) = found
+        state = checkpoint.assemble(template, variables, training)
+        for bad in broken if self._lead else ():
+            self._set_aside(self._folder / str(bad))
+        if broken:
+            self._manager.reload()
+        return state, meta
+
+    def close(self) -> None:
+        """Waits for the save in progress.
+
+        Raises:
+            UserError: it could not be written.
+        """
+        with Resources() as resources, self._disk_errors():
+            resources.closing(self._manager)
+            self._manager.wait_until_finished()
+            self._remove_others()
+
+    def _read(self, step):
+        """What the lead has chosen, on another host."""
+        path = self._folder / str(step)
+        try:
+            return checkpoint.read(path, True)
+        except Exception as error:
+            raise UserError(
+                f"{path}: the first host reads this checkpoint, another does not"
+                f" ({checkpoint.reason(error)}); --workdir must be one that all hosts share"
+            ) from error
+
+    def _set_aside(self, path: Path) -> None:
+        target = self._folder.parent / "corrupt" / path.name
+        target.parent.mkdir(exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        path.rename(target)
+        print(f"moved {path} to {target}", file=sys.stderr)
+
+    def _remove_others(self) -> None:
+        """Removes what is neither among the newest nor among the best of the finished."""
+        if not self._lead:
+            return
+        steps = self.steps()
+        scores = {step: _score(self._folder / str(step)) for step in steps}
+        scored = [step for step in steps if scores[step] is not None]
+        best = sorted(scored, key=lambda step: (scores[step], step))[::-1][: self._keep_best]
+        for step in {*steps[: -self._keep]} - {*best}:
+            # under a name that counts as unfinished: a kill in the middle leaves no half
+            going = self._folder / f"{step}{_UNFINISHED}-removed"
+            (self._folder / str(step)).rename(going)
+            shutil.rmtree(going)
+
+    @contextlib.contextmanager
+    def _disk_errors(self):
+        """Reports what the operating system refused as a UserError; other errors pass."""
+        try:
+            yield
+        except Exception as error:
+            code = _errno(error)
+            if code is None:
+                raise
+            for left in self._folder.glob(f"*{_UNFINISHED}*") if self._lead else ():
+                shutil.rmtree(left, ignore_errors=True)
+            good = self.steps()
+            last = f"step {good[-1]} is safe" if good else "there is none yet"
+            raise UserError(
+                f"{self._folder}: the checkpoint could not be written ({checkpoint.reason(error)});"
+                f" {_FIXES.get(code, 'look after the disk')} and give the same command again;"
+                f" the last good checkpoint: {last}"
+            ) from error
+
+
+def _score(path: Path) -> float | None:
+    """The validation score of a checkpoint; `metrics/metrics` is where 0.1 and 0.2 had it."""
+    for name in (_SCORE, "metrics/metrics"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return float(json.loads((path / name).read_text())["score"])
+    return None
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """The operating system's code behind an exception; TensorStore raises ValueError and appends it
+    to the message."""
+    if error is None:
+        return None
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = re.search(r"os_error_code='(\d+)", str(error))
+    return int(found[1]) if found else _errno(error.__cause__ or error.__context__)
+
+
+def _size(count: int | float) -> str:
+    """Bytes in words."""
+    units = iter(("bytes", "KB", "MB", "GB"))
+    unit = next(units)
+    while count >= 1000 and unit != "GB":
+        count, unit = count / 1000, next(units)
+    return f"{count:.3g} {unit}"
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": sys.version.split()[0]}
+    for name in _PACKAGES.split():
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
