@@ -24,6 +24,7 @@ COMMANDS = {
     "labels": ("siamjax.commands.labels", "look at labels of videos, and convert them"),
     "prepare": ("siamjax.commands.prepare", "training sets from data sets or your own videos"),
     "render": ("siamjax.commands.render", "a clip of the synthetic world, as a video or as frames"),
+    "report": ("siamjax.commands.report", "finished evaluations on one page, with figures"),
     "search": ("siamjax.commands.search", "find the tracker's constants on a validation set"),
     "serve": ("siamjax.commands.serve", "track in the browser"),
     "study": ("siamjax.commands.study", "the paper's shift study at small scale"),

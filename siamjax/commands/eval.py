@@ -1,6 +1,7 @@
 """`siamjax eval`: trackers on a benchmark, or existing result files, to scores and a report."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from siamjax import api, constants
@@ -10,7 +11,8 @@ from siamjax.datasets import result_folders
 from siamjax.datasets.forms.base import LENGTHS
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
-from siamjax.evaluation import report, runner, scoring, submission, trackers
+from siamjax.evaluation import finished, report, runner, scoring, submission, trackers
+from siamjax.evaluation.style import MEDIA
 from siamjax.measures import conventions
 
 DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tracker", action="append", default=[], help=argparse.SUPPRESS)
     add("--batch", type=int, default=0, help="sequences in lockstep on the device (one-pass)")
     add("--workers", type=int, default=0, help="processes that track; 0: this one")
+    add("--style", choices=MEDIA, default="screen", help="figures for a page or for a paper")
     add("--submission", action="store_true", help="write the archive for the benchmark's server")
     add("--clip", help="a .webm video to embed in the report")
 
@@ -78,12 +81,20 @@ def run(args: argparse.Namespace) -> None:
             batch=args.batch,
             constants=chosen,
         )
-    written = report.write(out, scores, benchmark, results, args.clip)
+    finished.record(out, _plan(args), Path(args.results or out / "results"))
+    written = report.write(out, scores, benchmark, results, args.clip, args.style)
     print(report.terminal(scores))
     print(f"report: {written}")
     if args.submission:
         for tracker, folder in results.items():
             print(f"submission: {submission.write(benchmark, tracker, folder, out)}")
+
+
+def _plan(args: argparse.Namespace) -> finished.Plan:
+    """What is scored, for `siamjax report`."""
+    names = (field.name for field in dataclasses.fields(finished.Plan))
+    given = {name: getattr(args, name) for name in names}
+    return finished.Plan(**given | {"sequences": args.sequences and tuple(words(args.sequences))})
 
 
 def _score_existing(args: argparse.Namespace, benchmark: Benchmark) -> tuple:

@@ -85,11 +85,12 @@ def _section(section: Section, colours: Mapping[str, str], clip: str | Path | No
         plots = (
             f"<figure{' class=wide' if name.endswith('_by_attribute') else ''}>{svg}</figure>"
             for name, svg in section.svgs.items()
+            if name != "differences"
         )
         parts += ["<h2>Curves</h2><div class=plots>", *plots, "</div>"]
     if clip is not None:
         parts.append(f"<h2>Clip</h2>{_video(Path(clip))}")
-    parts += _differences(scores)
+    parts += _differences(scores, section.svgs.get("differences"))
     parts += _attribute_tables(scores)
     parts += [f"<h2>Sequences ({scores.count})</h2>", _sequence_table(scores)]
     if section.strips:
@@ -168,8 +169,8 @@ def _column(scores: Scores, figure: str) -> dict[str, float | None]:
     return {tracker: row.get(figure) for tracker, row in scores.trackers.items()}
 
 
-def _differences(scores: Scores) -> list[str]:
-    """Each tracker in a row less each in a column."""
+def _differences(scores: Scores, svg: str | None) -> list[str]:
+    """Each tracker in a row less each in a column, and the plot of the first two."""
     pairs = compare.differences(scores)
     if not pairs:
         return []
@@ -188,13 +189,15 @@ def _differences(scores: Scores) -> list[str]:
         return f"<td{kind} title='{title}' data-value='{sign * one.value}'>{text}</td>"
 
     label = html.escape(scores.label(figure))
+    adjusted = f", adjusted by Holm's rule for {len(pairs)} pairs" if pairs[1:] else ""
     note = (
-        f"{label}: row less column. Bold: p &lt; {LEVEL} by the paired bootstrap over sequences,"
-        f" adjusted by Holm's rule for {len(pairs)} pairs. A cell's title has interval and p"
+        f"{label}: row less column. Bold: p &lt; {LEVEL} by the paired bootstrap over sequences"
+        f"{adjusted}. A cell's title has interval and p"
     )
     heads = ["", *map(html.escape, order)]
     table = _table(heads, [[row, *(cell(row, column) for column in order)] for row in order])
-    return ["<h2>Differences</h2>", f"<p class=note>{note}</p>", table]
+    plot = f"<div class=plots><figure>{svg}</figure></div>" if svg else ""
+    return ["<h2>Differences</h2>", f"<p class=note>{note}</p>", table, plot]
 
 
 def _sequence_table(scores: Scores) -> str:

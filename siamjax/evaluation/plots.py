@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from siamjax.evaluation import attribute_plots, style
+from siamjax.evaluation import attribute_plots, difference_plots, style
 from siamjax.evaluation.canvas import Canvas, finished
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.style import Medium, Style
@@ -34,6 +34,9 @@ def draw_all(
     for name, plot in scores.plots.items():
         if medium.attributes and attribute_plots.has_panels(scores, plot):
             drawers[f"{name}_by_attribute"] = lambda plot=plot: attribute_plots.panels(canvas, plot)
+    two = difference_plots.pair(scores)
+    if two is not None:
+        drawers["differences"] = lambda: difference_plots.bars(canvas, *two)
     return finished(medium, drawers)
 
 
@@ -69,8 +72,8 @@ Shown = Mapping[str, tuple[Any, Any]]  # tracker -> x and y, in the order of the
 def _points(canvas: Canvas, axes: Axes, plot: Plot, shown: Shown) -> None:
     for tracker, at in shown.items():
         axes.plot(*at, **canvas.dot(tracker, 1.9))
-    axes.set_xlim(style.limits([x for x, _ in shown.values()], 0.12))
-    axes.set_ylim(style.limits([y for _, y in shown.values()], 0.12))
+    axes.set_xlim(style.limits([x for x, _ in shown.values()], 0.2))
+    axes.set_ylim(style.limits([y for _, y in shown.values()], 0.2))
 
 
 def _lines(canvas: Canvas, axes: Axes, plot: Plot, shown: Shown) -> None:

@@ -108,7 +108,7 @@ class Scores(Result):
 def score(
     benchmark: Benchmark,
     results: Mapping[str, Path | AbstractSequence[Path]],
-    times: Path | None = None,
+    times: Path | Mapping[str, Path] | None = None,
     length: str = "pad",
     convention: str = "",
 ) -> Scores:
@@ -120,7 +120,7 @@ def score(
     Args:
         results: tracker's name -> its folder of result files, or those of its runs, which are
             averaged.
-        times: folder of time files, `<tracker>/<sequence>.txt`.
+        times: folder of time files, `<tracker>/<sequence>.txt`, or tracker -> its folder of them.
         length: what becomes of files with more or fewer rows than frames, see
             `siamjax.datasets.forms.base.LENGTHS`.
         convention: the toolkit whose rules the figures follow, see `siamjax.measures.conventions`.
@@ -232,18 +232,19 @@ def _check_sizes(benchmark: Benchmark, sequences: list[Sequence]) -> None:
         )
 
 
-def _add_speed(scores: Scores, kept: list[Sequence], runs: Mapping, times: Path | None) -> None:
+def _add_speed(scores: Scores, kept: list[Sequence], runs: Mapping, times) -> None:
     """Frames per second, from the files of times, else from what toolkits wrote beside results."""
     scores.figures = {**scores.figures, **SPEED}
     for tracker, row in scores.trackers.items():
-        if times is not None:
-            row.update(_speed(_time_files(times / tracker, {s.name for s in kept})))
+        timed = times / tracker if isinstance(times, Path) else (times or {}).get(tracker)
+        if timed is not None:
+            row.update(_speed(_time_files(timed, {s.name for s in kept})))
             continue
         own = [run.seconds[1:] for s in kept for run in runs[tracker][s.name]]
-        timed = [np.nan_to_num(one) for one in own if len(one)]
-        total = sum(float(one.sum()) for one in timed)
+        known = [np.nan_to_num(one) for one in own if len(one)]
+        total = sum(float(one.sum()) for one in known)
         if total > 0:
-            row["fps"] = sum(int((one > 0).sum()) for one in timed) / total
+            row["fps"] = sum(int((one > 0).sum()) for one in known) / total
 
 
 def _time_files(folder: Path, names: set[str]) -> list[Path]:

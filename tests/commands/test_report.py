@@ -1,0 +1,135 @@
+"""Finished evaluations on one page."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from siamjax.cli import dispatch
+from siamjax.errors import UserError
+from siamjax.evaluation import finished
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Two videos of six frames, and result files of three trackers, 0, 4 and 8 px off."""
+    root = tmp_path / "videos"
+    for video, left in (("first", 5), ("second", 9)):
+        (root / video).mkdir(parents=True)
+        boxes = np.array([(left + i, 6, 20, 16) for i in range(6)])
+        for i in range(6):
+            image = np.full((40, 60, 3), 40 * i, np.uint8)
+            cv2.imwrite(str(root / video / f"{i}.png"), image)
+        np.savetxt(root / video / "groundtruth.txt", boxes, delimiter=",")
+        for off, name in ((0, "exact"), (4, "near & dear"), (8, "far_off")):
+            (tmp_path / "results" / name).mkdir(parents=True, exist_ok=True)
+            rows = boxes + [off, 0, 0, 0]
+            np.savetxt(tmp_path / "results" / name / f"{video}.txt", rows, delimiter=",")
+    return root
+
+
+@pytest.fixture
+def evaluated(videos, tmp_path, monkeypatch):
+    """Those of the three results of one folder that are given, scored by `siamjax eval`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(out, *names, **flags):
+        kept = tmp_path / f"{out}-results"
+        kept.mkdir()
+        for name in names:
+            (kept / name).symlink_to(tmp_path / "results" / name)
+        more = [f"--{flag}={value}" for flag, value in flags.items()]
+        dispatch(
+            ["eval", "--dataset=folder", f"--data_root={videos}", f"--results={kept}"]
+            + [f"--out={out}", *more]
+        )
+        return tmp_path / out
+
+    return run
+
+
+def test_evaluations_of_one_data_set_are_compared(evaluated, tmp_path, capsys):
+    evaluated("one", "exact", "far_off")
+    evaluated("two", "near & dear", "exact")
+    capsys.readouterr()
+    dispatch(["report", "one", "two", "--out=both"])
+    printed = capsys.readouterr().out
+    assert printed.count("folder: 2 of 2 sequences") == 1
+    scores = json.loads((tmp_path / "both/folder/scores.json").read_text())
+    assert set(scores["trackers"]) == {"exact (one)", "exact (two)", "far_off", "near & dear"}
+    rows = [line.split("  ")[0] for line in printed.splitlines()[2:6]]
+    assert rows == ["exact (one)", "exact (two)", "near & dear", "far_off"]
+
+
+def test_several_data_sets_on_one_page(evaluated, tmp_path):
+    evaluated("one", "exact", "far_off")
+    evaluated("two", "exact", "near & dear", sequences="first")
+    dispatch(["report", "one", "two", f"--out={tmp_path / 'both'}", "--style=paper"])
+    page = (tmp_path / "both/report.html").read_text()
+    assert [f"<section id=s{i}>" in page for i in range(3)] == [True, True, False]
+    assert page.count("data:image/jpeg;base64") == 3  # strips of two sequences and of one
+    assert not re.search(r"(src|href)=['\"]?(http|//)", page)
+    overview = (tmp_path / "both/table.tex").read_text()
+    assert r"near \& dear & -- & \underline{" in overview
+    for folder in ("folder-1", "folder-2"):
+        names = {path.suffix for path in (tmp_path / "both" / folder / "plots").iterdir()}
+        assert names == {".pdf", ".svg", ".png"}
+    png = cv2.imread(str(tmp_path / "both/folder-1/plots/success.png"))
+    assert png.shape[1] == pytest.approx(3.45 * 300, abs=1)  # a column at 300 dpi
+    assert (tmp_path / "both/folder-1/plots/success.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_result_files_from_elsewhere(videos, tmp_path):
+    results = tmp_path / "results"
+    out = f"--out={tmp_path / 'out'}"
+    dispatch(["report", f"folder={results}", f"--data_root={videos}", out])
+    scores = json.loads((tmp_path / "out/folder/scores.json").read_text())
+    assert set(scores["trackers"]) == {"exact", "near & dear", "far_off"}
+
+
+def test_the_report_has_what_eval_has(evaluated, tmp_path):
+    evaluated("one", "exact", "far_off")
+    dispatch(["report", "one", "--out=again"])
+    for name in ("scores.json", "table.tex", "sequences.csv", "differences.csv"):
+        assert (tmp_path / "again/folder" / name).read_bytes() == (
+            tmp_path / "one" / name
+        ).read_bytes()
+    assert (tmp_path / "one/plots/differences.svg").is_file()
+
+
+def test_the_plan_reads_back(tmp_path):
+    plan = finished.Plan("OTB100", str(tmp_path), ("a", "b"), 3, "ope", None, "cut", "pysot")
+    (tmp_path / "results").mkdir()
+    finished.record(tmp_path, plan, tmp_path / "results")
+    found = finished.read(str(tmp_path))
+    assert found == finished.Finished(plan, tmp_path / "results", None, tmp_path.name)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (None, "no such folder; give that of an evaluation, or DATASET=FOLDER"),
+        ("", r"no evaluation\.json says of which data set; give DATASET="),
+        ("{", r"evaluation\.json: not as siamjax eval writes it"),
+        ("[]", r"evaluation\.json: not as siamjax eval writes it"),
+        ('{"results": "r"}', r"evaluation\.json: not as siamjax eval writes it"),
+        ('{"results": "r", "dataset": "OTB100", "sequences": null, "x": 1}', "not as siamjax"),
+    ],
+)
+def test_folders_that_are_no_evaluation(tmp_path, make, message):
+    folder = tmp_path / "folder"
+    if make is not None:
+        folder.mkdir()
+    if make:
+        (folder / "evaluation.json").write_text(make)
+    with pytest.raises(UserError, match=message):
+        dispatch(["report", str(folder), f"--out={tmp_path / 'out'}"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_of_the_same_name_are_refused(evaluated, tmp_path):
+    evaluated("one", "exact")
+    with pytest.raises(UserError, match="two evaluations called one have results of exact"):
+        dispatch(["report", "one", "one", "--out=both"])
