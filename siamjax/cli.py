@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Collection, Sequence
 
+from siamjax import opencv
 from siamjax.arguments import Parser
 from siamjax.errors import UserError, run_main
 from siamjax.version import __version__
@@ -78,13 +79,16 @@ def dispatch(argv: Sequence[str] | None = None) -> int | None:
     """
     argv = sys.argv[1:] if argv is None else argv
     chosen = next((word for word in argv if not word.startswith("-")), "")
-    args, rest = build_parser({chosen}).parse_known_args(argv)
+    with opencv.explained():
+        parser = build_parser({chosen})
+    args, rest = parser.parse_known_args(argv)
     overrides = [argument for argument in rest if argument.startswith("--config.")]
     unknown = [argument for argument in rest if not argument.startswith("--config.")]
     if unknown or (overrides and not hasattr(args, "config")):
         raise UserError(f"unknown argument {(unknown or overrides)[0]}; see siamjax --help")
     args.overrides = overrides
-    return args.run(args)
+    with opencv.explained():
+        return args.run(args)
 
 
 def main() -> None:

@@ -58,8 +58,9 @@ def optional(fix: str) -> Iterator[None]:
 def run_main(main: Callable[[], int | None]) -> None:
     """Runs a command's body and leaves the process with its exit code.
 
-    0: done; 2: bad input (`UserError`), or a disk that is full or read-only, one line on stderr;
-    130: interrupted by Ctrl-C. A second Ctrl-C ends the process at once.
+    0: done; 1: done as far as possible, what failed is named (a tracker on a sequence); 2: bad
+    input (`UserError`), or a disk that is full or read-only, one line on stderr; 130: interrupted
+    by Ctrl-C. A second Ctrl-C ends the process at once.
     """
     _second_interrupt_ends()
     try:

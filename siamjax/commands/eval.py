@@ -2,16 +2,19 @@
 
 import argparse
 import dataclasses
+import re
+import sys
 from pathlib import Path
 
 from siamjax import api, constants
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
-from siamjax.commands.flags import add_checkpoint, add_set, check_least, refuse_constants, words
+from siamjax.commands.flags import add_checkpoint, add_set, check_least, words
 from siamjax.datasets import result_folders
 from siamjax.datasets.forms.base import LENGTHS
 from siamjax.datasets.registry import Benchmark
+from siamjax.datasets.results import Store
 from siamjax.errors import UserError
-from siamjax.evaluation import finished, report, runner, scoring, submission, trackers
+from siamjax.evaluation import finished, report, runner, scoring, specs, submission, trackers
 from siamjax.evaluation.style import MEDIA
 from siamjax.measures import conventions
 
@@ -22,9 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags, which run_eval.py shares."""
     add = parser.add_argument
     add_benchmark(parser, "OTB100, VOT2018 or synthetic")
-    add_checkpoint(parser, "the bundled one if there is neither --baselines nor --results")
-    add("--name", default="siamjax", help="name of that tracker in tables and folders")
-    add("--baselines", help="other trackers, comma-separated: static,template_matching,mil")
+    add(
+        "--tracker",
+        action=_Trackers,
+        default=[],
+        metavar="[NAME=]SPEC",
+        help="a tracker: a built-in name, a checkpoint's path, module:Class or OpenCV's with its"
+        " model files; again for more; help lists them",
+    )
+    add_checkpoint(parser, "the bundled one where nothing else is to be run or scored")
+    add("--name", default="siamjax", help="name of the tracker of --checkpoint")
+    add("--baselines", help="more trackers, comma-separated: static,template_matching,mil")
     add("--results", help="score the result files in this folder instead of running trackers")
     add("--length", default="pad", choices=LENGTHS, help="result files of another length")
     add(
@@ -38,16 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repetitions", type=int, default=1, help="runs per sequence (VOT: 15 if random)")
     add("--realtime", type=float, metavar="FPS", help="frames come at this rate and can be missed")
     add_set(parser)
-    add("--tracker", action="append", default=[], help=argparse.SUPPRESS)
-    add("--batch", type=int, default=0, help="sequences in lockstep on the device (one-pass)")
+    add("--batch", type=int, default=0, help="sequences in lockstep on each device (one-pass)")
     add("--workers", type=int, default=0, help="processes that track; 0: this one")
     add("--style", choices=MEDIA, default="screen", help="figures for a page or for a paper")
+    add("--shard", metavar="I/N", help="run part I of N (from 0); others fill the folder too")
     add("--submission", action="store_true", help="write the archive for the benchmark's server")
     add("--clip", help="a .webm video to embed in the report")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Evaluates as the flags say and prints the table.
+class _Trackers(argparse.Action):
+    """Collects what --tracker gives; --tracker=help lists the trackers and ends."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if values == "help":
+            print(specs.listing())
+            parser.exit()
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
+
+
+def run(args: argparse.Namespace) -> int | None:
+    """Evaluates as the flags say and prints the table; 1 when a tracker failed on a sequence.
 
     Raises:
         UserError: what the user has to change.
@@ -55,11 +76,10 @@ def run(args: argparse.Namespace) -> None:
     check_least(args, repetitions=1, workers=0, batch=0)
     if args.realtime is not None and args.realtime <= 0:
         raise UserError(f"--realtime={args.realtime:g}: give frames per second above 0")
-    refuse_constants(args.tracker)
-    chosen = constants.parse(args.set)
+    conventions.get(args.convention)
+    shard = _shard(args)
+    chosen = _named_trackers(args)
     benchmark = load_benchmark(args, images=args.results is None)
-    if not (args.checkpoint or args.baselines or args.results):
-        args.checkpoint = api.default_checkpoint()
     if args.protocol is not None:
         benchmark = runner.with_protocol(benchmark, args.protocol)
     if args.measures is not None:
@@ -67,20 +87,65 @@ def run(args: argparse.Namespace) -> None:
     out = Path(args.out or f"runs/eval/{benchmark.name}")
     if args.results is not None:
         scores, found = _score_existing(args, benchmark)  # `found` keeps what archives held
-        results = found.folders
-    else:
-        scores, results = trackers.run_trackers(
-            benchmark,
-            out,
-            args.checkpoint,
-            words(args.baselines),
-            args.name,
-            repetitions=args.repetitions,
-            realtime=args.realtime,
-            workers=args.workers,
-            batch=args.batch,
-            constants=chosen,
+        _report(args, benchmark, out, scores, found.folders)
+        return None
+    results, failed = trackers.run(
+        benchmark,
+        out,
+        chosen or trackers.select(api.default_checkpoint(), (), args.name, args.set),
+        repetitions=args.repetitions,
+        realtime=args.realtime,
+        workers=args.workers,
+        batch=args.batch,
+        shard=shard,
+    )
+    if shard.count > 1:
+        print(f"part {args.shard} is run; when all are, the same without --shard scores")
+    elif results := _with_results(benchmark, results, failed):
+        scores = scoring.score(
+            benchmark, results, out / "times", length=args.length, convention=args.convention
         )
+        _report(args, benchmark, out, scores, results)
+    return _explain(out, failed)
+
+
+def _named_trackers(args: argparse.Namespace) -> list[specs.Spec]:
+    """The trackers that the flags name: the checkpoint's, then the others; `args.set` is read."""
+    others = [*args.tracker, *words(args.baselines)]
+    if args.results and (args.checkpoint or others or args.set):
+        raise UserError(
+            "--results scores existing files: leave out --tracker, --checkpoint, --baselines, --set"
+        )
+    args.set = constants.parse(args.set)
+    if not (args.checkpoint or others):
+        return []
+    return trackers.select(args.checkpoint, others, args.name, args.set)
+
+
+def _shard(args: argparse.Namespace) -> runner.Shard:
+    if args.shard is None:
+        return runner.WHOLE
+    if args.results or args.submission:
+        raise UserError("--shard only runs trackers: leave out --results and --submission")
+    found = re.fullmatch(r"(\d+)/(\d+)", args.shard)
+    if not found or not int(found[1]) < int(found[2]):
+        raise UserError(f"--shard={args.shard}: give I/N with I from 0 to N - 1, for example 0/3")
+    return runner.Shard(int(found[1]), int(found[2]))
+
+
+def _with_results(benchmark: Benchmark, results: dict, failed: list[runner.Failed]) -> dict:
+    """Without the trackers that failed on every sequence."""
+    form = Store("", benchmark.dataset).form
+    lost = {name for name, *_ in failed}
+    return {
+        name: folder
+        for name, folder in results.items()
+        if name not in lost or form.holds(folder, benchmark.sequences)
+    }
+
+
+def _report(args, benchmark: Benchmark, out: Path, scores: scoring.Scores, results: dict) -> None:
+    """Writes the report, prints the table."""
     finished.record(out, _plan(args), Path(args.results or out / "results"))
     written = report.write(out, scores, benchmark, results, args.clip, args.style)
     print(report.terminal(scores))
@@ -97,10 +162,20 @@ def _plan(args: argparse.Namespace) -> finished.Plan:
     return finished.Plan(**given | {"sequences": args.sequences and tuple(words(args.sequences))})
 
 
+def _explain(out: Path, failed: list[runner.Failed], most: int = 5) -> int | None:
+    """Names what failed, a few per tracker, on standard error; the exit code."""
+    by_tracker: dict[str, list[runner.Failed]] = {}
+    for each in failed:
+        by_tracker.setdefault(each.tracker, []).append(each)
+    for name, those in by_tracker.items():
+        for each in those[:most]:
+            print(f"failed: {each}", file=sys.stderr)
+        more = f"{len(those) - most} more of {name} failed; " if len(those) > most else ""
+        print(f"{more}tracebacks: {out / 'failures' / name}", file=sys.stderr)
+    return 1 if failed else None
+
+
 def _score_existing(args: argparse.Namespace, benchmark: Benchmark) -> tuple:
-    if args.checkpoint or args.baselines:
-        raise UserError("--results scores existing files: leave out --checkpoint and --baselines")
-    conventions.get(args.convention)
     found = result_folders.find(args.results, benchmark.dataset, benchmark.sequences)
     scores = scoring.score(
         benchmark, found.trackers, length=args.length, convention=args.convention

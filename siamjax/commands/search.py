@@ -7,7 +7,7 @@ from siamjax import api
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
 from siamjax.commands.flags import add_checkpoint
 from siamjax.datasets import registry
-from siamjax.evaluation.trackers import checkpoint_identity
+from siamjax.evaluation.specs import checkpoint_identity
 
 DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
 

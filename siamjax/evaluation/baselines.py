@@ -10,6 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from siamjax import opencv
 from siamjax.errors import UserError
 
 
@@ -106,7 +107,7 @@ def _window(image: np.ndarray, left: int, top: int, width: int, height: int) -> 
 class OpenCV:
     """One of OpenCV's own trackers behind siamjax's interface; integer boxes.
 
-    MIL is in every build of OpenCV; CSRT, KCF and MOSSE are in opencv-contrib-python; Nano,
+    MIL is in every build of OpenCV; CSRT, KCF and MOSSE are in its contrib wheels alone; Nano,
     DaSiamRPN and Vit need the ONNX files of OpenCV's model zoo. The score is the tracker's own,
     1 where it has none; when it reports a failure: its last box, score 0. MIL draws random numbers,
     from OpenCV's generator and the C library's `rand`; `protocols.seed_random_numbers` sets both.
@@ -116,7 +117,7 @@ class OpenCV:
         **files: paths of the model files by OpenCV's own names, as in `OPENCV`.
 
     Raises:
-        UserError: the tracker is not in this OpenCV, or a model file is missing.
+        UserError: the tracker is not in this OpenCV, or a model file is missing or not readable.
     """
 
     def __init__(self, name: str, **files: str):
@@ -125,7 +126,7 @@ class OpenCV:
         if name not in opencv_trackers():
             raise UserError(
                 f"tracker {name} is not in this OpenCV (it has {', '.join(opencv_trackers())}); "
-                "CSRT and KCF need: pip install opencv-contrib-python-headless"
+                f"{opencv.remedy()}"
             )
         if set(self._files) != set(OPENCV[name]):
             needed = ", ".join(f"{key}=FILE" for key in OPENCV[name]) or "none"
@@ -133,6 +134,8 @@ class OpenCV:
         for path in self._files.values():
             if not os.path.isfile(path):
                 raise UserError(f"{path}: no such model file for OpenCV's tracker {name}")
+        if self._files:
+            self._create()  # model files that cannot be read are known before anything runs
 
     def _create(self):
         if not self._files:
@@ -152,7 +155,7 @@ class OpenCV:
         """Starts at a box x, y, w, h, px of the frame (H, W, 3) BGR.
 
         Raises:
-            UserError: a box without area, or model files that OpenCV cannot read.
+            UserError: a box without area.
         """
         x, y, w, h = _as_box(xywh)
         # OpenCV takes integers, and a box inside of the frame
@@ -193,12 +196,17 @@ def opencv_trackers() -> tuple[str, ...]:
     return tuple(name for name in OPENCV if _opencv_factory(name))
 
 
+def opencv_name(name: str) -> str | None:
+    """OpenCV's spelling of a tracker's name; None where it is none of OpenCV's."""
+    return next((known for known in OPENCV if known.lower() == name.lower()), None)
+
+
 def available() -> tuple[str, ...]:
     """Names that `make` takes without model files."""
-    return *_OWN, *(name for name in opencv_trackers() if not OPENCV[name])
+    return *OWN, *(name for name in opencv_trackers() if not OPENCV[name])
 
 
-_OWN = {"static": Static, "template_matching": TemplateMatching}
+OWN = {"static": Static, "template_matching": TemplateMatching}
 
 
 def make(name: str, **files: str) -> Static | TemplateMatching | OpenCV:
@@ -210,11 +218,10 @@ def make(name: str, **files: str) -> Static | TemplateMatching | OpenCV:
     Raises:
         UserError: unknown name, or one that this OpenCV does not have; lists what is available.
     """
-    if name.lower() in _OWN:
+    if name.lower() in OWN:
         if files:
             raise UserError(f"tracker {name} takes no model files")
-        return _OWN[name.lower()]()
-    for tracker in OPENCV:
-        if name.lower() == tracker.lower():
-            return OpenCV(tracker, **files)
+        return OWN[name.lower()]()
+    if (tracker := opencv_name(name)) is not None:
+        return OpenCV(tracker, **files)
     raise UserError(f"unknown tracker {name!r}; available: {', '.join(available())}")

@@ -2,8 +2,9 @@
 
 A tracker is anything with `init(frame, box)` and `update(frame)`: frames are BGR uint8, boxes left,
 top, width, height in pixels, 0-based, covering x .. x + width. `update` returns an object with
-`box` and, if it has one, `score`, or the four numbers alone. `init` may return the box it really
-started from; it is what the first frame reports, else the true box.
+`box` and, if it has one, `score`, or the four numbers alone; always four finite numbers, a target
+that is not seen has a low score. `init` may return the box it really started from; it is what the
+first frame reports, else the true box.
 
 Half a pixel: SiamRPN++ reads the centre of its first box as x + (w - 1) / 2 but reports centre -
 size / 2, and the published figures were made by starting it from (x + 0.5, y + 0.5, w, h), which
@@ -11,11 +12,12 @@ makes the two agree. A tracker whose attribute `half_pixel_start` is true, as si
 started there; other trackers get the true box.
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import cv2
@@ -59,15 +61,48 @@ def seed_random_numbers(job: int) -> None:
 
 
 def read_prediction(prediction) -> tuple[np.ndarray, float]:
-    """The box (4,) and the score (NaN where there is none) of what `update` returned."""
-    box = np.asarray(getattr(prediction, "box", prediction), np.float64).reshape(-1)
+    """The box (4,) and the score (NaN where there is none) of what `update` returned.
+
+    Raises:
+        UserError: not four finite numbers.
+    """
+    given = getattr(prediction, "box", prediction)
+    try:
+        box = np.asarray(given, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        box = np.empty(0)
+    if box.shape != (4,) or not np.isfinite(box).all():
+        shown = " ".join(repr(given).split())
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        raise UserError(f"the answer {shown} is no box of four finite numbers x, y, w, h")
     score = getattr(prediction, "score", None)
     return box, np.nan if score is None else float(score)
 
 
+class Stopped(Exception):
+    """A run that ended in a frame; the cause is what was raised there.
+
+    Attributes:
+        frame: of the sequence, from 0.
+    """
+
+    def __init__(self, frame: int):
+        super().__init__(f"frame {frame}")
+        self.frame = frame
+
+
+@contextlib.contextmanager
+def _in_frame(frame: int) -> Iterator[None]:
+    """For what a tracker does in a frame; its own `sys.exit` is an error like others."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise Stopped(frame) from error
+
+
 class _Clocked:
     """Leads a tracker over frames, in order or in that of `frames`; measures reading and tracking
-    separately."""
+    separately. What a frame raises comes out as `Stopped`."""
 
     def __init__(
         self, tracker: Tracker, sequence: Sequence, job: int, frames: list[int] | None = None
@@ -83,11 +118,7 @@ class _Clocked:
         self.size = (0, 0)  # width and height of the last frame, px
 
     def start(self, i: int, box) -> np.ndarray:
-        """Initialises in frame i; the box the tracker started from.
-
-        Raises:
-            UserError: a box that no tracker can start from.
-        """
+        """Initialises in frame i; the box the tracker started from."""
         first = tuple(float(value) for value in box)
         if getattr(self.tracker, "half_pixel_start", False):
             first = published_start(first)
@@ -97,13 +128,16 @@ class _Clocked:
             check_box(box, frame.shape[1::-1], name, doubts=i == 0)
             return self.tracker.init(frame, first)
 
-        used = self._timed(i, begin)
+        with _in_frame(self.frames[i]):
+            used = self._timed(i, begin)
+            started = np.asarray(first) if used is None else read_prediction(used)[0]
         self.codes[i] = START
-        return np.asarray(first) if used is None else read_prediction(used)[0]
+        return started
 
     def step(self, i: int) -> np.ndarray:
         """Tracks into frame i and notes region and score."""
-        self.regions[i], self.scores[i] = read_prediction(self._timed(i, self.tracker.update))
+        with _in_frame(self.frames[i]):
+            self.regions[i], self.scores[i] = read_prediction(self._timed(i, self.tracker.update))
         self.codes[i] = REGION
         return self.regions[i]
 

@@ -1,27 +1,60 @@
 """Trackers x sequences -> result files -> scores; what is done is skipped, files are written
-whole.
+whole, and what fails is named.
 """
 
 import dataclasses
 import functools
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import cv2
 from tqdm import tqdm
 
 from siamjax.datasets.registry import Benchmark
-from siamjax.datasets.results import Run, Store, write_times
-from siamjax.datasets.sequence import Sequence
+from siamjax.datasets.results import Store, write_times
 from siamjax.errors import UserError
-from siamjax.evaluation import scoring
-from siamjax.evaluation.protocols import EXPERIMENTS, Tracker
+from siamjax.evaluation import attempts, scoring
+from siamjax.evaluation.attempts import Factory, Failure, Job, Outcome
+from siamjax.evaluation.protocols import EXPERIMENTS
 from siamjax.evaluation.scoring import Scores
+from siamjax.files import write_whole
 
-Factory = Callable[[], Tracker]
+Runs = Callable[[list[Job]], Iterator[tuple[Job, Outcome]]]
+
+
+class Shard(NamedTuple):
+    """The part of an evaluation that one of several machines runs."""
+
+    index: int
+    count: int
+
+
+WHOLE = Shard(0, 1)
+
+
+class Failed(NamedTuple):
+    """A run that failed."""
+
+    tracker: str
+    sequence: str
+    failure: Failure
+
+    def __str__(self) -> str:
+        after = ":" if self.failure.frame is None else ","
+        return f"{self.tracker} on {self.sequence}{after} {self.failure}"
+
+
+class TrackersFailed(UserError):
+    """Trackers failed on some sequences; all others were run and their files written.
+
+    Attributes:
+        failed: all of them.
+    """
+
+    def __init__(self, failed: list[Failed]):
+        more = f"; {len(failed) - 1} more failed" if len(failed) > 1 else ""
+        super().__init__(f"{failed[0]}{more}")
+        self.failed = failed
 
 
 def with_protocol(benchmark: Benchmark, name: str) -> Benchmark:
@@ -73,91 +106,105 @@ def evaluate(
     first one stopped.
 
     Args:
-        trackers: name -> function that makes the tracker; called only when there is something to
-            run, once in each process. With `workers` it must be picklable.
-        progress: whether a bar is shown.
-        repetitions: runs of each sequence (supervised protocol; VOT asks 15 of trackers that draw
-            random numbers).
-        workers: processes beside this one that track; 0: in this one.
+        trackers, progress, repetitions, workers: see `run`.
 
     Raises:
-        UserError: a tracker's name that cannot be a folder, an output folder that cannot be
-            written, unreadable images.
+        TrackersFailed: at the end, when everything else was run.
+        UserError: as `run`.
     """
     out = Path(out_dir)
-    for name in trackers:
-        if not name or "/" in name or name[0] == ".":
-            raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
-    for name, factory in trackers.items():
-        runs = functools.partial(_runs, benchmark.protocol, factory, workers)
-        write_missing(benchmark, name, runs, out, progress, repetitions)
+    if failed := run(benchmark, trackers, out, progress, repetitions, workers):
+        raise TrackersFailed(failed)
     return scoring.score(
         benchmark, {name: out / "results" / name for name in trackers}, out / "times"
     )
 
 
-def write_missing(
+def run(
     benchmark: Benchmark,
-    name: str,
-    runs: Callable[["Jobs"], Iterator[tuple[Sequence, int, Run]]],
+    trackers: Mapping[str, Factory],
     out: Path,
     progress: bool = True,
     repetitions: int = 1,
-) -> None:
-    """Writes the missing result files of one tracker.
+    workers: int = 0,
+    shard: Shard = WHOLE,
+) -> list[Failed]:
+    """Runs what `evaluate` scores; the runs that failed.
+
+    Args:
+        trackers: name -> function that makes the tracker; called only when there is something to
+            run, once in each process and again after a failure. With `workers` it must be
+            picklable.
+        progress: whether a bar is shown.
+        repetitions: runs of each sequence (supervised protocol; VOT asks 15 of trackers that draw
+            random numbers).
+        workers: processes beside this one that track; 0: in this one.
+        shard: the part to run.
+
+    Raises:
+        UserError: a tracker's name that cannot be a folder, a tracker that cannot be made, an
+            output folder that cannot be written.
+    """
+    for name in trackers:
+        if not name or "/" in name or name[0] == ".":
+            raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
+    lead = EXPERIMENTS[benchmark.protocol].run
+    failed = []
+    for name, factory in trackers.items():
+        runs: Runs = functools.partial(attempts.here, lead, factory)
+        if workers:
+            runs = functools.partial(attempts.in_processes, lead, factory, workers=workers)
+        failed += write_missing(benchmark, name, runs, out, progress, repetitions, shard)
+    return failed
+
+
+def write_missing(
+    benchmark: Benchmark,
+    name: str,
+    runs: Runs,
+    out: Path,
+    progress: bool = True,
+    repetitions: int = 1,
+    shard: Shard = WHOLE,
+) -> list[Failed]:
+    """Writes the missing result files of one tracker; the runs that failed.
+
+    The traceback of a failure goes to `<out>/failures/<tracker>/`, and away when the run succeeds.
 
     Args:
         runs: makes the missing runs, in any order.
-        out, progress, repetitions: see `evaluate`.
+        out, progress, repetitions, shard: see `run`.
     """
     store = Store(out / "results", benchmark.dataset)
-    missing = [
+    jobs = [
         (sequence, job)
         for sequence in benchmark.sequences
         for job in EXPERIMENTS[benchmark.protocol].jobs(sequence, repetitions)
-        if not store.done(name, sequence, job)
     ]
+    missing = [job for job in part(jobs, shard) if not store.done(name, *job)]
     if not missing:
-        return
+        return []
+    failed = []
     total = sum(len(sequence) for sequence, _ in missing)
     with tqdm(total=total, desc=name, unit="frame", disable=not progress) as bar:
-        for sequence, job, run in runs(missing):
+        for (sequence, job), outcome in runs(missing):
             number = "" if job == 1 else f"_{job:03d}"
-            write_times(out / "times" / name / f"{sequence.name}{number}.txt", run)
-            store.write(name, sequence, run, job)
+            trace = out / "failures" / name / f"{sequence.name}{number}.txt"
+            if isinstance(outcome, Failure):
+                failed.append(Failed(name, sequence.name, outcome))
+                write_whole(trace, f"{failed[-1]}\n\n{outcome.trace}")
+            else:
+                write_times(out / "times" / name / f"{sequence.name}{number}.txt", outcome)
+                store.write(name, sequence, outcome, job)
+                trace.unlink(missing_ok=True)
             bar.set_postfix_str(sequence.name, refresh=False)
             bar.update(len(sequence))
+    order = [sequence.name for sequence, _ in missing]
+    return sorted(failed, key=lambda each: order.index(each.sequence))
 
 
-Jobs = list[tuple[Sequence, int]]
-_tracker: Tracker  # of a worker process
-
-
-def _runs(protocol: str, factory: Factory, workers: int, jobs: Jobs) -> Iterator:
-    """The runs of a tracker in this process, in the order of the jobs, or in `workers` others."""
-    run = EXPERIMENTS[protocol].run
-    if not workers:
-        tracker = factory()
-        for sequence, job in jobs:
-            yield sequence, job, run(tracker, sequence, job)
-        return
-    # spawned, not forked: JAX and OpenCV hold threads that a fork would break
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (factory,)) as pool:
-        try:
-            futures = {pool.submit(_run_in_worker, run, *job): job for job in jobs}
-            for future in as_completed(futures):
-                yield *futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _start_worker(factory: Factory) -> None:
-    global _tracker
-    cv2.setNumThreads(1)
-    _tracker = factory()
-
-
-def _run_in_worker(run: Callable, sequence: Sequence, job: int) -> Run:
-    return run(_tracker, sequence, job)
+def part(jobs: Iterable[Job], shard: Shard) -> list[Job]:
+    """The jobs of a shard: dealt out by falling length, in the order of the benchmark."""
+    jobs = list(jobs)
+    by_length = sorted(range(len(jobs)), key=lambda i: -len(jobs[i][0]))
+    return [jobs[i] for i in sorted(by_length[shard.index :: shard.count])]

@@ -1,19 +1,23 @@
-"""The trackers of an evaluation: made from checkpoints and baselines, run, and never mixed up."""
+"""The trackers of an evaluation, run and never mixed up."""
 
+import contextlib
 import functools
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from siamjax import api
+from siamjax import constants as settable
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
-from siamjax.evaluation import baselines as known
-from siamjax.evaluation import protocols, runner
+from siamjax.evaluation import protocols, runner, scoring, specs
+from siamjax.evaluation.runner import Failed, Shard
 from siamjax.evaluation.scoring import Scores
+from siamjax.evaluation.specs import Spec
 from siamjax.files import write_whole
+from siamjax.locks import Lock
 
 
 def run_trackers(
@@ -22,113 +26,185 @@ def run_trackers(
     checkpoint: str | Path | None = None,
     baselines: Sequence[str] = (),
     name: str = "siamjax",
-    repetitions: int = 1,
-    realtime: float | None = None,
-    workers: int = 0,
-    batch: int = 0,
     constants: Mapping[str, float] | None = None,
+    **settings: Any,
 ) -> tuple[Scores, dict[str, Path]]:
-    """Runs a checkpoint's tracker and baselines on a benchmark; what is done is skipped.
+    """Runs a checkpoint's tracker and others on a benchmark and scores them; what is done is
+    skipped.
 
     Args:
         out: folder; gets results/ and times/.
-        checkpoint: training folder, checkpoint or .npz; None: baselines alone.
-        baselines: names that `siamjax.evaluation.baselines.make` takes.
+        checkpoint: training folder, checkpoint or .npz; None: the others alone.
+        baselines: as `--tracker` takes them.
         name: of the checkpoint's tracker.
-        repetitions, workers: see `siamjax.evaluation.runner.evaluate`.
-        realtime: frames per second of the camera, for the real-time variant of the protocol; the
-            trackers' names then end in "@<rate>fps".
-        batch: sequences that the checkpoint's tracker follows in lockstep on the device; 0: one
-            after the other on the host.
-        constants: fields of the config's section `tracker` to replace.
+        constants: of siamjax's trackers, fields of the config's section `tracker` to replace.
+        **settings: of `run`.
 
     Returns:
         The scores, and the folder of each tracker's result files by its name.
 
     Raises:
-        UserError: an unknown baseline, no such checkpoint, results of another checkpoint in `out`.
+        TrackersFailed: at the end, when everything else was run.
+        UserError: as `run`.
     """
-    out, constants = Path(out), dict(sorted((constants or {}).items()))
-    trackers: dict[str, runner.Factory] = {}
-    if checkpoint is not None:
-        checkpoint = str(checkpoint)
-        trackers[name] = functools.partial(from_checkpoint, checkpoint, constants)
-    trackers |= _baselines(baselines, trackers)
-    if realtime is not None:
-        trackers = {
-            f"{key}@{realtime:g}fps": functools.partial(_in_real_time, make, realtime)
-            for key, make in trackers.items()
-        }
-    if checkpoint is not None:
-        name = next(iter(trackers))
-        claim(out, name, f"{checkpoint_identity(checkpoint)} {tuple(constants.items())}")
-        if batch:
-            if realtime is not None:
-                raise UserError("--realtime measures single frames: leave out --batch")
-            from siamjax.evaluation import batched
-
-            batched.run(benchmark, name, *api.load_variables(checkpoint, constants), out, batch)
-    scores = runner.evaluate(benchmark, trackers, out, repetitions=repetitions, workers=workers)
-    return scores, {tracker: out / "results" / tracker for tracker in trackers}
+    chosen = select(checkpoint, baselines, name, constants)
+    results, failed = run(benchmark, out, chosen, **settings)
+    if failed:
+        raise runner.TrackersFailed(failed)
+    return scoring.score(benchmark, results, Path(out) / "times"), results
 
 
-def _baselines(names: Sequence[str], others: Mapping[str, Any]) -> dict[str, runner.Factory]:
-    for name in names:
-        known.make(name)  # an unknown name is refused before anything runs
-        if name in others:
-            raise UserError(f"--name={name}: a baseline is called so; choose another name")
-    if not names and not others:
+def select(
+    checkpoint: str | Path | None,
+    others: Sequence[str] = (),
+    name: str = "siamjax",
+    constants: Mapping[str, float] | None = None,
+) -> list[Spec]:
+    """The trackers that flags name, in their order.
+
+    Args:
+        checkpoint, name: of siamjax's tracker; None: only others.
+        others: as `siamjax.evaluation.specs.parse` takes them.
+        constants: for all of siamjax's own among them.
+
+    Raises:
+        UserError: as `specs.parse`; two of one name; none; constants without a tracker of
+            siamjax's.
+    """
+    chosen = [] if checkpoint is None else [specs.of_checkpoint(checkpoint, name, constants)]
+    chosen += [specs.parse(text, constants) for text in others]
+    if not chosen:
         raise UserError(
-            "nothing to evaluate: give --checkpoint=FILE, --baselines=static,template_matching,mil"
-            " or --results=DIR"
+            "nothing to evaluate: give --tracker=SPEC (--tracker=help lists them),"
+            " --checkpoint=FILE or --results=DIR"
         )
-    return {name: functools.partial(known.make, name) for name in names}
+    names = [spec.name for spec in chosen]
+    for i, each in enumerate(names):
+        if each in names[:i]:
+            raise UserError(
+                f"--name={each}: two trackers are called so; choose another name, or name one:"
+                f" --tracker=NAME={others[i - len(names)]}"
+            )
+    if constants and all(spec.checkpoint is None for spec in chosen):
+        raise UserError(
+            f"--set {next(iter(constants))}: has no effect on {', '.join(names)}; the constants"
+            f" {', '.join(settable.RANGES)} are those of siamjax's tracker"
+        )
+    return chosen
+
+
+def run(
+    benchmark: Benchmark,
+    out: str | Path,
+    chosen: Sequence[Spec],
+    *,
+    repetitions: int = 1,
+    realtime: float | None = None,
+    workers: int = 0,
+    batch: int = 0,
+    shard: Shard = runner.WHOLE,
+) -> tuple[dict[str, Path], list[Failed]]:
+    """Runs trackers on a benchmark; what is done is skipped.
+
+    Args:
+        out: folder; gets results/ and times/.
+        repetitions, workers: see `siamjax.evaluation.runner.run`.
+        realtime: frames per second of the camera, for the real-time variant of the protocol; the
+            trackers' names then end in "@<rate>fps".
+        batch: sequences that siamjax's trackers follow in lockstep on each device; 0: one after
+            the other on the host.
+        shard: the part that this call runs, while others run theirs into the same folder.
+
+    Returns:
+        The folder of each tracker's result files by its name, and the runs that failed.
+
+    Raises:
+        UserError: a tracker that cannot be made, results of another tracker in `out`, another call
+            that runs the same part.
+    """
+    out = Path(out)
+    suffix = "" if realtime is None else f"@{realtime:g}fps"
+    if batch and realtime is not None:
+        raise UserError("--realtime measures single frames: leave out --batch")
+    if batch and all(spec.checkpoint is None for spec in chosen):
+        raise UserError("--batch: follows siamjax's own trackers, and none is among these")
+    failed: list[Failed] = []
+    with _alone(out, shard):
+        for spec in chosen:
+            claim(out, spec.name + suffix, spec)
+        for spec in chosen:
+            name, make = spec.name + suffix, spec.make
+            if batch and spec.checkpoint is not None:
+                from siamjax.evaluation import batched
+
+                config, variables = api.load_variables(spec.checkpoint, spec.constants)
+                failed += batched.run(benchmark, name, config, variables, out, batch, shard)
+                continue
+            if realtime is not None:
+                make = functools.partial(_in_real_time, make, realtime)
+            failed += runner.run(
+                benchmark,
+                {name: make},
+                out,
+                repetitions=repetitions,
+                workers=workers,
+                shard=shard,
+            )
+    return {spec.name + suffix: out / "results" / (spec.name + suffix) for spec in chosen}, failed
 
 
 def _in_real_time(make: runner.Factory, fps: float) -> protocols.RealTime:
     return protocols.RealTime(make(), fps)
 
 
-def from_checkpoint(path: str, constants: Mapping[str, float]) -> protocols.Tracker:
-    """A checkpoint's tracker.
+@contextlib.contextmanager
+def _alone(out: Path, shard: Shard) -> Iterator[None]:
+    """Holds a part of an evaluation; parts of one division go together.
 
     Raises:
-        UserError: as `siamjax.load`.
+        UserError: another process runs this part, or a part of another division.
     """
-    return api.load(path, constants=constants)
+
+    def lock(index: int, count: int) -> Lock:
+        name = f".part-{index}-of-{count}.lock"
+        return Lock(out, name, "wait for it to end, or choose another --out")
+
+    with lock(*shard):
+        for path in out.glob(".part-*-of-*.lock"):
+            _, index, _, count = path.stem.split("-")
+            if int(count) != shard.count:
+                lock(int(index), int(count)).close()
+        yield
 
 
-def checkpoint_identity(path: str | Path) -> str:
-    """What tells one checkpoint from another: the digest of a file, or of a folder's file names and
-    sizes.
-
-    Raises:
-        UserError: no such file or folder.
-    """
-    path = api.training_folder(path)
-    if not path.exists():
-        raise UserError(f"--checkpoint={path}: no such file or folder")
-    digest = hashlib.sha256()
-    for file in (path, path / "config.json"):
-        if file.is_file():
-            digest.update(file.read_bytes())
-    folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-    for file in filter(Path.is_file, sorted(folder.rglob("*"))):
-        digest.update(f"{file.relative_to(folder)} {file.stat().st_size}\n".encode())
-    return digest.hexdigest()
-
-
-def claim(out: Path, name: str, identity: str) -> None:
-    """Records whose results a folder holds, so that those of two checkpoints are never mixed under
+def claim(out: Path, name: str, spec: Spec) -> None:
+    """Records whose results a folder holds, so that those of two trackers are never mixed under
     one name.
 
     Raises:
-        UserError: it holds those of another checkpoint.
+        UserError: it holds those of another tracker.
     """
     path = out / "results" / f"{name}.json"
-    if path.is_file() and json.loads(path.read_text())["checkpoint"] != identity:
+    before: dict[str, str] = {}
+    if path.is_file():
+        try:
+            before = dict(json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{path}: cannot be read, so it is not known whose results {path.with_suffix('')}"
+                " holds; delete both, or choose another --out"
+            ) from error
+    held = before.get("identity", before.get("checkpoint", spec.identity))
+    if held != spec.identity:
         raise UserError(
-            f"{path.with_suffix('')}: holds results of another checkpoint;"
-            " choose another --out or --name, or delete it"
+            f"{path.with_suffix('')}: holds results of another checkpoint or tracker;"
+            " choose another --out or name, or delete it"
         )
-    write_whole(path, json.dumps({"checkpoint": identity}) + "\n")
+    if before.get("code", spec.code) != spec.code:
+        print(
+            f"{name}: its code has changed since {path.with_suffix('')} was begun; what is there"
+            " is kept: delete it to run all again",
+            file=sys.stderr,
+        )
+    if not before:
+        write_whole(path, json.dumps({"identity": spec.identity, "code": spec.code}) + "\n")

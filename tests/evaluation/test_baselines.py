@@ -149,9 +149,8 @@ def test_opencv_model_files(tmp_path):
         baselines.make("MIL", net="x.onnx")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a network")
-    images, boxes = moving_patch(2)
     with pytest.raises(UserError, match=r"broken.onnx: OpenCV cannot read"):
-        baselines.make("Vit", net=broken).init(images[0], boxes[0])
+        baselines.make("Vit", net=broken)
 
 
 @pytest.mark.parametrize("name", ["static", "template_matching", "MIL"])

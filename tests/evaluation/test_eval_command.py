@@ -12,7 +12,7 @@ import pytest
 from siamjax import api
 from siamjax.commands import eval as command
 from siamjax.errors import UserError
-from siamjax.evaluation import trackers
+from siamjax.evaluation import specs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -157,9 +157,9 @@ def test_a_demo_and_its_training_folder_are_one_checkpoint(tmp_path):
     (tmp_path / "train" / "checkpoints" / "7").mkdir(parents=True)
     (tmp_path / "train" / "config.json").write_text("{}")
     (tmp_path / "train" / "checkpoints" / "7" / "weights").write_text("w")
-    identity = trackers.checkpoint_identity(tmp_path)
-    assert identity == trackers.checkpoint_identity(tmp_path / "train")
+    identity = specs.checkpoint_identity(tmp_path)
+    assert identity == specs.checkpoint_identity(tmp_path / "train")
     (tmp_path / "report.html").write_text("made later")
-    assert identity == trackers.checkpoint_identity(tmp_path)
+    assert identity == specs.checkpoint_identity(tmp_path)
     (tmp_path / "train" / "checkpoints" / "7" / "weights").write_text("other")
-    assert identity != trackers.checkpoint_identity(tmp_path)
+    assert identity != specs.checkpoint_identity(tmp_path)
