@@ -22,8 +22,8 @@ from tqdm import tqdm
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
+from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.lockstep import NAMES, Lockstep
-from siamjax.evaluation.plots import save_png
 from siamjax.files import write_whole
 from siamjax.measures import ope
 

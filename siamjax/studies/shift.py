@@ -27,7 +27,7 @@ from siamjax.data.crops import context_crop, target_in_crop
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
 from siamjax.evaluation import runner
-from siamjax.evaluation.plots import save_png
+from siamjax.evaluation.canvas import save_png
 from siamjax.files import write_whole
 from siamjax.geometry.boxes import xywh_to_xyxy
 from siamjax.synthetic import SyntheticVideo
