@@ -90,7 +90,10 @@ class Scores(Result):
             by_reason = {}
         lines += [f"not scored, {reason}: {_some(names)}" for reason, names in by_reason.items()]
         if self.without:
-            lines.append(f"no results of {self.dataset} in: {_some(self.without)}")
+            lines.append(f"no results in: {_some(self.without)}")
+        lines += [f"found: {problem}" for problem in self.problems[:NAMED]]
+        if len(self.problems) > NAMED:
+            lines.append(f"found: {len(self.problems) - NAMED} more files, named in scores.json")
         return lines
 
     def to_dict(self) -> dict:

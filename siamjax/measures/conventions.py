@@ -54,6 +54,7 @@ class Rules:
     """
 
     dataset: str = ""
+    name: ClassVar[str] = ""
     text: ClassVar[str] = ""
     overlaps: ClassVar[Thresholds] = OVERLAPS
     distances: ClassVar[Thresholds] = DISTANCES.astype(float)
@@ -96,7 +97,7 @@ class Rules:
 class PySot(Rules):
     """As `Rules`, but a box without area still has a centre."""
 
-    text = "PySOT's"
+    name, text = "pysot", "PySOT's"
 
     def answers(self, truth: Boxes, result: Boxes, missing: int = 0) -> Boxes:
         """The rows as they stand."""
@@ -111,7 +112,7 @@ class Lasot(Rules):
     distance -1. Absent frames are left out and stay in the divisor.
     """
 
-    text, true_start = "the LaSOT toolkit's", True
+    name, text, true_start = "lasot", "the LaSOT toolkit's", True
     # MATLAB's 0:0.05:1 counts its second half down from 1: some thresholds differ in the last bit
     overlaps = np.concatenate([np.arange(10) * 0.05, [0.5], 1 - np.arange(9, -1, -1) * 0.05])
 
@@ -146,7 +147,7 @@ class Otb(Lasot):
     """The MATLAB toolkit of OTB: as that of LaSOT, but NaN is repeated only where all four are, and
     nothing is absent."""
 
-    text = "the OTB toolkit's"
+    name, text = "otb", "the OTB toolkit's"
 
     def bad(self, result: Boxes) -> Flags:
         """As the base class."""
@@ -169,7 +170,7 @@ class PyTracking(Rules):
     UAV123.
     """
 
-    text, true_start = "pytracking's", True
+    name, text, true_start = "pytracking", "pytracking's", True
 
     def answers(self, truth: Boxes, result: Boxes, missing: int = 0) -> Boxes:
         """As the base class; NaN and negative sides, which pytracking refuses, are misses."""
@@ -204,7 +205,7 @@ class Got10kToolkit(Rules):
     least 1 px.
     """
 
-    text, true_start = "the got10k toolkit's", True
+    name, text, true_start = "got10k", "the got10k toolkit's", True
     normalised = np.linspace(0, 0.5, 51)
     normalised_mean = True
 
@@ -223,18 +224,12 @@ class Got10kToolkit(Rules):
         overlap, distance, _ = _compared(truth, result)
         size = np.maximum(truth[:, 2:], 1)
         with np.errstate(all="ignore"):
-            gap = _gap(_centre(truth) / size, _centre(result) / size)
+            gap = _gap((_centre(truth) - _centre(result)) / size, 0.0)
         return Frames(overlap, distance, gap, len(truth))
 
 
 DEFAULT = Rules()
-CONVENTIONS: dict[str, type[Rules]] = {
-    "pysot": PySot,
-    "pytracking": PyTracking,
-    "got10k": Got10kToolkit,
-    "otb": Otb,
-    "lasot": Lasot,
-}
+CONVENTIONS = {kind.name: kind for kind in (PySot, PyTracking, Got10kToolkit, Otb, Lasot)}
 
 
 def get(name: str, dataset: str = "") -> Rules:
