@@ -19,7 +19,7 @@ NEAR = (
 KINDS = {
     "length": "of another length than the sequence: {length}",
     "region": "with rows that hold no region (NaN, infinite, without area): misses",
-    "score": "with rows that hold no score: score 0",
+    "score": "without scores in some or all rows: see below",
 }
 
 

@@ -29,7 +29,8 @@ SPEED = {
 _SIZED = {"vot", "vot_toolkit", "longterm", "multistart", "got10k"}
 
 
-NAMED = 12  # so many names and reasons stand in a line, the others in scores.json
+NAMED = 12  # so many names stand in a line, the others in scores.json
+LACKING = "no result of "
 
 
 def _some(names: AbstractSequence[str]) -> str:
@@ -81,14 +82,14 @@ class Scores(Result):
     def footer(self) -> list[str]:
         """What was taken for granted and what is missing, for below every table."""
         lines = [f"assumed: {text}" for text in self.assumptions]
-        by_reason: dict[str, list[str]] = {}
+        lacking: dict[str, list[str]] = {}
         for name, reason in self.left_out.items():
-            by_reason.setdefault(reason, []).append(name)
-        if len(by_reason) > NAMED:  # a reason of its own for each: files that are not there
-            name, reason = next(iter(self.left_out.items()))
-            lines.append(f"not scored: {len(self.left_out)} sequences; the first, {name}: {reason}")
-            by_reason = {}
-        lines += [f"not scored, {reason}: {_some(names)}" for reason, names in by_reason.items()]
+            lacking.setdefault(reason if reason.startswith(LACKING) else "", []).append(name)
+        absent = lacking.pop("", [])
+        if absent:
+            first = f"{absent[0]}: {self.left_out[absent[0]]}"
+            lines.append(f"not scored: {len(absent)} sequences; the first, {first}")
+        lines += [f"not scored, {reason}: {_some(names)}" for reason, names in lacking.items()]
         if self.without:
             lines.append(f"no results in: {_some(self.without)}")
         lines += [f"found: {problem}" for problem in self.problems[:NAMED]]
@@ -208,7 +209,7 @@ def _common(benchmark: Benchmark, runs: Mapping) -> tuple[list[Sequence], dict[s
     kept = [s for s in benchmark.sequences if not lacking[s.name]]
     if not kept:
         raise UserError(f"no sequence of {benchmark.name} has results of all of {', '.join(runs)}")
-    return kept, {name: f"no result of {', '.join(who)}" for name, who in lacking.items() if who}
+    return kept, {name: f"{LACKING}{', '.join(who)}" for name, who in lacking.items() if who}
 
 
 def _cut(sequences: list[Sequence], runs: Mapping) -> tuple[list[Sequence], dict]:

@@ -121,15 +121,11 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
         per_sequence.append(sequence_curves(overlap, run.scores, visible, limits))
     mean = mean_curves(limits, per_sequence)
     at_best = slice(mean.best, mean.best + 1)
-    resampled = [
-        mean_curves(limits, [per_sequence[i] for i in pick]).summary()
-        for pick in bootstrap.resamples(len(sequences))
-    ]
     ranks = np.arange(RESOLUTION, dtype=float)
     return Part(
         overlap="raster (pixels inside the image)",
         values=mean.summary(),
-        resampled={name: np.array([one[name] for one in resampled]) for name in FIGURES},
+        resampled=_resampled(limits, per_sequence),
         per_sequence=[
             Curves(limits[at_best], p[at_best], r[at_best]).summary() for p, r in per_sequence
         ],
@@ -138,6 +134,15 @@ def score(sequences: Sequences, runs: Runs, interval: Interval | None = None) ->
             "long-term recall": (ranks, mean.recall),
         },
     )
+
+
+def _resampled(limits: Curve, per_sequence: list[tuple[Curve, Curve]]) -> dict[str, np.ndarray]:
+    """The figures of benchmarks made of resampled sequences."""
+    count = len(per_sequence)
+    times = np.stack([np.bincount(pick, minlength=count) for pick in bootstrap.resamples(count)])
+    precision, recall = (times @ np.stack(part) / count for part in zip(*per_sequence, strict=True))
+    rows = [Curves(limits, p, r).summary() for p, r in zip(precision, recall, strict=True)]
+    return {name: np.array([row[name] for row in rows]) for name in FIGURES}
 
 
 def _curves(result: Result, tracker: str) -> Curves:

@@ -5,6 +5,7 @@ from collections.abc import Sequence as AbstractSequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Bool
 
 from siamjax.datasets.forms.base import Run
 from siamjax.datasets.sequence import Sequence
@@ -172,7 +173,7 @@ def by_attribute(sequences: Sequences) -> dict[str, list[int]]:
     return {name: [i for i, s in enumerate(sequences) if name in s.attributes] for name in names}
 
 
-def by_tag(sequences: Sequences) -> dict[str, list[np.ndarray]]:
+def by_tag(sequences: Sequences) -> dict[str, list[Bool[np.ndarray, " _"]]]:
     """Tag -> which frames of each sequence carry it; "empty", where nothing is tagged, is the last.
 
     Without tags there is none.

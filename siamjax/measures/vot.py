@@ -250,9 +250,12 @@ def expected_overlap(
 
 
 def _sums(cut: Fragments) -> tuple[np.ndarray, np.ndarray]:
-    """Mean overlap of each fragment over its first i frames, and where it is defined."""
-    lengths = np.arange(1, cut.overlap.shape[1])
-    return np.cumsum(cut.overlap[:, 1:], 1) / lengths, ~np.isnan(cut.overlap[:, 1:])
+    """Mean overlap of each fragment over its first i frames, and where it is defined: up to its
+    last frame with an overlap; frames before it whose truth is unknown do not count."""
+    known = ~np.isnan(cut.overlap[:, 1:])
+    defined = np.maximum.accumulate(known[:, ::-1], 1)[:, ::-1]
+    sums = np.cumsum(np.where(known, cut.overlap[:, 1:], 0), 1)
+    return sums / np.maximum(np.cumsum(known, 1), 1), defined
 
 
 def _curve(means, defined, weight) -> np.ndarray:

@@ -23,7 +23,7 @@ from collections.abc import Sequence as AbstractSequence
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
-from siamjax.datasets.forms.base import FAILURE, START, UNKNOWN, Run
+from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run
 from siamjax.datasets.forms.restarts import marks
 from siamjax.datasets.sequence import Sequence
 from siamjax.measures import bootstrap, vot
@@ -204,10 +204,13 @@ class Fragments:
 
 
 def fragments(all_scored: list[Scored]) -> Fragments:
-    """Cuts every run at its failures."""
+    """Cuts every run at its failures, but not at a last row that holds nothing: it may stand for a
+    region or for a failure."""
     pieces, numbers = [], []
     for number, scored in enumerate(all_scored):
-        for overlap, codes in zip(scored.overlap, scored.codes, strict=True):
+        rows = zip(scored.overlap, scored.codes, scored.missed, strict=True)
+        for overlap, codes, missed in rows:
+            codes = np.where((np.arange(len(codes)) == len(codes) - 1) & missed, REGION, codes)
             failures, starts = (np.flatnonzero(codes == code) for code in (FAILURE, START))
             # the last start has no failure where the run ended by tracking
             cuts = zip(starts, [*failures, None]) if failures.size else [(0, None)]

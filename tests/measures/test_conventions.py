@@ -29,7 +29,7 @@ def centre(box):
     return box[0] + (box[2] - 1) / 2, box[1] + (box[3] - 1) / 2
 
 
-def apart(a, b):
+def between(a, b):
     return math.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2)
 
 
@@ -60,10 +60,10 @@ def slow_pysot(truth, result, absent, dataset, missing):
         if gone:
             continue
         overlap = iou(t, r) if t[2] > 0 and t[3] > 0 else -1
-        distance = apart(centre(t), centre(r)) if min(centre(t)) > 0 else -1
+        distance = between(centre(t), centre(r)) if min(centre(t)) > 0 else -1
         size = t[2] + 1e-16, t[3] + 1e-16
         inside = all(value > 0 for value in ratio(t, size))
-        rows.append((overlap, distance, apart(ratio(t, size), ratio(r, size)) if inside else -1))
+        rows.append((overlap, distance, between(ratio(t, size), ratio(r, size)) if inside else -1))
     return shares(rows, count, PYTHON, HUNDREDTHS)
 
 
@@ -78,8 +78,8 @@ def slow_matlab(truth, result, absent, carries, leaves_absent):
         if gone and leaves_absent:
             continue
         if all(value > 0 for value in t):
-            close = apart(ratio(t, t[2:]), ratio(r, t[2:]))
-            rows.append((iou(t, r), apart(centre(t), centre(r)), close))
+            close = between(ratio(t, t[2:]), ratio(r, t[2:]))
+            rows.append((iou(t, r), between(centre(t), centre(r)), close))
         else:
             rows.append((-1, -1, -1))
     return shares(rows, count, MATLAB, HUNDREDTHS)
@@ -115,8 +115,8 @@ def slow_pytracking(truth, result, absent, dataset, missing):
         valid = t[2] > 0 and t[3] > 0 and not gone
         valid_frames += valid
         if valid:
-            close = apart(ratio(t, t[2:]), ratio(r, t[2:]))
-            rows.append((iou(t, r), apart(centre(t), centre(r)), close))
+            close = between(ratio(t, t[2:]), ratio(r, t[2:]))
+            rows.append((iou(t, r), between(centre(t), centre(r)), close))
         elif dataset == "LaSOT":
             rows.append((-1, INF, INF if gone else -1))
         else:
@@ -134,7 +134,7 @@ def slow_got10k(truth, result, absent, dataset, missing):
         (tx, ty), (rx, ry) = centre(t), centre(r)
         w, h = max(1.0, t[2]), max(1.0, t[3])
         close = math.sqrt(((tx - rx) / w) ** 2 + ((ty - ry) / h) ** 2)
-        rows.append((iou(t, r), apart((tx, ty), (rx, ry)), close))
+        rows.append((iou(t, r), between((tx, ty), (rx, ry)), close))
     return shares(rows, len(rows), PYTHON, [0.01 * k for k in range(51)])
 
 

@@ -2,7 +2,7 @@
 
 `<tracker>/longterm/<sequence>/<sequence>_001.txt` in the form of `vot_toolkit`, and
 `<sequence>_001_confidence.value` with a score per frame, the first line empty. A frame whose score
-is no number counts as score 0.
+is no number counts as score 0; without any scores all are 1, as of a tracker that is sure.
 """
 
 import dataclasses
@@ -38,23 +38,40 @@ class LongTerm(Vot):
             UserError: as the base class.
         """
         confidence = path.with_name(f"{path.stem}_confidence.value")
-        try:
-            lines = confidence.read_text().removesuffix("\n").split("\n")
-            scores = np.array([float(line) if line.strip() else np.nan for line in lines])
-        except (OSError, ValueError):
-            raise UserError(f"{confidence}: a number per frame is expected") from None
         run = super().read_file(path, sequence)
+        scores = _scores(confidence)
+        if np.isnan(scores).all():
+            sure = np.ones(len(run.codes))
+            sure[0] = np.nan
+            note = Note("score", f"{confidence}: no scores, so all are 1: the tracker is sure")
+            return dataclasses.replace(run, scores=sure, notes=(note,))
         if len(scores) != len(run.codes):
             raise UserError(
                 f"{confidence}: {len(scores)} rows for {len(run.codes)} rows of {path.name}"
             )
-        unknown = ~np.isfinite(scores) & (np.arange(len(scores)) > 0)
+        unknown = ~np.isfinite(scores)
+        unknown[0] = False
         note = Note("score", f"{confidence}: {rows_text(unknown)} without a score: score 0")
         return dataclasses.replace(run, scores=scores, notes=(note,) if unknown.any() else ())
 
     def missed(self, run: Run) -> np.ndarray:
         """As `Form`: a 0 says that the target is not there."""
         return Form.missed(self, run)
+
+
+def _scores(path: Path) -> np.ndarray:
+    """A number per line, NaN for an empty one; none without the file.
+
+    Raises:
+        UserError: a line that is no number.
+    """
+    if not path.is_file():
+        return np.empty(0)
+    try:
+        lines = path.read_text().removesuffix("\n").split("\n")
+        return np.array([float(line) if line.strip() else np.nan for line in lines])
+    except (OSError, ValueError):
+        raise UserError(f"{path}: a number per frame is expected") from None
 
 
 FORM = LongTerm()

@@ -38,8 +38,8 @@ def marks(run: Run) -> Marks:
     """The marks of a run.
 
     - A row without a region, or a 0 between regions, is a miss.
-    - Where the run does not begin with a start, and before the first region after a pause, the row
-      without a region is the start.
+    - Where the run does not begin with a start, the row without a region is the start; after a
+      failure it is the first such row from which a start was due, if a region follows.
     - Misses and zeros that end in a start or with the run, or that contain zeros and last for a
       whole restart, begin with a failure.
     """
@@ -59,12 +59,12 @@ def _zeros_while_running(codes) -> bool:
 
 def _settled(codes, lost) -> Marks:
     empty, missed = lost | (codes == UNKNOWN), np.zeros(len(codes), bool)
-    running, i, count = False, 0, len(codes)
+    running, i, count, due = False, 0, len(codes), 0
     if lost[0]:
         codes[0], empty[0] = START, False
     while i < count:
         if not empty[i]:
-            running = codes[i] != FAILURE
+            running, due = codes[i] != FAILURE, i + SKIPPING
             i += 1
             continue
         full = np.flatnonzero(~empty[i:])
@@ -81,8 +81,11 @@ def _settled(codes, lost) -> Marks:
             else:
                 codes[i:stop], missed[i:stop] = REGION, True
         else:
+            starts = np.flatnonzero(lost[i:stop]) + i
             codes[i:stop] = UNKNOWN
-            if lost[stop - 1] and following in (REGION, FAILURE):
-                codes[stop - 1] = START
+            if starts.size and following in (REGION, FAILURE):
+                start = next((row for row in starts if row >= due), starts[-1])
+                codes[start] = START
+                codes[start + 1 : stop], missed[start + 1 : stop] = REGION, True
         i = stop
     return Marks(codes, missed)
