@@ -8,8 +8,13 @@ import cv2
 import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.media.frames import IMAGE_SUFFIXES, ImageFiles, list_images
-from siamjax.media.opencv import readable
+from siamjax.media.frames import (
+    IMAGE_SUFFIXES,
+    ImageFiles,
+    decode_image,
+    list_images,
+    readable,
+)
 from siamjax.media.selection import Grab, Selection
 from siamjax.media.source import DEFAULT_FPS, Video
 
@@ -56,19 +61,26 @@ def image_folder(path: Path, selection: Selection) -> Images:
     return Images(readable(path.resolve().name), images, selection)
 
 
-def image_file(path: Path, selection: Selection) -> Images:
+def image_file(path: Path, name: str, shown: str, selection: Selection) -> Images:
     """The pictures of an animated image, or the only one of another.
+
+    Args:
+        name: for default output names.
+        shown: what messages call it.
 
     Raises:
         UserError: not an image.
     """
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    good, animation = cv2.imdecodeanimation(data) if data.size else (False, None)
-    name = readable(path.stem)
-    if not good or len(animation.frames) < 2:
-        return Images(name, ImageFiles([path]), selection)
-    frames = [
-        cv2.cvtColor(f, cv2.COLOR_BGRA2BGR) if f.shape[2] == 4 else f for f in animation.frames
-    ]
-    seconds = sum(animation.durations) / 1000
-    return Images(name, frames, selection, len(frames) / seconds if seconds > 0 else DEFAULT_FPS)
+    data = path.read_bytes()
+    good, animation = (
+        cv2.imdecodeanimation(np.frombuffer(data, np.uint8)) if data else (False, None)
+    )
+    if good and len(animation.frames) > 1:
+        frames = [np.ascontiguousarray(frame[..., :3]) for frame in animation.frames]
+        seconds = sum(animation.durations) / 1000
+        fps = len(frames) / seconds if seconds > 0 else DEFAULT_FPS
+        return Images(name, frames, selection, fps)
+    image = decode_image(data)
+    if image is None:
+        raise UserError(f"{shown}: not a readable image")
+    return Images(name, [image], selection)

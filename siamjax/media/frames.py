@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.media.opencv import readable
+
+# Errors of siamjax say what OpenCV would print; the user's own setting stands.
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -18,6 +21,11 @@ def frame_number(name: str | os.PathLike[str]) -> int:
     """The last number in a file's name, -1 where there is none."""
     numbers = re.findall(r"\d+", Path(name).stem)
     return int(numbers[-1]) if numbers else -1
+
+
+def readable(name: str) -> str:
+    """A name as text that can be printed and encoded: bytes that are no text become U+FFFD."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", name)
 
 
 def natural_order(name: str) -> tuple[list[tuple[bool, int, str]], str]:

@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import cv2
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.media.camera import Camera
+from siamjax.media.decoder import Decoder
 from siamjax.media.selection import Grab, Selection
 from siamjax.media.source import Video
-from siamjax.media.video_file import announced, grabs, rate
 from siamjax.media.writer import VideoWriter
 
 _log = logging.getLogger(__name__)
@@ -46,13 +46,13 @@ class Live(Video):
         self,
         name: str,
         shown: str,
-        connect: Callable[[], cv2.VideoCapture],
+        connect: Callable[[], Decoder | Camera],
         selection: Selection,
         record: str | os.PathLike | None = None,
     ):
         self._shown, self._connect, self._record = shown, connect, record
-        self._opened: cv2.VideoCapture | None = connect()
-        self._rate, self._announced = rate(self._opened), announced(self._opened)
+        self._opened: Decoder | Camera | None = connect()
+        self._rate, self._announced = self._opened.fps, self._opened.announced
         super().__init__(name, selection, self._rate)
         self._writer()  # tells at once where it cannot be
 
@@ -84,16 +84,12 @@ class Live(Video):
 
     def _connected(self, stopped: threading.Event) -> Iterator[Grab]:
         """Every frame that comes, over both connections; times are those of the arrival."""
-        capture, self._opened = self._opened or self._connect(), None
+        source, self._opened = self._opened or self._connect(), None
         number, began = 0, time.monotonic()
         for connection in range(2):
-            last = time.monotonic()
-            with contextlib.closing(grabs(capture, self._rate)) as frames:
-                for _, _, fetch in frames:
-                    before, last = last, time.monotonic()
-                    if last - before > WAIT:
-                        break  # what the decoder still held when nothing came any more
-                    yield Grab(number, last - began, fetch)
+            with contextlib.closing(source.frames()) as frames:
+                for _, fetch in frames:
+                    yield Grab(number, time.monotonic() - began, fetch)
                     number += 1
             whole = self._announced and number > self._announced - self._rate
             if connection or whole or stopped.is_set():
@@ -102,13 +98,13 @@ class Live(Video):
             again = self._again(stopped)
             if again is None:
                 break
-            capture = again
+            source = again
         if not number:
             raise UserError(f"{self._shown}: no frame came")
         if not stopped.is_set():
             _log.warning("%s: ended after %d frames", self._shown, number)
 
-    def _again(self, stopped: threading.Event) -> cv2.VideoCapture | None:
+    def _again(self, stopped: threading.Event) -> Decoder | Camera | None:
         """Opened again; None: that was not possible within `WAIT` seconds."""
         end = time.monotonic() + WAIT
         while not stopped.is_set():

@@ -1,17 +1,12 @@
-"""A video file, or one behind an http address, decoded by the FFmpeg inside OpenCV."""
+"""A video with an end: a file, or what an address gives."""
 
-import functools
 import logging
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import cv2
 
 from siamjax.errors import UserError
-from siamjax.media.opencv import open_capture, readable
+from siamjax.media.decoder import Decoder
 from siamjax.media.selection import Grab, Selection
-from siamjax.media.source import DEFAULT_FPS, Video
+from siamjax.media.source import Video
 
 _log = logging.getLogger(__name__)
 
@@ -24,10 +19,11 @@ class VideoFile(Video):
     logged as a warning.
 
     Args:
-        shown: what messages call it.
         name: for default output names.
+        shown: what messages call it.
         connect: opens it.
-        again: whether a break is worth another try: of a file that comes over a network.
+        selection: the frames that are wanted.
+        again: whether a break is worth another try: of what comes over a network.
 
     Raises:
         UserError: not a video, or one without a readable frame.
@@ -35,18 +31,16 @@ class VideoFile(Video):
 
     def __init__(
         self,
-        shown: str,
         name: str,
-        connect: Callable[[], cv2.VideoCapture],
+        shown: str,
+        connect: Callable[[], Decoder],
         selection: Selection,
         again: bool = False,
     ):
         self._shown, self._connect, self._again = shown, connect, again
-        capture = connect()
-        self._rate, self._announced = rate(capture), announced(capture)
-        decodable = capture.grab()
-        capture.release()
-        if not decodable:
+        decoder = connect()
+        self._rate, self._announced = decoder.fps, decoder.announced
+        if next(decoder.frames(), None) is None:
             raise UserError(f"{shown}: a video without a readable frame; encode it again")
         super().__init__(name, selection, self._rate, self._announced)
 
@@ -54,9 +48,9 @@ class VideoFile(Video):
         count = 0
         for _ in range(2 if self._again else 1):
             # Every frame is decoded, none is sought: seeking is as exact as the container's index.
-            for grab in grabs(self._connect(), self._rate):
-                if grab.number == count:
-                    yield grab
+            for number, (seconds, fetch) in enumerate(self._connect().frames()):
+                if number == count:
+                    yield Grab(number, seconds, fetch)
                     count += 1
             if self._announced is None or count > self._announced - self._rate:
                 break
@@ -67,46 +61,3 @@ class VideoFile(Video):
                 self._announced,
                 count,
             )
-
-
-def video_file(path: Path, selection: Selection, shown: str = "") -> VideoFile:
-    """A file on disk; `shown` is what messages call it, "": its path.
-
-    Raises:
-        UserError: not a video, or one without a readable frame.
-    """
-    shown = shown or readable(os.fspath(path))
-    fault = f"{shown}: not a video that OpenCV can read; encode it again"
-    connect = functools.partial(open_capture, path, cv2.CAP_FFMPEG, fault)
-    return VideoFile(shown, readable(path.stem), connect, selection)
-
-
-def announced(capture: cv2.VideoCapture) -> int | None:
-    """The number of frames that the source announces; None where it does not."""
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    return count if count > 0 else None
-
-
-def rate(capture: cv2.VideoCapture) -> float:
-    """Frames per second; 25 where the source does not say."""
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if 0 < fps < 1000 else DEFAULT_FPS
-
-
-def grabs(capture: cv2.VideoCapture, fps: float) -> Iterator[Grab]:
-    """All frames of an open capture, which is released at the end."""
-
-    def fetch():
-        good, frame = capture.retrieve()
-        return frame if good else None
-
-    number = 0
-    try:
-        while capture.grab():
-            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if number and not seconds > 0:  # a stream without times
-                seconds = number / fps
-            yield Grab(number, seconds, fetch)
-            number += 1
-    finally:
-        capture.release()

@@ -1,20 +1,21 @@
 """Writing a video whole."""
 
 import contextlib
+import fractions
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.files import check_writable, replacing
-from siamjax.media.opencv import plain_name
 from siamjax.media.source import DEFAULT_FPS
 
-# .webm plays in browsers; H.264 is not in OpenCV's wheel
-_CODECS = {".webm": "VP80", ".mkv": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
+# .webm plays in browsers; VP8 and MPEG-4 part 2 are free of fees
+_CODECS = {".webm": "libvpx", ".mkv": "libvpx", ".mp4": "mpeg4", ".avi": "mjpeg"}
+_BITS = 64  # most bits for a pixel: no codec needs as many, so that it is not the rate that limits
 
 
 class VideoWriter:
@@ -41,8 +42,9 @@ class VideoWriter:
             suffixes = ", ".join(_CODECS)
             raise UserError(f"{path}: write to one of {suffixes} (.webm plays in browsers)")
         check_writable(self.path)
-        self._fps, self._size = fps, (0, 0)
-        self._writer: cv2.VideoWriter | None = None
+        self._rate = fractions.Fraction(fps).limit_denominator(1001)
+        self._stream: av.VideoStream | None = None
+        self._size = (0, 0)
         self._opened = contextlib.ExitStack()  # the file, and the writer to it
 
     def __enter__(self) -> "VideoWriter":
@@ -55,46 +57,29 @@ class VideoWriter:
         """Appends a frame, (H, W, 3) uint8, BGR.
 
         Raises:
-            UserError: this kind of video cannot be written here.
+            UserError: this video cannot be written here.
         """
-        if self._writer is None:
-            self._size = (frame.shape[1], frame.shape[0])
-            codec = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
-            name = self._opened.enter_context(_target(self.path))
-            self._writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self._fps, self._size)
-            self._opened.callback(self._writer.release)
-            if not self._writer.isOpened():
-                raise UserError(f"{self.path}: this video cannot be written; try a .webm name")
+        stream = self._stream or self._open(*frame.shape[1::-1])
         if (frame.shape[1], frame.shape[0]) != self._size:
             frame = cv2.resize(frame, self._size)
-        self._writer.write(np.ascontiguousarray(frame))
+        even = np.ascontiguousarray(frame[: stream.height, : stream.width])
+        picture = av.VideoFrame.from_ndarray(even, format="bgr24")
+        self._container.mux(stream.encode(picture))
+
+    def _open(self, width: int, height: int) -> av.VideoStream:
+        if min(width, height) < 2:
+            raise UserError(f"{self.path}: frames of {width}x{height} px are too small for a video")
+        name = os.path.abspath(self._opened.enter_context(replacing(self.path)))
+        self._container = self._opened.enter_context(av.open(name, "w"))
+        stream = self._container.add_stream(_CODECS[self.path.suffix.lower()], rate=self._rate)
+        self._size = width, height
+        stream.width, stream.height = width // 2 * 2, height // 2 * 2
+        stream.pix_fmt = "yuvj420p" if stream.name == "mjpeg" else "yuv420p"
+        stream.bit_rate = min(int(_BITS * width * height * self._rate), 1 << 30)
+        self._opened.callback(lambda: self._container.mux(stream.encode(None)))
+        self._stream = stream
+        return stream
 
     def close(self) -> None:
         """Finishes the video and gives it its name; without frames there is none."""
         self._opened.close()
-
-
-@contextlib.contextmanager
-def _target(path: Path) -> Iterator[str]:
-    """The name that OpenCV writes to; the file appears as `path` at the end of the block.
-
-    OpenCV prints a line for each .webm that it opens, past its own log: there a .mkv is written,
-    which is the same container but for the type that its head names.
-    """
-    with replacing(path) as temporary, contextlib.ExitStack() as stack:
-        webm = path.suffix.lower() == ".webm"
-        written = temporary.with_suffix(".mkv") if webm else temporary
-        if webm:
-            stack.callback(written.unlink, missing_ok=True)
-        yield stack.enter_context(plain_name(written))
-        if webm and written.exists():
-            _name_webm(written)
-            os.replace(written, temporary)
-
-
-def _name_webm(path: Path) -> None:
-    """Makes the Matroska file a WebM file: writes its DocType, with four bytes to be skipped."""
-    with open(path, "r+b") as file:
-        head = file.read(64)
-        file.seek(0)
-        file.write(head.replace(b"\x42\x82\x88matroska", b"\x42\x82\x84webm\xec\x82\0\0", 1))

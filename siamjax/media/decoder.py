@@ -1,0 +1,112 @@
+"""Video files and streams, decoded by the FFmpeg inside PyAV."""
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+
+import av
+import cv2
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.media.source import DEFAULT_FPS
+
+# what a picture is turned by, anticlockwise in degrees, when it is shown
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
+Timed = tuple[float, Callable[[], np.ndarray | None]]  # seconds since the first, gives the frame
+
+
+class Decoder:
+    """An open video.
+
+    Attributes:
+        fps: frames per second; 25 where it does not say.
+        announced: the number of frames that it announces, an estimate; None where it does not.
+
+    Args:
+        source: a file, or an address.
+        shown: what messages call it.
+        wait: seconds for a connection and for each frame; None: no limit.
+
+    Raises:
+        UserError: it cannot be opened, or holds no video.
+    """
+
+    def __init__(self, source: str | os.PathLike, shown: str, wait: float | None = None):
+        file = isinstance(source, os.PathLike)
+        name = os.path.abspath(source) if file else str(source)  # in "12:30.mp4" is no protocol
+        options = {"rtsp_flags": "prefer_tcp"} if name.startswith("rtsp") else {}
+        try:
+            self._container = av.open(name, timeout=wait, options=options)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            fix = "not a video that FFmpeg can read; encode it again"
+            if not file:
+                fix = f"no video there, or no answer within {wait:g} s ({error.strerror})"
+            raise UserError(f"{shown}: {fix}") from error
+        streams = [s for s in self._container.streams.video if not _is_cover(s)]
+        if not streams:
+            self._container.close()
+            raise UserError(f"{shown}: no video in it")
+        self._stream = streams[0]
+        # decoding by frames in parallel holds some of them back
+        self._stream.thread_type = "AUTO" if file else "SLICE"
+        rate = self._stream.average_rate or self._stream.guessed_rate or 0
+        self.fps = float(rate) if 0 < rate < 1000 else DEFAULT_FPS
+        self.announced = self._stream.frames or self._by_duration()
+
+    def _by_duration(self) -> int | None:
+        if self._stream.duration is not None:
+            seconds = float(self._stream.duration * self._stream.time_base)
+        elif self._container.duration is not None:
+            seconds = self._container.duration / av.time_base
+        else:
+            return None
+        return round(seconds * self.fps) or None
+
+    def frames(self) -> Iterator[Timed]:
+        """All frames, those that a damaged part leaves; then the video is closed."""
+        begin, number = None, 0
+        with self._container:
+            for frame in self._decoded():
+                if frame.time is None:
+                    seconds = number / self.fps
+                else:
+                    begin = frame.time if begin is None else begin
+                    seconds = frame.time - begin
+                yield seconds, functools.partial(_pixels, frame)
+                number += 1
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError):
+                return  # what cannot be read is the end
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, OSError):
+                continue
+            yield from frames
+
+    def close(self) -> None:
+        """For a video whose frames are not wanted."""
+        self._container.close()
+
+
+def _is_cover(stream) -> bool:
+    """Whether it is the picture that a sound file carries."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _pixels(frame: av.VideoFrame) -> np.ndarray | None:
+    """(H, W, 3) BGR, turned as it is shown."""
+    try:
+        image = frame.to_ndarray(format="bgr24")
+    except (av.FFmpegError, ValueError):
+        return None
+    turn = _TURNS.get(round(frame.rotation / 90) * 90 % 360)
+    return image if turn is None else cv2.rotate(image, turn)
