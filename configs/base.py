@@ -28,7 +28,7 @@ def get_config():
 
     # --- network: the arguments of siamjax.models.SiamRPN
     c.model = ml_collections.ConfigDict()
-    c.model.backbone = "resnet50"  # resnet18 resnet34 resnet50 mobilenetv2 alexnet
+    c.model.backbone = "resnet50"  # resnet18 resnet34 resnet50 mobilenetv2 mobilenetv3 alexnet
     c.model.width = 1.0  # factor on the backbone's channels
     c.model.blocks = ()  # residual blocks of layer1..layer4 (ResNet); empty: the backbone's own
     c.model.levels = (2, 3, 4)  # backbone levels with a head each; the paper's conv3, conv4, conv5

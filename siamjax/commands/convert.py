@@ -10,6 +10,7 @@ _SOURCES = {
     "pysot-backbone": "a pretrained backbone in PySOT's form (resnet50.model)",
     "torchvision": "an ImageNet ResNet-18, 34 or 50 of torchvision or timm (.pth)",
     "mobilenetv2": "an ImageNet MobileNetV2 of width 1.0 with folded normalisations (.npz)",
+    "nanotrack": "the backbone of NanoTrackV3, a MobileNetV3-small (.pth, or its arrays as .npz)",
     "siamjax": "a training run's folder (its newest checkpoint), one checkpoint, or a weights file",
     "to-pysot": "back: a siamjax weights file (.npz) to a checkpoint for PySOT's loader",
 }

@@ -58,9 +58,10 @@ def decode_rows(data: bytes, top: int, bottom: int) -> tuple[np.ndarray, int]:
 
 def _cut(data, top, bottom):
     """The JPEG of the rows, or all of it where it can't be cut."""
-    frame, entropy, interval = _header(data)
-    if not frame or not interval:
+    header = _header(data)
+    if header is None:
         return data, 0
+    frame, entropy, interval = header
     height, width = struct.unpack_from(">HH", data, frame)
     # Three components, the first with 2 x 2 blocks to one of the others.
     if data[frame + 4] != 3 or data[frame + 6] != 0x22 or interval != -(-width // _BLOCK):
@@ -92,16 +93,16 @@ def _restart(row):
 def _header(data):
     """Positions of the height in the frame header and of the coded data, and the restart interval.
 
-    All 0 where the file is not a baseline JPEG of one scan.
+    None where the file is not a baseline JPEG of one scan with restart markers.
     """
-    position, frame, interval = 2, 0, 0
+    position, frame, interval = 2, None, None
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker, length = struct.unpack_from(">BH", data, position + 1)
         if marker == 0xC0:
             frame = position + 5
         elif marker == 0xDD:
-            interval = int.from_bytes(data[position + 4 : position + 6])
+            (interval,) = struct.unpack_from(">H", data, position + 4)
         elif marker == 0xDA:
-            return frame, position + 2 + length, interval
+            return (frame, position + 2 + length, interval) if frame and interval else None
         position += 2 + length
-    return 0, 0, 0
+    return None

@@ -79,7 +79,7 @@ def _intersect(centres, sides, centre, side):
 def _around(anchors_grid, box, reach):
     """Flat indices of all anchors of the cells within `reach` of the box's centre."""
     size = anchors_grid.shape[1]
-    centre = anchors_grid[0, size // 2, size // 2, 0]
+    centre = anchors_grid[0, 0, size // 2, 0]
     stride = anchors_grid[0, 0, 1, 0] - anchors_grid[0, 0, 0, 0]
     # The published rule: half a cell is added before rounding up, so the cell right of the nearest
     # is meant.

@@ -6,14 +6,17 @@ import jax
 from ml_collections import ConfigDict
 
 from siamjax import api
+from siamjax.errors import UserError
 from siamjax.models import build, init_variables, torch_files, weights
 from siamjax.models import import_imagenet as imagenet
+from siamjax.models import import_nanotrack as nanotrack
 from siamjax.models import import_torch as pysot
 
 BACKBONES = {
     "pysot-backbone": pysot.backbone_from_pysot,
     "torchvision": imagenet.backbone_from_torchvision,
     "mobilenetv2": imagenet.backbone_from_mobilenetv2,
+    "nanotrack": nanotrack.backbone_from_nanotrack,
 }
 
 
@@ -41,7 +44,7 @@ def to_siamjax(
         metadata = weights.load_with_metadata(path)[2] if is_file else {"source": source}
     else:
         model = build(config)
-        arrays = source == "mobilenetv2"
+        arrays = source == "mobilenetv2" or Path(path).suffix == ".npz"
         tensors = weights.read_arrays(path) if arrays else torch_files.read(path)
         if source == "pysot":
             variables, metadata = pysot.from_pysot(model, tensors, path)
@@ -68,6 +71,8 @@ def to_pysot(path: str, out: str) -> str:
     """
     config, variables, metadata = weights.load_with_metadata(path)
     model = build(config)
+    if model.backbone == "mobilenetv3":
+        raise UserError(f"{path}: PySOT has no MobileNetV3; its loader takes the other backbones")
     weights.check_matches(model, variables, path)
     tensors = pysot.to_pysot(model, variables, metadata)
     torch_files.write(out, tensors)

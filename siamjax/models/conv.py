@@ -105,6 +105,7 @@ class ConvBN(nn.Module):
     features: int
     size: int = 1
     stride: int = 1
+    padding: int = 0
     bias: bool = False
     pool: bool = False
     activation: Callable | None = None
@@ -112,7 +113,7 @@ class ConvBN(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool = False):
-        fields = ("features", "size", "stride", "bias")
+        fields = ("features", "size", "stride", "padding", "bias")
         conv = {name: getattr(self, name) for name in fields}
         y = conv_bn(self.numerics, x, train, "conv", **conv)
         if self.pool:

@@ -26,6 +26,18 @@ _BACKBONES = {
         (r"(layer\d)/block(\d+)/depthwise_conv", r"\1.\2.conv.3"),
         (r"(layer\d)/block(\d+)/project_conv", r"\1.\2.conv.6"),
     ],
+    "mobilenetv3": [  # NanoTrack's
+        (r"layer0/conv", r"features.0.0"),
+        (r"layer1/depthwise_conv", r"features.1.conv.0"),
+        (r"layer1/scale/squeeze", r"features.1.conv.3.fc.0"),
+        (r"layer1/scale/excite", r"features.1.conv.3.fc.2"),
+        (r"layer1/project_conv", r"features.1.conv.4"),
+        (r"layer(\d)/expand_conv", r"features.\1.conv.0"),
+        (r"layer(\d)/depthwise_conv", r"features.\1.conv.3"),
+        (r"layer(\d)/scale/squeeze", r"features.\1.conv.5.fc.0"),
+        (r"layer(\d)/scale/excite", r"features.\1.conv.5.fc.2"),
+        (r"layer(\d)/project_conv", r"features.\1.conv.7"),
+    ],
     "alexnet": [
         (f"layer{i}/conv", f"features.{number}") for i, number in enumerate((0, 4, 8, 11, 14), 1)
     ],

@@ -20,6 +20,7 @@ BACKBONES = {
     "resnet34": ("siamjax.models.resnet", "ResNet", {"depth": 34}),
     "resnet50": ("siamjax.models.resnet", "ResNet", {"depth": 50}),
     "mobilenetv2": ("siamjax.models.mobilenetv2", "MobileNetV2", {}),
+    "mobilenetv3": ("siamjax.models.mobilenetv3", "MobileNetV3", {}),
     "alexnet": ("siamjax.models.alexnet", "AlexNet", {}),
 }
 CORRELATIONS = ("depthwise", "upchannel")

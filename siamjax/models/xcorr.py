@@ -25,7 +25,7 @@ def depthwise_correlation(
     Returns:
         (H - h + 1, W - w + 1, C) similarity per channel.
     """
-    return operations.correlation(search[None], kernel[:, :, None])[0]
+    return operations.correlation(search[None], kernel[:, :, None]).squeeze(0)
 
 
 def correlate_by_grouped_conv(search: Features, kernel: Features) -> Features:
@@ -34,7 +34,7 @@ def correlate_by_grouped_conv(search: Features, kernel: Features) -> Features:
     It is what other frameworks run, and slow in XLA on CPU, its gradient most of all
     (benchmarks/xcorr.py).
     """
-    return grouped_conv2d(search[None], kernel[:, :, None])[0]
+    return grouped_conv2d(search[None], kernel[:, :, None]).squeeze(0)
 
 
 def upchannel_correlation(
@@ -51,4 +51,4 @@ def upchannel_correlation(
     """
     height, width, _ = kernel.shape
     kernel = kernel.reshape(height, width, -1, search.shape[-1]).swapaxes(2, 3)
-    return operations.conv2d(search[None], kernel)[0]
+    return operations.conv2d(search[None], kernel).squeeze(0)

@@ -10,6 +10,7 @@ SMALL = {
     "resnet50": dict(backbone="resnet50", width=0.0625, blocks=(1, 1, 2, 1), adjust_channels=(8,)),
     "resnet18": dict(backbone="resnet18", width=0.125, blocks=(1, 1, 1, 2), adjust_channels=(8,)),
     "mobilenetv2": dict(backbone="mobilenetv2", width=0.25, levels=(3, 5), weighted=False),
+    "mobilenetv3": dict(backbone="mobilenetv3", width=0.25, levels=(3, 6), adjust_channels=(8,)),
     "alexnet": dict(backbone="alexnet", width=0.125, levels=(5,), adjust_channels=()),
 }
 SMALL["resnet18"]["levels"] = (3, 4)

@@ -55,6 +55,8 @@ def test_inspect_prints_multiply_adds(capsys):
     assert lines["backbone"][1] == "3,749,952"
     assert lines["backbone"][4] == "5.704"
     assert lines["head"][4] == "0.744"
+    # 287 px, 11x11 taps at stride 2: 139 cells, pooled to 69
+    assert lines["backbone/layer1"][1:3] == ["69x69x96", "4"]
     assert lines["backbone/layer5"][1:3] == ["26x26x256", "8"]
     assert lines["head/level5/cls"][1:3] == ["21x21x10", "8"]
 

@@ -145,7 +145,13 @@ def test_bfloat16_computes_close_to_float32_on_float32_parameters(
 
 @pytest.mark.parametrize(
     "family, levels",
-    [("resnet50", (2,)), ("resnet18", (2,)), ("mobilenetv2", (3,)), ("alexnet", (5,))],
+    [
+        ("resnet50", (2,)),
+        ("resnet18", (2,)),
+        ("mobilenetv2", (3,)),
+        ("alexnet", (5,)),
+        ("mobilenetv3", (4,)),
+    ],
 )
 def test_folding_keeps_the_function(family, levels, small, random_variables, crops):
     model = small(family, levels=levels)
@@ -243,6 +249,13 @@ def test_images_of_the_wrong_kind(image, hint, small):
     with pytest.raises(UserError, match=hint) as caught:
         jax.eval_shape(lambda v: model.apply(v, image, method="template"), shapes(model))
     assert "\n" not in str(caught.value)
+
+
+def test_the_smallest_template(small):
+    """63 px give seven cells, all of which are kept."""
+    model, z = small("resnet18"), np.zeros((1, 63, 63, 3), np.uint8)
+    levels = jax.eval_shape(lambda v: model.apply(v, z, method="template"), shapes(model))
+    assert [level.shape[1:3] for level in levels] == [(7, 7)] * 2
 
 
 def test_template_larger_than_search(small, crops):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from siamjax.models import SiamRPN, alexnet, import_imagenet, mobilenetv2, resnet
+from siamjax.models import SiamRPN, alexnet, import_imagenet, mobilenetv2, mobilenetv3, resnet
 from siamjax.models.conv import Numerics
 from siamjax.models.folding import fold
 from siamjax.models.import_torch import pysot_names
@@ -18,6 +18,11 @@ from siamjax.models.import_torch import pysot_names
         (alexnet.AlexNet(), (256,)),
         (resnet.ResNet(depth=18), (128, 256, 512)),
         (mobilenetv2.MobileNetV2(), (44, 134, 448)),
+        (mobilenetv3.MobileNetV3(), (24, 40, 96)),
+        (
+            mobilenetv3.MobileNetV3(levels=tuple(range(10))),
+            (16, 16, 24, 24, 40, 40, 40, 48, 48, 96),
+        ),
         (alexnet.AlexNet(width=0.51, levels=(1, 5)), (48, 130)),  # whole channels, cut off
         (resnet.ResNet(depth=18, levels=(0, 1, 2, 3, 4)), (64, 64, 128, 256, 512)),
         (resnet.ResNet(depth=18, width=0.25, levels=(2, 4)), (32, 128)),

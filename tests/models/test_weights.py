@@ -41,6 +41,16 @@ def test_another_architecture(config):
     with pytest.raises(UserError, match="missing, the network has"):
         weights.check_matches(build(config), variables, "a.npz")
     assert weights.check_matches(config, shapes(build(config)), "a.npz") is None
+    right = init_variables(build(config), 1)
+    head = right["params"]["head"]["level5"]["cls"]["out"]
+    head |= {"bias": np.zeros(1), "more": np.zeros(1)}
+    head["kernel"] = np.zeros(1)
+    with pytest.raises(UserError, match="the network has none; use the config") as caught:
+        weights.check_matches(config, right, "a.npz")  # three faults, named all
+    assert str(caught.value).count("the network has") == 3
+    del right["params"]["head"]["level5"]["loc"]["out"]["bias"]
+    with pytest.raises(UserError, match="and 1 more; use the config"):
+        weights.check_matches(config, right, "a.npz")
 
 
 def test_bad_files(tmp_path, config):
