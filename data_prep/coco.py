@@ -44,14 +44,16 @@ class Coco(Source):
 
     def videos(self) -> Videos:
         """One per image, also those without annotation."""
-        files, boxes = self.instances(_files_and_boxes)
+        files, boxes, strays = self.instances(_files_and_boxes)
         for image, file in sorted(files.items(), key=lambda item: item[1]):
             name = f"{SPLIT}/{file.rsplit('.', 1)[0]}"
-            yield Video(name, len(boxes[image]), [file, boxes[image]])
+            yield Video(name, len(boxes[image]), [file, boxes[image], strays])
+            strays = 0  # counted with the first image
 
     def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The objects of an image; the track is the annotation's number."""
-        file, boxes = video.payload
+        file, boxes, strays = video.payload
+        skipped["image is not in the file"] += strays
         for number, crowd, box in boxes:
             if crowd:
                 skipped["crowd"] += 1
@@ -64,13 +66,31 @@ class Coco(Source):
             yield Target(str(number), 0, (x, y, x + w, y + h), f"{SPLIT}/{file}")
 
 
+def files_by_id(content: dict) -> dict[str, dict]:
+    """The images of an instances file by their numbers, which some programs write as text.
+
+    Raises:
+        UserError: two images of one number.
+    """
+    images = {str(image["id"]): image for image in content["images"]}
+    if len(images) < len(content["images"]):
+        raise UserError(f"{INSTANCES}: two images have the same id; give each its own")
+    return images
+
+
 def _files_and_boxes(content):
-    """{image: file name}, {image: [number, crowd, box] of each annotation}."""
-    files = {image["id"]: image["file_name"] for image in content["images"]}
+    """{image: file name}, {image: [number, crowd, box] of each annotation}, and how many boxes lie
+    in images that are not in the file."""
+    files = {image: entry["file_name"] for image, entry in files_by_id(content).items()}
     boxes: dict = {image: [] for image in files}
-    for a in content["annotations"]:
-        boxes[a["image_id"]].append([a["id"], bool(a.get("iscrowd")), a["bbox"]])
-    return files, boxes
+    strays = 0
+    for n, a in enumerate(content["annotations"]):
+        if str(a["image_id"]) in boxes:
+            one = [a.get("id", f"row {n}"), bool(a.get("iscrowd")), a.get("bbox")]
+            boxes[str(a["image_id"])].append(one)
+        else:
+            strays += 1
+    return files, boxes, strays
 
 
 if __name__ == "__main__":

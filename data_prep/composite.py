@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 
 from data_prep import cutouts
-from data_prep.coco import INSTANCES, SPLIT, Coco
+from data_prep.coco import INSTANCES, SPLIT, Coco, files_by_id
 from data_prep.command import run
 from data_prep.source import Skipped, Target, Targets, Video, Videos, read_image
 from siamjax.errors import UserError
@@ -89,11 +89,17 @@ class Composite(Coco):
 
 def _objects_and_images(content):
     """What can be cut out, and [file, width, height] of all images."""
-    images = {i["id"]: [i["file_name"], i["width"], i["height"]] for i in content["images"]}
+    images = {
+        image: [entry["file_name"], entry["width"], entry["height"]]
+        for image, entry in files_by_id(content).items()
+    }
     objects = []
     for a in content["annotations"]:
-        file, width, height = images[a["image_id"]]
-        if not a.get("iscrowd") and _usable(a["bbox"], width, height):
+        if str(a["image_id"]) not in images:  # of a list that was filtered
+            continue
+        file, width, height = images[str(a["image_id"])]
+        whole = not a.get("iscrowd") and isinstance(a["segmentation"], list)
+        if whole and _usable(a["bbox"], width, height):
             outline = [[round(v, 1) for v in part] for part in a["segmentation"]]
             thing = {"id": a["id"], "category": a["category_id"], "file": file}
             objects.append(thing | {"outline": outline})

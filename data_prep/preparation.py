@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import threading
@@ -77,12 +78,11 @@ class Preparation:
         with shards.lock_folder(self.work):
             if not self._is_there():  # else the run before us has finished meanwhile
                 # Where a killed run was putting the parts together.
-                for pattern in (
-                    f"incomplete.??????_{self.out.name}",
-                    f".{self.out.name}.*.partial",
-                ):
-                    for left in self.out.parent.glob(pattern):
-                        shutil.rmtree(left)
+                stem, suffix = re.escape(self.out.stem), re.escape(self.out.suffix)
+                left = rf"incomplete\..{{6}}_{stem}{suffix}|\.{stem}\.[0-9a-f]+\.partial{suffix}"
+                for path in list(self.out.parent.iterdir()):
+                    if re.fullmatch(left, path.name):
+                        shutil.rmtree(path)
                 whole()
                 shutil.rmtree(self.work)
                 return True

@@ -29,18 +29,31 @@ class Sequences(Source):
         return Video(name, len(image_names(self.root / name / self.frame_folder)))
 
     def targets(self, video: Video, skipped: Skipped) -> Targets:
-        """The only track of a sequence; box i belongs to frame i."""
+        """The only track of a sequence; box i belongs to frame i.
+
+        Where the numbers of boxes and frames differ nobody knows which box belongs where: the
+        sequence is left out, with both numbers as the reason.
+        """
         folder = self.root / video.name
         names = image_names(folder / self.frame_folder)
         boxes = read_numbers(folder / "groundtruth.txt", 4)
         boxes[:, :2] -= self.first_pixel
-        skipped["missing annotation"] += max(0, len(names) - len(boxes))
-        skipped["missing image"] += max(0, len(boxes) - len(names))
+        if not len(boxes) or not names:
+            skipped["missing annotation"] += len(names)
+            skipped["missing image"] += len(boxes)
+            return
+        rows = {"groundtruth.txt": len(boxes)}
         hidden: dict[int, str] = {}
         for reason, file, number in reversed(self.hidden):  # the first reason counts
-            frames = np.flatnonzero(read_numbers(folder / file) == number)
-            hidden |= dict.fromkeys(frames.tolist(), reason)
-        for i, (name, (x, y, w, h)) in enumerate(zip(names, boxes)):
+            values = read_numbers(folder / file)
+            rows[file] = len(values) or len(names)  # none without the file
+            hidden |= dict.fromkeys(np.flatnonzero(values == number).tolist(), reason)
+        for file, count in rows.items():
+            if count != len(names):
+                reason = f"{video.name}: {count} rows in {file} for {len(names)} images"
+                skipped[reason] += len(boxes)
+                return
+        for i, (name, (x, y, w, h)) in enumerate(zip(names, boxes, strict=True)):
             if i in hidden:
                 skipped[hidden[i]] += 1
                 continue

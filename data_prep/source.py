@@ -97,12 +97,15 @@ class Source(abc.ABC):
         """The first videos, or all with limit 0.
 
         Raises:
-            UserError: the folder does not have the layout, or holds no video.
+            UserError: the folder does not have the layout, holds no video, or two of one name.
         """
-        video = None
+        names: set[str] = set()
         for video in itertools.islice(self.videos(), limit or None):
+            if video.name in names:
+                raise UserError(f"{self.root}: two videos are called {video.name}; rename one")
+            names.add(video.name)
             yield video
-        if video is None:
+        if not names:
             raise UserError(f"{self.root}: no video in it; {self.layout()}")
 
     @abc.abstractmethod

@@ -157,8 +157,9 @@ class ShardWriter(contextlib.AbstractContextManager):
             raise UserError(
                 f"{self.folder}: holds a data set already; remove it or choose another --out"
             )
-        for old in self.folder.glob(f"{name}-train.tfrecord-*"):
-            old.unlink()
+        for old in list(self.folder.iterdir()):
+            if old.name.startswith(f"{name}-train.tfrecord-"):
+                old.unlink()
         self._files = RecordFiles(self.folder, f"{name}-train.tfrecord", max_bytes)
 
     def add(self, video: str, track: str, frame: int, image: np.ndarray, size) -> None:

@@ -7,12 +7,13 @@ folder.
 """
 
 import json
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.sequence import Absent, NoFrames, Sequence, key, shifted
+from siamjax.datasets.sequence import Absent, NoFrames, Sequence, alike, composed, shifted
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import pixel_corners
 from siamjax.media.frames import ImageFiles
@@ -28,8 +29,14 @@ def find(root: Path, names: tuple[str, ...]) -> Path | None:
 
 @lru_cache(maxsize=2)
 def _parse(path: Path, modified: int) -> dict:
+    def unique(pairs):
+        names = Counter(composed(name) for name, _ in pairs)
+        if twice := [name for name, times in names.items() if times > 1]:
+            raise UserError(f"{path}: '{twice[0]}' stands twice in it; leave one")
+        return dict(pairs)
+
     try:
-        videos = json.loads(path.read_text())
+        videos = json.loads(path.read_bytes(), object_pairs_hook=unique)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable JSON file ({error}); restore it") from None
     if not isinstance(videos, dict) or not all(
@@ -51,7 +58,8 @@ def read(path: Path) -> dict:
 
 
 def load(path: Path, name: str, base: int = 0) -> Sequence:
-    """One sequence of an annotation file, whatever case and punctuation its name has there.
+    """One sequence of an annotation file, whatever case and punctuation its name has there if no
+    other is alike.
 
     Args:
         base: what the file counts the first pixel as, 0 or 1.
@@ -61,10 +69,10 @@ def load(path: Path, name: str, base: int = 0) -> Sequence:
         UserError: rows of other lengths than 4 or 8, or another number of images than of boxes.
     """
     videos = read(path)
-    known = name if name in videos else next((v for v in videos if key(v) == key(name)), None)
-    if known is None:
-        raise Absent(f"{path}: no sequence '{name}'")
-    video = videos[known]
+    known = alike(name, videos)
+    if len(known) != 1:
+        raise Absent(f"{path}: no sequence '{name}'" + (f", but {known}" if known else ""))
+    video = videos[known[0]]
     truth = _truth(path, name, video["gt_rect"])
     files = video.get("img_names") or video.get("image_files") or []
     if files and len(files) != len(truth):
@@ -72,7 +80,7 @@ def load(path: Path, name: str, base: int = 0) -> Sequence:
     absent = video.get("absent")
     return Sequence(
         name=name,
-        frames=_frames(path, known, video, files, len(truth)),
+        frames=_frames(path, known[0], video, files, len(truth)),
         groundtruth=shifted(truth, -base),
         absent=None if absent is None else np.asarray(absent) != 1,
         tags={tag: _flags(video[tag], len(truth)) for tag in TAGS if tag in video},
@@ -90,7 +98,7 @@ def _flags(values: list, count: int) -> np.ndarray:
 
 
 def _truth(path, name, rows):
-    arrays = [np.array([np.nan] * 4 if row is None else row, np.float64) for row in rows]
+    arrays = [np.array(row or [np.nan] * 4, np.float64) for row in rows]
     widths = {array.size for array in arrays}
     if not widths <= {4, 8}:
         raise UserError(f"{path}: '{name}' has rows of {sorted(widths)} numbers")

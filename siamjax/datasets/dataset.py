@@ -84,13 +84,16 @@ class Dataset:
             return [name for name in self.listed if self.truth_file(root, name).parent.is_dir()]
         parts = Path(self.truth).parts
         place = next(i for i, part in enumerate(parts) if "{name}" in part)
-        found = root.glob(self.truth.replace("{name}", "*"))
-        return sorted({path.relative_to(root).parts[place].removesuffix(".txt") for path in found})
+        found = (path.relative_to(root).parts for path in root.glob(self.truth.format(name="*")))
+        names = {parts[place] for parts in found if not any(part[0] == "." for part in parts)}
+        return sorted(name.removesuffix(".txt") for name in names)
 
     def find(self, root: Path) -> Path | None:
         """The benchmark's own folder: `root` or one below it; None: not there."""
-        present = {path.name.lower(): path for path in root.glob("*") if path.is_dir()}
-        known = [present[name.lower()] for name in self.folders if name.lower() in present]
+        present = [path for path in sorted(root.glob("*")) if path.is_dir()]
+        by_name = {path.name.lower(): path for path in present} | {p.name: p for p in present}
+        wanted = (*self.folders, *map(str.lower, self.folders))
+        known = [by_name[name] for name in wanted if name in by_name]
         outer = (root, *known[:1])
         for folder in (*outer, *(place / self.inner for place in outer)):
             if annotations.find(folder, self.annotated) or self.on_disk(folder):
@@ -110,7 +113,8 @@ class Dataset:
         if self.listed:
             return list(self.listed)
         if self.list_file and (root / self.list_file).is_file():
-            return (root / self.list_file).read_text().split()
+            lines = (root / self.list_file).read_text("utf-8-sig").splitlines()
+            return [line.strip() for line in lines if line.strip()]
         return self.on_disk(root)
 
     def load(self, root: Path, name: str) -> Sequence:

@@ -5,12 +5,15 @@ import dataclasses
 import difflib
 import importlib
 import os
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from siamjax.datasets.dataset import Dataset
-from siamjax.datasets.sequence import Absent, Sequence, key
+from siamjax.datasets.sequence import Absent, Sequence, alike, composed, key
 from siamjax.errors import UserError
 
 # with `DATASETS`, in the order of the lists
@@ -119,6 +122,8 @@ def load(
     info = get(dataset)
     root = _find(info, data_root)
     names = info.names(root)
+    _check_names(root, names)
+    shared = {name for name, times in Counter(map(key, names)).items() if times > 1}
     wanted = _select(info, names, sequences)
     found: list[Sequence] = []
     errors: dict[str, UserError] = {}
@@ -126,9 +131,12 @@ def load(
         if limit is not None and len(found) >= limit:
             break
         try:
-            sequence = info.load(root, name)
+            sequence = _from_first_target(info, info.load(root, name))
             if images and not sequence.has_images:
                 raise UserError(f"{name}: no images under {root}")
+            sequence = dataclasses.replace(
+                sequence, name=composed(sequence.name), loose=key(sequence.name) not in shared
+            )
         except UserError as error:
             if sequences is not None:
                 raise
@@ -174,11 +182,44 @@ def _find(info: Dataset, data_root: str | Path | None) -> Path:
 def _select(info: Dataset, names: list[str], wanted: Iterable[str] | None) -> list[str]:
     if wanted is None:
         return names
-    by_key = {key(name): name for name in names}
     selected = []
     for name in wanted:
-        if key(name) not in by_key:
+        found = alike(name, names)
+        if not found:
+            by_key = {key(known): known for known in names}
             hint = f"; did you mean {_nearest(name, by_key)}?" if names else ""
             raise UserError(f"--sequences: {info.name} has no sequence '{name}'{hint}")
-        selected.append(by_key[key(name)])
+        if len(found) > 1:
+            raise UserError(f"--sequences: '{name}' may be any of {', '.join(found)}; write one")
+        if found[0] in selected:
+            raise UserError(f"--sequences: {found[0]} is named twice")
+        selected += found
     return selected
+
+
+def _check_names(root: Path, names: list[str]) -> None:
+    """Raises UserError for two sequences of one name, and for a name that leads out of a folder:
+    result files are called so."""
+    counts = Counter(map(composed, names))
+    if twice := [name for name, times in counts.items() if times > 1]:
+        raise UserError(f"{root}: two sequences are called {twice[0]}; rename or remove one")
+    if wrong := [name for name in names if "/" in name or "\0" in name or name in ("", "..")]:
+        raise UserError(f"{root}: {wrong[0]!r} cannot be a sequence's name: files are called so")
+
+
+def _from_first_target(info: Dataset, sequence: Sequence) -> Sequence:
+    """The sequence from the first frame on that has a target; restart protocols wait for it
+    themselves.
+
+    Raises:
+        UserError: no frame has one.
+    """
+    truth = sequence.groundtruth
+    known = np.isfinite(truth).all(1)
+    if truth.shape[1] == 4:  # many write 0,0,0,0 where there is no target
+        known &= (truth[:, 2:] > 0).all(1)
+    if not known.any():
+        raise UserError(f"{sequence.name}: no frame has a box of the target")
+    start = int(known.argmax())
+    waits = info.protocol not in ("ope", "longterm")
+    return sequence if start == 0 or waits else sequence.since(start)

@@ -1,8 +1,8 @@
 """One video with one target to track: frames read when asked for, and its ground truth."""
 
 import dataclasses
-import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as AbstractSequence
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +13,31 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.geometry import polygons
 
+_SYMBOLS = frozenset("$+<=>^`|~")  # of ASCII, which Unicode does not count as punctuation
+
 
 class Absent(UserError):
     """A sequence of the benchmark that a partial copy does not have."""
 
 
 def key(name: str) -> str:
-    """A name without case and punctuation: Jogging.1, jogging_1 and Jogging-1 are one."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """A name without case and punctuation, in any script: Jogging.1, jogging_1 and Jogging-1 are
+    one."""
+    folded = composed(composed(name).casefold())
+    kept = (c for c in folded if not (unicodedata.category(c)[0] in "PZC" or c in _SYMBOLS))
+    return "".join(kept) or folded
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's form NFC; file systems give accents in either form."""
+    return unicodedata.normalize("NFC", name)
+
+
+def alike(name: str, names: Iterable[str]) -> list[str]:
+    """Which of several names are meant by one: the same name, else all with the same key."""
+    names = list(names)
+    same = [other for other in names if composed(other) == composed(name)]
+    return same or [other for other in names if key(other) == key(name)]
 
 
 class NoFrames(AbstractSequence):
@@ -66,6 +83,8 @@ class Sequence:
         aliases: other names that result files may have.
         skipped: rows that result files of some toolkits have before the first frame.
         notes: what this copy of the benchmark lacks, and how that is scored.
+        loose: whether a result file of a name that is only alike may be the sequence's; not where
+            another sequence of the benchmark is alike, too.
     """
 
     name: str
@@ -80,6 +99,7 @@ class Sequence:
     aliases: tuple[str, ...] = ()
     skipped: int = 0
     notes: tuple[str, ...] = ()
+    loose: bool = True
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -111,13 +131,21 @@ class Sequence:
 
     def first(self, count: int) -> "Sequence":
         """The sequence's first so many frames, with what is known about them."""
+        return self._part(0, count)
 
+    def since(self, start: int) -> "Sequence":
+        """The sequence from a frame on; result files may have rows for those before it."""
+        part = self._part(start, len(self))
+        note = f"starts at frame {start} (from 0), the first with a target"
+        return dataclasses.replace(part, skipped=self.skipped + start, notes=(*self.notes, note))
+
+    def _part(self, start: int, stop: int) -> "Sequence":
         def cut(values):
-            return None if values is None else values[:count]
+            return None if values is None else values[start:stop]
 
         return dataclasses.replace(
             self,
-            frames=self.frames[:count] if self.has_images else self.frames.first(count),
+            frames=self.frames[start:stop] if self.has_images else self.frames.first(stop - start),
             groundtruth=cut(self.groundtruth),
             absent=cut(self.absent),
             tags={tag: cut(flags) for tag, flags in self.tags.items()},

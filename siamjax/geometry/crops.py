@@ -71,7 +71,7 @@ def subwindow(
     right, bottom = min(max(x + side - width, 0), side), min(max(y + side - height, 0), side)
     fill = np.asarray(average).astype(np.uint8)
     if left + right >= side or top + bottom >= side:
-        return np.broadcast_to(fill, (model_size, model_size, 3)).copy()
+        return _plain(fill, model_size)
     if side * side > 3 * width * height + (4 * model_size) ** 2:
         return _sparse(image, x, y, model_size, side, fill)
     patch = image[y + top : y + side, x + left : x + side]
@@ -83,12 +83,18 @@ def subwindow(
     return cv2.resize(patch, (model_size, model_size), interpolation=cv2.INTER_LINEAR)
 
 
+def _plain(fill, size):
+    """A crop of one colour, filled line by line."""
+    line = np.tile(fill, size)
+    return np.broadcast_to(line, (size, line.size)).copy().reshape(size, size, 3)
+
+
 def _sparse(image, x, y, model_size, side, fill):
     """OpenCV's arithmetic for the window at (x, y), where its pixels touch the image."""
     height, width = image.shape[:2]
     into_x, columns, x_weights = _touching(model_size, side, x, width)
     into_y, rows, y_weights = _touching(model_size, side, y, height)
-    crop = np.broadcast_to(fill, (model_size, model_size, 3)).copy()
+    crop = _plain(fill, model_size)
     if not (len(into_x) and len(into_y)):
         return crop
     # as bytes of a line, so that NumPy's inner loops are long

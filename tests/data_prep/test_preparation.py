@@ -141,6 +141,18 @@ def test_an_interrupted_run_goes_on(tmp_path, trackingnet_tree, monkeypatch):
     assert not list(tmp_path.glob("*out?*")) + list(tmp_path.glob("incomplete*"))
 
 
+def test_the_name_of_a_folder_is_no_pattern(tmp_path, det_tree):
+    """Before: `--out=data/o[tu]t` removed what another run was writing for `--out=data/out`, and
+    left its own."""
+    others = [tmp_path / name for name in ("incomplete.ABC123_out", ".o[tu]t.v2.12.partial")]
+    own = [tmp_path / name for name in ("incomplete.ABC123_o[tu]t", ".o[tu]t.12.partial")]
+    for folder in (*others, *own):
+        folder.mkdir()
+    assert prepare(Det, det_tree, tmp_path / "o[tu]t").crops == 3
+    assert all(folder.is_dir() for folder in others)
+    assert not any(folder.exists() for folder in own)
+
+
 def test_two_runs_into_one_folder(tmp_path, det_tree):
     lock = shards.lock_folder(tmp_path / "out.parts")
     try:

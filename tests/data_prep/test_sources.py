@@ -1,5 +1,6 @@
 """The sources: boxes, tracks and counted defects of small trees in the true layouts."""
 
+import json
 import math
 from collections import Counter
 
@@ -82,10 +83,80 @@ def test_youtubebb_boxes_are_pixels(youtubebb_tree):
 def test_got10k(got10k_tree):
     found, skipped = crops(got10k.Got10k(got10k_tree))
     assert {key: sorted(frames) for key, frames in found.items()} == {
-        ("train/GOT-10k_Train_000001", "0"): [0, 3, 4],
-        ("train/GOT-10k_Train_000002", "0"): [0, 1],
+        ("train/GOT-10k_Train_000001", "0"): [0, 3, 4]
     }
-    assert skipped == {"absent": 1, "wholly occluded": 1, "missing annotation": 1}
+    wrong = "train/GOT-10k_Train_000002: 2 rows in groundtruth.txt for 3 images"
+    assert skipped == {"absent": 1, "wholly occluded": 1, wrong: 2}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "fault"),
+    [
+        ("groundtruth.txt", "x,y,w,h\n" + "5,5,20,30\n" * 3, None),
+        ("groundtruth.txt", "5,5,20,30\n" * 4, "4 rows in groundtruth.txt for 3 images"),
+        ("cover.label", "8\n8\n", "2 rows in cover.label for 3 images"),
+        ("absence.label", "0\n\n0\n0\n0\n", "4 rows in absence.label for 3 images"),
+    ],
+)
+def test_rows_that_do_not_fit_the_frames_leave_their_sequence_out(got10k_tree, file, text, fault):
+    """Before: the first box belonged to the header, or boxes and frames were paired as far as they
+    went."""
+    name = "train/GOT-10k_Train_000002"
+    write_text(got10k_tree / name / "groundtruth.txt", "5,5,20,30\n" * 3)
+    write_text(got10k_tree / name / file, text)
+    found, skipped = crops(got10k.Got10k(got10k_tree))
+    if fault:
+        assert (name, "0") not in found
+        assert skipped[f"{name}: {fault}"] > 0
+    else:
+        assert sorted(found[name, "0"]) == [0, 1, 2]
+
+
+def test_an_empty_row_is_a_frame_without_target(lasot_tree):
+    """Before: the boxes after it sat a frame too early, with the sizes of their neighbours."""
+    rows = ["6,6,20,30", "", "8,6,21,31", "9,6,22,32", "10,6,23,33", "", ""]
+    write_text(lasot_tree / "cat/cat-2/groundtruth.txt", "\ufeff" + "\r\n".join(rows))
+    found, skipped = crops(lasot.Lasot(lasot_tree))
+    assert found == {("cat/cat-2", "0"): {0: (20, 30), 4: (23, 33)}}
+    assert skipped == {"absent": 1, "wholly occluded": 1, "box is not a number": 1}
+
+
+def test_coco_with_a_filtered_list_of_images(coco_tree):
+    """Before: "not COCO's instances file (4 is missing); download it again", for ids as text
+    too."""
+    expected, all_skipped = crops(coco.Coco(coco_tree))
+    path = coco_tree / coco.INSTANCES
+    content = json.loads(path.read_text())
+    content["images"] = [image for image in content["images"] if image["id"] != 4]
+    for annotation in content["annotations"][:5]:
+        annotation["image_id"] = str(annotation["image_id"])
+    del content["annotations"][3]["id"]
+    write_text(path, json.dumps(content))
+    found, skipped = crops(coco.Coco(coco_tree))
+    assert found == expected
+    del all_skipped["image is missing"]
+    assert skipped == all_skipped | {"image is not in the file": 1}
+    assert "  would be skipped, image is not in the file: 1" in check(coco.Coco(coco_tree))
+
+
+def test_coco_with_two_images_of_one_number(coco_tree):
+    """Before: the boxes of both went to the second."""
+    path = coco_tree / coco.INSTANCES
+    content = json.loads(path.read_text())
+    content["images"][1]["id"] = "1"
+    write_text(path, json.dumps(content))
+    with pytest.raises(UserError, match="two images have the same id"):
+        list(coco.Coco(coco_tree).videos())
+
+
+def test_two_videos_of_one_name(coco_tree):
+    """Before: their boxes became one video's."""
+    path = coco_tree / coco.INSTANCES
+    content = json.loads(path.read_text())
+    content["images"][1]["file_name"] = "000000000001.png"
+    write_text(path, json.dumps(content))
+    with pytest.raises(UserError, match="two videos are called train2017/000000000001"):
+        list(coco.Coco(coco_tree).first_videos())
 
 
 def test_lasot(lasot_tree):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from siamjax.datasets import registry, synthetic
+from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 
 
@@ -58,3 +59,61 @@ def test_an_undecodable_image_is_named(tmp_path, write_images, rows, boxes):
     (sequence,) = registry.load("folder", tmp_path).sequences
     with pytest.raises(UserError, match=r"0001\.jpg: not a readable image"):
         sequence.frames[1]
+
+
+@pytest.mark.parametrize("none", ["nan,nan,nan,nan", "0,0,0,0", "", "None None None None"])
+def test_a_sequence_starts_with_its_first_target(tmp_path, write_images, rows, boxes, none):
+    """Before: "box nan,nan,nan,nan: give four finite numbers" without the sequence's name, and none
+    of the others was run; an empty first row moved all boxes."""
+    for name in ("late", "never", "plain"):
+        write_images(tmp_path / name / "img", range(1, 7), "{:05d}.jpg")
+        (tmp_path / name / "groundtruth_rect.txt").write_text(rows(boxes(6)))
+    late = f"{none}\n{none}\n" + rows(boxes(4))
+    (tmp_path / "late/groundtruth_rect.txt").write_text(late)
+    (tmp_path / "never/groundtruth_rect.txt").write_text(f"{none or 'nan'}\n" * 6)
+    if not none:
+        (tmp_path / "never/groundtruth_rect.txt").write_text("nan,nan,nan,nan\n" * 6)
+    benchmark = registry.load("DTB70", tmp_path)
+    first, second = benchmark.sequences
+    assert (first.name, second.name) == ("late", "plain")
+    assert len(first) == len(first.groundtruth) == 4
+    assert [path.name for path in first.frames.paths[:2]] == ["00003.jpg", "00004.jpg"]
+    np.testing.assert_array_equal(first.boxes, boxes(4) - [1, 1, 0, 0])
+    assert first.notes == ("starts at frame 2 (from 0), the first with a target",)
+    assert not second.notes
+    assert benchmark.left_out == {"never": "never: no frame has a box of the target"}
+    # result files of other toolkits have a row for every frame
+    (tmp_path / "r/t").mkdir(parents=True)
+    (tmp_path / "r/t/late.txt").write_text("9,9,9,9\n9,9,9,9\n" + rows(boxes(4)))
+    (run,) = Store(tmp_path / "r", benchmark.dataset).read("t", first)
+    np.testing.assert_array_equal(run.regions, boxes(4) - [1, 1, 0, 0])
+
+
+def test_a_restart_protocol_waits_for_the_target_itself(tmp_path, write_images):
+    write_images(tmp_path / "bag/color", range(1, 4), "{:08d}.jpg")
+    (tmp_path / "bag/groundtruth.txt").write_text("nan,nan,nan,nan\n" + "1,2,9,9\n" * 2)
+    (bag,) = registry.load("VOT2018", tmp_path).sequences
+    assert len(bag) == 3
+
+
+def test_a_part_of_a_sequence_that_has_no_images(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/groundtruth_rect.txt").write_text("\n1,2,3,4\n5,6,7,8\n")
+    (sequence,) = registry.load("DTB70", tmp_path, images=False).sequences
+    assert len(sequence) == 2
+    assert not sequence.has_images
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y,w,h\n" + "1,2,3,4\n" * 2, "2 rows for 3 images"),
+        ("1,2,3,4\n" * 4 + "\n\n", "4 rows for 3 images"),
+        ("\n".join(["1,2,3,4"] * 3).replace("\n", "\n\n"), "5 rows for 3 images"),
+    ],
+)
+def test_a_number_of_rows_other_than_of_images_names_both(tmp_path, write_images, text, message):
+    write_images(tmp_path / "a/img", range(1, 4), "{:05d}.jpg")
+    (tmp_path / "a/groundtruth_rect.txt").write_text(text)
+    with pytest.raises(UserError, match=message):
+        registry.load("DTB70", tmp_path)

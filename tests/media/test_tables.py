@@ -73,15 +73,15 @@ def test_a_header_says_what_the_columns_are(tmp_path, text):
 
 
 def test_a_column_of_frames_leaves_gaps(tmp_path):
-    """Before: "7 numbers where 4 are expected" for what `siamjax serve` offers as its table."""
+    """Before: "8 numbers where 4 are expected" for what `siamjax serve` offers as its table."""
     text = "frame,x,y,w,h,score,second_peak,lost\n0,1,2,3,4,1.0,0.0,0\n2,5,6,7,8,0.9,0.1,0\n"
     np.testing.assert_array_equal(read(tmp_path, text), [TWO[0], NAN, TWO[1]])
 
 
 @pytest.mark.parametrize("code", ["utf-8-sig", "utf-16", "latin-1"])
 def test_byte_order_marks_and_other_codings(tmp_path, code):
-    """Before: a UTF-8 mark was "'\\ufeff1' is not a number", or the first box's left NaN in data
-    preparation; UTF-16, as PowerShell writes, "cannot be read", or all boxes NaN."""
+    """Before: a UTF-8 mark was "'1' is not a number", the mark unseen, or the first box's left NaN
+    in data preparation; UTF-16, as PowerShell writes, "cannot be read", or all boxes NaN."""
     text = ("größe\n" if code == "latin-1" else "") + "1,2,3,4\r\n5,6,7,8\r\n"
     np.testing.assert_array_equal(read(tmp_path, text.encode(code)), TWO)
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from siamjax.datasets.forms.base import Form, Run, unscored
-from siamjax.datasets.sequence import Sequence, key, shifted
+from siamjax.datasets.sequence import Sequence, composed, key, shifted
 from siamjax.media.tables import read_table
 
 PREFIXES = ("nfs_", "uav_", "uav20l_", "otb_", "lasot_", "dtb_", "dtb70_", "trackingnet_")
@@ -36,7 +36,7 @@ class Flat(Form):
         exact = folder / f"{sequence.name}.txt"
         if exact.is_file():
             return [exact]
-        return found(folder, (sequence.name, *sequence.aliases))
+        return found(folder, (sequence.name, *sequence.aliases), sequence.loose)
 
     def holds(self, folder: Path, sequences: Iterable[Sequence]) -> bool:
         """As the base class, by one look into the folder."""
@@ -48,13 +48,23 @@ class Flat(Form):
         return unscored(shifted(read_table(path, (4, 8)), -sequence.base))
 
 
-def found(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """The files in a folder that are called like a sequence, under the first name that has any."""
+def found(folder: Path, names: tuple[str, ...], loose: bool = True) -> list[Path]:
+    """The files in a folder that are called like a sequence, under the first name that has any.
+
+    Args:
+        loose: whether names that are only alike count, where no other file is alike.
+    """
     table = _table(folder)
-    return next((list(table[key(name)]) for name in names if key(name) in table), [])
+    for name in names:
+        files = table.get(key(name), {})
+        if same := files.get(composed(name)):
+            return list(same)
+        if loose and len(files) == 1:
+            return list(*files.values())
+    return []
 
 
-def _table(folder: Path) -> dict[str, list[Path]]:
+def _table(folder: Path) -> dict[str, dict[str, list[Path]]]:
     if not folder.is_dir():
         return {}
     inner = sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
@@ -63,23 +73,29 @@ def _table(folder: Path) -> dict[str, list[Path]]:
 
 
 @lru_cache(maxsize=4)
-def _by_key(places: tuple[tuple[Path, int], ...]) -> dict[str, list[Path]]:
-    """Files of a folder and those below it by the key of the sequence they are called after."""
-    table: dict[str, list[Path]] = {}
-    prefixed: dict[str, list[Path]] = {}
-    repeated: dict[str, list[Path]] = {}
+def _by_key(places: tuple[tuple[Path, int], ...]) -> dict[str, dict[str, list[Path]]]:
+    """Files of a folder and those below by key and name of the sequence they are called after."""
+    table: dict[str, dict[str, list[Path]]] = {}
+    prefixed: dict[str, dict[str, list[Path]]] = {}
+    repeated: dict[str, dict[str, list[Path]]] = {}
+
+    def add(to, name, path, several=False):
+        paths = to.setdefault(key(name), {}).setdefault(composed(name), [])
+        if several or not paths:
+            paths.append(path)
+
     (top, _), *_ = places
     for place, _ in places:
         for path in sorted(place.glob("*.txt")):
             if path.name[0] == "." or not (place == top or _belongs(path)):
                 continue
-            table.setdefault(key(path.stem), [path])
+            add(table, path.stem, path)
             for prefix in PREFIXES:
                 if path.stem.lower().startswith(prefix):
-                    prefixed.setdefault(key(path.stem[len(prefix) :]), [path])
+                    add(prefixed, path.stem[len(prefix) :], path)
             number = re.fullmatch(r"(.+)_\d{3}", path.stem)
             if number and key(number[1]) == key(place.name):
-                repeated.setdefault(key(number[1]), []).append(path)
+                add(repeated, number[1], path, several=True)
     return prefixed | repeated | table
 
 

@@ -32,7 +32,7 @@ class Got10k(Form):
     def files(self, folder: Path, sequence: Sequence) -> list[Path]:
         """Those of all repetitions."""
         own = numbered(folder / sequence.name, sequence.name, 3, (".txt",))
-        return own or found(folder, (sequence.name,))
+        return own or found(folder, (sequence.name,), sequence.loose)
 
     def read_file(self, path: Path, sequence: Sequence) -> Run:
         """As the base class."""
