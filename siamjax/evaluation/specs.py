@@ -161,7 +161,9 @@ def _constants(constants: Mapping[str, float] | None, options: dict[str, str]) -
 
 
 def _from_checkpoint(path: str, constants: Mapping[str, float]) -> protocols.Tracker:
-    return api.load(path, constants=constants)
+    tracker = api.load(path, constants=constants)
+    tracker.doubts = False  # the protocol warns, with the sequence's name
+    return tracker
 
 
 def _built_in(base: str, name: str, files: dict[str, str]) -> Spec:
