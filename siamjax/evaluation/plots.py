@@ -83,7 +83,9 @@ def _lines(canvas: Canvas, axes: Axes, plot: Plot, shown: Shown) -> None:
         if plot.mark is not None:
             mark = [scores.trackers[tracker][figure] for figure in plot.mark]
             axes.plot(*mark, **canvas.dot(tracker, 1.9))
-    if scores.interval is not None:
+    if plot.diagonal:
+        axes.axline((0, 0), slope=1, color="0.6", lw=0.8, ls=":", zorder=0)
+    elif scores.interval is not None:
         axes.axvspan(*scores.interval, color="0.5", alpha=0.15, lw=0)
     axes.set_ylim(style.limits([y for _, y in shown.values()]))
     drawn = [np.asarray(x, np.float64)[np.isfinite(y)] for x, y in shown.values()]

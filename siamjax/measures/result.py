@@ -48,6 +48,7 @@ class Plot:
         data: result, tracker -> x and y of its line or point; None: the curve called `title`.
         mark: figures that give x and y of a point on each line.
         x_range: of the axis; None: that of the data.
+        diagonal: whether the line y = x is drawn, for comparison.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Plot:
     data: Callable[["Result", str], tuple] | None = None
     mark: tuple[str, str] | None = None
     x_range: tuple[float, float] | None = None
+    diagonal: bool = False
 
     def at(self, result: "Result", tracker: str) -> tuple:
         """x and y of a tracker's line or point."""

@@ -16,7 +16,7 @@ from importlib import import_module
 import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.measures import bootstrap
+from siamjax.measures import bootstrap, calibration
 from siamjax.measures.conventions import DEFAULT, Rules
 from siamjax.measures.result import (
     Bounds,
@@ -68,7 +68,7 @@ def score(
         tracker: measure.score(sequences, own, interval, **more) for tracker, own in runs.items()
     }
     names, first = [sequence.name for sequence in sequences], next(iter(parts.values()))
-    return Result(
+    result = Result(
         overlap=first.overlap,
         interval=first.interval,
         trackers={tracker: part.values for tracker, part in parts.items()},
@@ -97,6 +97,8 @@ def score(
         figures=measure.FIGURES,
         plots=measure.PLOTS,
     )
+    calibration.add(result, sequences, runs)
+    return result
 
 
 def _intervals(part: Part) -> dict[str, Bounds]:

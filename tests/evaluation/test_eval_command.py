@@ -147,7 +147,9 @@ def test_a_killed_run_goes_on_to_the_same_files(tmp_path):
     resumed = run_eval(*flags, f"--out={out}")
     assert resumed.returncode == 0, resumed.stderr
     names = {path.name for path in folder.iterdir()}
-    assert names == {"first.txt", "second.txt", "third.txt"}
+    videos = ("first", "second", "third")
+    kinds = (".txt", "_confidence.value")  # boxes and scores
+    assert names == {video + kind for video in videos for kind in kinds}
     for name in names:
         expected = tmp_path / "whole/results/template_matching" / name
         assert (folder / name).read_bytes() == expected.read_bytes()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from siamjax.datasets.forms import confidence
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.files import write_whole
@@ -117,8 +118,12 @@ class Form(abc.ABC):
         return (run.codes == REGION) & without_region(run.regions)
 
     def write(self, folder: Path, sequence: Sequence, run: Run, repetition: int = 1) -> None:
-        """Writes a run's files, each whole."""
+        """Writes a run's files, each whole; its scores first, in a file beside them where the form
+        has no place for them."""
         paths = self.paths(sequence, repetition)
+        scores = confidence.beside(Path(paths[-1]))
+        if str(scores) not in paths:
+            confidence.write(folder / paths[-1], run.scores)
         for path, text in zip(paths, self.texts(sequence, run), strict=True):
             write_whole(folder / path, text)
 
@@ -134,7 +139,7 @@ class Form(abc.ABC):
         runs, problems = [], []
         for path in self.files(folder, sequence):
             try:
-                run = self.read_file(path, sequence)
+                run = with_scores(path, self.read_file(path, sequence))
                 frames = self.frames(path, sequence)
                 if length == "strict":
                     check_length(path, run.codes, frames, sequence.name)
@@ -154,6 +159,21 @@ class Form(abc.ABC):
     def holds(self, folder: Path, sequences: Iterable[Sequence]) -> bool:
         """Whether a tracker's folder has a result of any of the sequences."""
         return any(self.files(folder, sequence) for sequence in sequences)
+
+
+def with_scores(path: Path, run: Run) -> Run:
+    """A run with the scores that stand beside its file, where it has none of its own.
+
+    Raises:
+        UserError: unreadable.
+    """
+    scores = None if np.isfinite(run.scores).any() else confidence.read(path)
+    if scores is None:
+        return run
+    if len(scores) != len(run.codes):
+        text = f"{path}: {len(scores)} scores for {len(run.codes)} rows: not used"
+        return dataclasses.replace(run, notes=(*run.notes, Note("score", text)))
+    return dataclasses.replace(run, scores=scores)
 
 
 # what becomes of a result file with more or fewer rows than frames

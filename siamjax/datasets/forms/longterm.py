@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siamjax.datasets.forms import confidence
 from siamjax.datasets.forms.base import Form, Note, Run, rows_text
 from siamjax.datasets.forms.vot import Vot
 from siamjax.datasets.sequence import Sequence
@@ -24,12 +25,11 @@ class LongTerm(Vot):
     def paths(self, sequence: Sequence, repetition: int = 1) -> list[str]:
         """Confidences and regions."""
         (regions,) = super().paths(sequence, repetition)
-        return [f"{regions.removesuffix('.txt')}_confidence.value", regions]
+        return [str(confidence.beside(Path(regions))), regions]
 
     def texts(self, sequence: Sequence, run: Run) -> list[str]:
         """Confidences with six decimals, regions with four."""
-        lines = ("\n" if np.isnan(score) else f"{score:.6f}\n" for score in run.scores)
-        return ["".join(lines), *super().texts(sequence, run)]
+        return [confidence.text(run.scores), *super().texts(sequence, run)]
 
     def read_file(self, path: Path, sequence: Sequence) -> Run:
         """As the base class.
@@ -37,21 +37,21 @@ class LongTerm(Vot):
         Raises:
             UserError: as the base class.
         """
-        confidence = path.with_name(f"{path.stem}_confidence.value")
+        place = confidence.beside(path)
         run = super().read_file(path, sequence)
-        scores = _scores(confidence)
+        scores = _scores(place)
         if np.isnan(scores).all():
             sure = np.ones(len(run.codes))
             sure[0] = np.nan
-            note = Note("score", f"{confidence}: no scores, so all are 1: the tracker is sure")
+            note = Note("score", f"{place}: no scores, so all are 1: the tracker is sure")
             return dataclasses.replace(run, scores=sure, notes=(note,))
         if len(scores) != len(run.codes):
             raise UserError(
-                f"{confidence}: {len(scores)} rows for {len(run.codes)} rows of {path.name}"
+                f"{place}: {len(scores)} rows for {len(run.codes)} rows of {path.name}"
             )
         unknown = ~np.isfinite(scores)
         unknown[0] = False
-        note = Note("score", f"{confidence}: {rows_text(unknown)} without a score: score 0")
+        note = Note("score", f"{place}: {rows_text(unknown)} without a score: score 0")
         return dataclasses.replace(run, scores=scores, notes=(note,) if unknown.any() else ())
 
     def missed(self, run: Run) -> np.ndarray:

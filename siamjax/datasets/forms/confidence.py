@@ -1,0 +1,61 @@
+"""Scores of a tracker beside its result files.
+
+`<result file without its suffix>_confidence.value` has a score per frame, an empty line where there
+is none, as vot-toolkit writes it; readers of boxes look for `.txt` and pass it over. Read as well:
+`<sequence>_object_presence_scores.txt`, as pytracking writes it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.files import write_whole
+
+
+def beside(path: Path) -> Path:
+    """The file of scores of a result file."""
+    return path.with_name(f"{path.stem}_confidence.value")
+
+
+def text(scores: np.ndarray) -> str:
+    """Scores (N,) with six decimals; NaN is an empty line."""
+    return "".join("\n" if np.isnan(score) else f"{score:.6f}\n" for score in scores)
+
+
+def parse(path: Path) -> np.ndarray:
+    """(N,) scores of a file; NaN where a line is empty.
+
+    Raises:
+        UserError: unreadable, or a line that is no number.
+    """
+    try:
+        lines = path.read_text().removesuffix("\n").split("\n")
+        return np.array([float(line) if line.strip() else np.nan for line in lines])
+    except (OSError, ValueError):
+        raise UserError(f"{path}: a number per frame is expected") from None
+
+
+def write(path: Path, scores: np.ndarray) -> None:
+    """Writes the scores of a result file, before it is written; none where all are the same, which
+    is what trackers without scores give.
+
+    Args:
+        path: the result file.
+        scores: (N,).
+    """
+    known = scores[~np.isnan(scores)]
+    if known.size and (known != known[0]).any():
+        write_whole(beside(path), text(scores))
+    else:
+        beside(path).unlink(missing_ok=True)
+
+
+def read(path: Path) -> np.ndarray | None:
+    """(N,) scores beside a result file; None where there are none.
+
+    Raises:
+        UserError: as `parse`.
+    """
+    presence = path.with_name(f"{path.stem}_object_presence_scores.txt")
+    return next((parse(place) for place in (beside(path), presence) if place.is_file()), None)
