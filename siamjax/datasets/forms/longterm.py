@@ -39,16 +39,14 @@ class LongTerm(Vot):
         """
         place = confidence.beside(path)
         run = super().read_file(path, sequence)
-        scores = _scores(place)
+        scores = confidence.parse(place) if place.is_file() else np.empty(0)
         if np.isnan(scores).all():
             sure = np.ones(len(run.codes))
             sure[0] = np.nan
             note = Note("score", f"{place}: no scores, so all are 1: the tracker is sure")
             return dataclasses.replace(run, scores=sure, notes=(note,))
         if len(scores) != len(run.codes):
-            raise UserError(
-                f"{place}: {len(scores)} rows for {len(run.codes)} rows of {path.name}"
-            )
+            raise UserError(f"{place}: {len(scores)} rows for {len(run.codes)} rows of {path.name}")
         unknown = ~np.isfinite(scores)
         unknown[0] = False
         note = Note("score", f"{place}: {rows_text(unknown)} without a score: score 0")
@@ -57,21 +55,6 @@ class LongTerm(Vot):
     def missed(self, run: Run) -> np.ndarray:
         """As `Form`: a 0 says that the target is not there."""
         return Form.missed(self, run)
-
-
-def _scores(path: Path) -> np.ndarray:
-    """A number per line, NaN for an empty one; none without the file.
-
-    Raises:
-        UserError: a line that is no number.
-    """
-    if not path.is_file():
-        return np.empty(0)
-    try:
-        lines = path.read_text().removesuffix("\n").split("\n")
-        return np.array([float(line) if line.strip() else np.nan for line in lines])
-    except (OSError, ValueError):
-        raise UserError(f"{path}: a number per frame is expected") from None
 
 
 FORM = LongTerm()
