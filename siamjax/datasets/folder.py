@@ -4,7 +4,7 @@ Layout: that of `siamjax.media.labels.own`, with labels in any format; `siamjax 
 reads the same. A target is a sequence, from its first box on; it is called like its video, and
 where that has several, video.target. A text file with a row left, top, width, height, or x1, y1 ...
 x4, y4, per frame (0-based) gives as many frames as rows; one with a single row gives the first box:
-such a video can be tracked but not scored.
+such a video can be tracked but not scored. Frames without a box are not scored.
 """
 
 from pathlib import Path
@@ -99,17 +99,20 @@ def _sequence(name: str, video: Video, each: Track) -> Sequence:
             f" {len(video.images)} images; restore the missing ones"
         )
     outlines = [outline for outline in each.polygons if outline is not None]
-    whole = len(outlines) == len(each) and all(outline.size == 8 for outline in outlines)
-    truth = each.boxes if not whole else np.stack(outlines).reshape(-1, 8)
+    corners = len(outlines) == len(each) and all(outline.size == 8 for outline in outlines)
+    truth = np.stack(outlines).reshape(-1, 8) if corners else each.boxes
     rows = np.full((last - first, truth.shape[1]), np.nan)
     rows[each.frames - first] = truth
-    unknown = np.isnan(rows).any(1)
+    known = ~np.isnan(rows).any(1)
+    whole = bool(known.all())
+    note = f"{name}: {len(known) - known.sum()} of {len(known)} frames without a label, not scored"
     return Sequence(
         name=name,
         frames=frames,
         groundtruth=rows,
-        absent=unknown if unknown.any() else None,
         image_size=video.stated_size,
+        labelled=None if whole else known,
+        notes=() if whole else (note,),
     )
 
 

@@ -80,6 +80,8 @@ class Sequence:
         image_size: width, height in pixels where the annotation states it.
         anchors: (N,) int, 1 where a multi-start run begins forward, -1 backward, 0 elsewhere; None:
             not given.
+        labelled: (N,) bool, False in frames that nobody labelled, which one-pass figures leave out;
+            None: the benchmark's rules count all frames.
         aliases: other names that result files may have.
         skipped: rows that result files of some toolkits have before the first frame.
         notes: what this copy of the benchmark lacks, and how that is scored.
@@ -96,6 +98,7 @@ class Sequence:
     base: int = 0
     image_size: tuple[int, int] | None = None
     anchors: np.ndarray | None = None
+    labelled: np.ndarray | None = None
     aliases: tuple[str, ...] = ()
     skipped: int = 0
     notes: tuple[str, ...] = ()
@@ -150,6 +153,7 @@ class Sequence:
             absent=cut(self.absent),
             tags={tag: cut(flags) for tag, flags in self.tags.items()},
             anchors=cut(self.anchors),
+            labelled=cut(self.labelled),
         )
 
     @property

@@ -163,11 +163,17 @@ def of_run(
     rules: Rules = DEFAULT,
     missing: int = 0,
 ) -> Curves:
-    """Curves of a run in the benchmark's own pixels; polygons count as boxes of equal area."""
+    """Curves of a run in the benchmark's own pixels; polygons count as boxes of equal area, frames
+    that nobody labelled not at all."""
     upright = regions
     if regions.shape[1] == 8:
         upright = np.where(
             without_region(regions)[:, None], np.nan, polygons.box_of_region(regions)
         )
     truth, result = (shifted(table, sequence.base) for table in (sequence.boxes, upright))
-    return curves(truth, result, sequence.absent, rules, missing)
+    known, absent = sequence.labelled, sequence.absent
+    if known is not None:
+        missing = int(known[len(known) - missing :].sum())
+        truth, result = truth[known], result[known]
+        absent = absent if absent is None else absent[known]
+    return curves(truth, result, absent, rules, missing)

@@ -55,7 +55,8 @@ def _of_track(each: Track, size: tuple[int, int] | None) -> list[tuple[str, list
         kinds["the box is outside of the frame"] = outside
         kept = np.clip(boxes, 0, frame[:, [2, 3, 2, 3]])
         part = np.prod(kept[:, 2:] - kept[:, :2], 1) / np.maximum(np.prod(wide, 1), 1e-9)
-        kinds["more than half of the box is outside of the frame"] = ~outside & (part < 0.5)
+        half = ~outside & (part < 0.5) & (wide > 0).all(1)
+        kinds["more than half of the box is outside of the frame"] = half
     near = np.diff(each.frames) == 1
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     far = np.linalg.norm(np.diff(centres, axis=0), axis=1)

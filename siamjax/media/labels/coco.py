@@ -20,13 +20,14 @@ from siamjax.media.labels import rle
 from siamjax.media.labels.images import Item, Picture, area_of, frame_name, group, polygon_box
 from siamjax.media.labels.jsons import head_of, load
 from siamjax.media.labels.model import Shape, Video
-from siamjax.media.labels.places import Places
+from siamjax.media.labels.places import Places, holds_videos
 
 OUT = "annotations/instances_default.json"
 
 
 def matches(source: Path) -> bool:
-    """A JSON file with "images" and "annotations", or a folder with such a file in annotations/."""
+    """A JSON file with "images" and "annotations", or a folder with such a file in annotations/, or
+    in itself where there are no videos beside it."""
     return any({"images", "annotations"} <= head_of(path).keys() for path in files_of(source)[:1])
 
 
@@ -34,7 +35,9 @@ def files_of(source: Path) -> list[Path]:
     """The files that may hold the labels of a source."""
     if source.is_file():
         return [source]
-    found = [*sorted(source.glob("annotations/*.json")), *sorted(source.glob("*.json"))]
+    found = sorted(source.glob("annotations/*.json"))
+    if not found and not holds_videos(source):
+        found = sorted(source.glob("*.json"))
     named = [path for path in found if path.name.startswith("instances")]
     return named or found
 

@@ -18,15 +18,18 @@ from siamjax.errors import UserError
 from siamjax.media.labels.images import polygon_box, turned
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
-from siamjax.media.labels.places import Places, base_name
+from siamjax.media.labels.places import Places, base_name, is_video
 from siamjax.media.labels.xml import element, load, root_tag
 
 Element = ElementTree.Element
 
 
 def matches(source: Path) -> bool:
-    """An XML file of CVAT without images in it, or a folder with annotations.xml of that kind."""
+    """An XML file of CVAT without images in it, or a folder with annotations.xml of that
+    kind and no videos."""
     path = _file(source)
+    if source.is_dir() and any(map(is_video, source.iterdir())):
+        return False
     return root_tag(path) == "annotations" and load(path).find("image") is None
 
 

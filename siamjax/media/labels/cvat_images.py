@@ -14,15 +14,18 @@ from siamjax.errors import UserError
 from siamjax.media.labels.cvat import meta_of, shape_of
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places
+from siamjax.media.labels.places import Places, is_video
 from siamjax.media.labels.xml import element, load, root_tag
 
 Element = ElementTree.Element
 
 
 def matches(source: Path) -> bool:
-    """An XML file of CVAT with images in it, or a folder with annotations.xml of that kind."""
+    """An XML file of CVAT with images in it, or a folder with annotations.xml of that
+    kind and no videos."""
     path = _file(source)
+    if source.is_dir() and any(map(is_video, source.iterdir())):
+        return False
     return root_tag(path) == "annotations" and load(path).find("image") is not None
 
 

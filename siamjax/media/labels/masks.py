@@ -97,5 +97,10 @@ def _mask(path: Path) -> tuple[dict[int, tuple], tuple[int, int]]:
             continue  # void
         rows, columns = (np.flatnonzero((values == number).any(axis)) for axis in (1, 0))
         x, y = int(columns[0]), int(rows[0])
-        boxes[1 if number == 255 else number] = (x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y)
+        boxes[1 if number == 255 else number] = (
+            x,
+            y,
+            int(columns[-1]) + 1 - x,
+            int(rows[-1]) + 1 - y,
+        )
     return boxes, (values.shape[1], values.shape[0])

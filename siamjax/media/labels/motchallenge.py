@@ -14,14 +14,21 @@ from pathlib import Path
 from siamjax.errors import UserError
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.mot import CLASSES, text, tracks_of
-from siamjax.media.labels.places import Places, images_of
+from siamjax.media.labels.places import Places, images_of, is_video
 
 _TRUTH = Path("gt", "gt.txt")
 
 
 def matches(source: Path) -> bool:
-    """A sequence, or a folder of such."""
-    return source.is_dir() and bool(_sequences(source))
+    """A sequence, or a folder of such and of no other videos."""
+    if not source.is_dir():
+        return False
+    found = _sequences(source)
+    if not found or found == [source] or found[0].parent != source:
+        return bool(found)
+    folders = (path for path in source.iterdir() if path.is_dir() and images_of(path))
+    others = [path for path in folders if not (path / _TRUTH).is_file()]
+    return not others and not any(map(is_video, source.iterdir()))
 
 
 def _sequences(source: Path) -> list[Path]:

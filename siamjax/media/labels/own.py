@@ -15,7 +15,7 @@ from pathlib import Path
 from siamjax.errors import UserError
 from siamjax.media.labels.images import Item, Picture, join
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places, images_of, is_video
+from siamjax.media.labels.places import Places, frame_folder, images_of, is_video
 
 SUFFIXES = (".csv", ".txt", ".mot", ".xml", ".json")
 # files with boxes that lie in a video's folder, the first counts
@@ -38,10 +38,11 @@ def read(
     Raises:
         UserError: no video, labels without their video, a video with two label files.
     """
-    if images_of(root):
+    place = frame_folder(root)
+    media = {} if place == root else _media(root, places)
+    if place == root or (place is not None and len(media) == 1):
         name = root.resolve().name
         return _kept(name, lambda: [_inside(root, read_file)], faults)
-    media = _media(root, places)
     found: dict[str, list[Video]] = {}
     sources: dict[str, Path] = {}
     files = sorted(_label_files(root))

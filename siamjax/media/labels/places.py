@@ -35,6 +35,15 @@ def images_of(folder: Path) -> tuple[Path, ...]:
     return tuple(place / name for name in image_names(place)) if place else ()
 
 
+def holds_videos(folder: Path) -> bool:
+    """Whether a folder has video files, or folders of frames, beside whatever else is in it."""
+    return any(
+        is_video(path) if path.is_file() else bool(images_of(path))
+        for path in folder.iterdir()
+        if not path.name.startswith(".")
+    )
+
+
 def check_rows(path: Path, count: int, images: Sequence[Path]) -> None:
     """For files with a row per frame; a single row may be the first box alone.
 

@@ -1,0 +1,297 @@
+"""One layout of own videos, whatever the labels; what is written never replaces what is read."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from siamjax.cli import dispatch
+from siamjax.data.index import Index
+from siamjax.datasets import registry
+from siamjax.errors import UserError
+from siamjax.measures import ope
+from siamjax.media import labels
+from siamjax.media.labels import Shape, Video, track
+from siamjax.media.labels.check import faults
+
+from .test_formats import BOX, CVAT, cvat, image, put, rows, shape, studio
+
+
+def film(path, count=5, size=(64, 48)):
+    """A video whose frame i has the value 40 * i."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, size)
+    for i in range(count):
+        writer.write(np.full((size[1], size[0], 3), 40 * i, np.uint8))
+    writer.release()
+    return path
+
+
+def pictures(folder, count=5, name="{:04d}.jpg"):
+    for i in range(count):
+        image(folder / name.format(i), value=40 * i)
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A video for each way to have labels; the box of frame i begins at x = 5 + i."""
+    root = tmp_path / "mine"
+    root.mkdir()
+    lines = [f"{5 + i},5,20,20\n" for i in range(5)]
+    film(root / "beside.avi")
+    cvat(root / "beside.xml", [(0, 0, 5), (4, 0, 9)], more="<stop_frame>4</stop_frame>")
+    pictures(root / "frames")
+    put(root / "frames.txt", "".join(lines))
+    pictures(root / "inside", name="{}.jpg")
+    put(root / "inside" / "groundtruth.txt", "".join(lines))
+    put(root / "inside" / "notes.txt", "what I thought")
+    pictures(root / "deeper" / "img")
+    put(
+        root / "deeper" / "boxes.csv",
+        "frame,x,y,w,h\n" + "".join(f"{i},{r}" for i, r in enumerate(lines)),
+    )
+    pictures(root / "each")
+    for i in range(5):
+        box = shape([[5 + i, 5], [25 + i, 25]], label="cat")
+        put(root / "each" / f"{i:04d}.json", {"shapes": [box], "imageWidth": 64, "imageHeight": 48})
+    pictures(root / "mot" / "img1", name="{:06d}.jpg")
+    put(root / "mot" / "gt" / "gt.txt", "".join(f"{i + 1},1,{6 + i},6,20,20,1\n" for i in range(5)))
+    film(root / "shared.avi")
+    task = studio([{"frame": 1 + i, "enabled": True, "x": (5 + i) / 0.64, "y": 5 / 0.48,
+                    "width": 20 / 0.64, "height": 20 / 0.48} for i in range(5)], 5, 0.5,
+                  "/data/upload/1/0a1b2c3d-shared.avi")  # fmt: skip
+    del task[0]["annotations"][0]["result"][0]["original_width"]
+    put(root / "export.json", task)
+    put(root / ".DS_Store", "hidden")
+    put(root / "._frames.txt", "hidden")
+    return root
+
+
+NAMES = ["beside", "deeper", "each", "frames", "inside", "mot", "shared"]
+
+
+def test_labels_of_every_kind_are_found(mine):
+    videos = labels.read(mine)
+    assert [video.name for video in videos] == NAMES
+    for video in videos:
+        assert len(video.tracks) == 1, video.name
+        size = [2, 10, 10] if video.name == "beside" else [5, 20, 20]
+        expected = {i: [5 + i, *size] for i in range(5)}
+        assert rows(video.tracks[0]) == expected, video.name
+        middle = video.frames()[3].mean()
+        assert middle == pytest.approx(120, abs=3), video.name
+
+
+def test_the_layout_serves_training_and_evaluation(mine, tmp_path):
+    """Before: `python -m data_prep.folder` wanted TensorFlow ("apache_beam is not installed"), and
+    of these layouts knew `frames.txt` alone; `--dataset=folder` knew `inside` alone ("0 text files;
+    put the boxes, a row x,y,w,h per frame, into groundtruth.txt")."""
+    dispatch(["prepare", "folder", f"--source={mine}", f"--out={tmp_path / 'set'}", "--crop=127"])
+    index = Index(tmp_path / "set")
+    assert [index.video_name(i) for i in range(index.videos)] == NAMES
+    assert index.crops == 5 * len(NAMES)
+    assert index.manifest["skipped"] == {}
+    assert index.manifest["categories"] == {"": 4, "ball": 1, "car": 1, "cat": 1}
+    names = {index.video_name(i): index.track_name(i) for i in range(index.tracks)}
+    assert names["shared"] == "Bo"
+    benchmark = registry.load("folder", mine)
+    assert [sequence.name for sequence in benchmark.sequences] == NAMES
+    assert benchmark.left_out == {}
+    for sequence in benchmark.sequences:
+        np.testing.assert_allclose(sequence.boxes[:, 0], 5 + np.arange(5), atol=1e-9)
+        assert sequence.frames[4].mean() == pytest.approx(160, abs=3)
+        assert sequence.frames[1].mean() == pytest.approx(40, abs=3)
+
+
+def test_a_target_is_a_sequence_from_its_first_box_on(tmp_path):
+    film(tmp_path / "a.avi")
+    cvat(tmp_path / "a.xml", [(1, 0, 5), (3, 1, 5)], [(2, 0, 7), (3, 1, 7), (4, 0, 9)])
+    first, second = registry.load("folder", tmp_path).sequences
+    assert [first.name, second.name] == ["a.0", "a.1"]
+    assert len(first) == len(first.boxes) == 2
+    assert first.frames[0].mean() == pytest.approx(40, abs=3)
+    assert np.isnan(second.boxes).all(1).tolist() == [False, True] + [False] * 6
+    assert second.labelled.tolist() == [True, False] + [True] * 6
+
+
+def test_frames_without_a_label_are_not_scored(tmp_path):
+    """Before: `siamjax eval --dataset=folder --baselines=static` counted frames whose row is NaN as
+    misses of every tracker: success AUC 0.571 for boxes that are right wherever there are labels.
+    """
+    pictures(tmp_path / "a")
+    put(tmp_path / "a" / "groundtruth.txt", "5,5,20,20\n\nnan,nan,nan,nan\n5,5,20,20\n5,5,20,20\n")
+    (sequence,) = registry.load("folder", tmp_path).sequences
+    curves = ope.of_run(sequence, np.tile([5.0, 5, 20, 20], (5, 1)))
+    assert ope.summary(curves)["success_auc"] == pytest.approx(20 / 21)  # thresholds
+    curves = ope.of_run(sequence, np.tile([5.0, 5, 20, 20], (5, 1)) + [[40, 0, 0, 0]], missing=2)
+    assert ope.summary(curves)["success_auc"] == 0
+    assert sequence.notes == ("a: 2 of 5 frames without a label, not scored",)
+    assert sequence.first(2).labelled.tolist() == [True, False]
+
+
+def test_a_faulty_video_leaves_the_others_alone_in_evaluation(mine, tmp_path):
+    put(mine / "frames.txt", "1,2,3,4\n" * 3)
+    benchmark = registry.load("folder", mine)
+    assert len(benchmark.sequences) == len(NAMES) - 1
+    assert "3 rows for 5 images" in benchmark.left_out["frames"]
+    with pytest.raises(UserError, match=r"frames\.txt: 3 rows for 5 images in .*frames; restore"):
+        dispatch(["prepare", "folder", f"--source={mine}", f"--out={tmp_path / 'set'}"])
+    assert not (tmp_path / "set").exists()
+
+
+def test_what_may_be_meant_twice_is_refused(tmp_path):
+    film(tmp_path / "a.avi")
+    put(tmp_path / "a.csv", "frame,x,y,w,h\n0,1,2,3,4\n")
+    cvat(tmp_path / "a.xml", [(0, 0, 5)])
+    with pytest.raises(UserError, match=r"a\.xml: a has other labels in .*a\.csv; leave one"):
+        labels.read(tmp_path)
+    (tmp_path / "a.xml").unlink()
+    film(tmp_path / "a.mkv.avi").rename(tmp_path / "a.mkv")
+    with pytest.raises(UserError, match="two videos are called a; rename one"):
+        labels.read(tmp_path)
+    pictures(tmp_path / "b" / "c")
+    for name in ("x.txt", "y.txt"):
+        put(tmp_path / "b" / "c" / name, "1,2,3,4\n" * 5)
+    with pytest.raises(UserError, match=r"c: 2 files may hold the labels \(x\.txt, y\.txt\); call"):
+        labels.read(tmp_path / "b")
+
+
+def test_labels_without_their_video(tmp_path):
+    film(tmp_path / "a.avi")
+    put(tmp_path / "b.csv", "frame,x,y,w,h\n0,1,2,3,4\n")
+    with pytest.raises(UserError, match=r"b\.csv: boxes of a video b, but .* found a"):
+        labels.read(tmp_path)
+    with pytest.raises(UserError, match="no video in it; expected are videos, or folders of"):
+        labels.read(put(tmp_path / "empty" / "readme.md", "").parent)
+
+
+def test_one_target_of_a_label_that_no_frame_has_twice(tmp_path):
+    """In a folder that is a video a label is an identity where it can be; pictures have none."""
+    pictures(tmp_path / "v", 3)
+    for i, shapes in enumerate(("cat dog", "cat", "cat dog dog")):
+        made = [
+            shape([[k, 5], [k + 9 + i, 25]], label=label) for k, label in enumerate(shapes.split())
+        ]
+        put(tmp_path / "v" / f"{i:04d}.json", {"shapes": made})
+    (video,) = labels.read(tmp_path)
+    assert len(labels.read(tmp_path / "v")) == 3
+    assert {each.id: len(each) for each in video.tracks} == {
+        "cat": 3,
+        "dog 0": 1,
+        "dog 1": 1,
+        "dog 2": 1,
+    }
+
+
+def test_names_of_other_scripts(tmp_path):
+    film(tmp_path / "кошка 猫.avi")
+    video = Video("кошка 猫", [track("1", [Shape(0, (1, 2, 30, 20))], "Мурка", "猫")])
+    put(tmp_path / "кошка 猫.json", next(iter(labels.contents([video], "json").values())))
+    (back,) = labels.read(tmp_path)
+    assert (back.name, back.tracks[0].name, back.tracks[0].category) == ("кошка 猫", "Мурка", "猫")
+    (sequence,) = registry.load("folder", tmp_path).sequences
+    assert sequence.name == "кошка 猫"
+
+
+# --- what is written
+
+
+def test_no_output_replaces_an_input(mine, tmp_path):
+    before = {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()}
+    videos = [video for video in labels.read(mine) if video.name in ("beside", "frames")]
+    with pytest.raises(UserError, match=r"would replace .*beside\.xml, an input; choose another"):
+        labels.write(videos, "cvat", mine)
+    with pytest.raises(UserError, match=r"would replace .*frames\.txt, an input"):
+        dispatch(["labels", str(mine / "frames.txt"), "--to=txt", f"--out={mine / 'frames.txt'}"])
+    assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
+    labels.write(videos, "csv", tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["beside.csv", "frames.csv"]
+
+
+def test_two_videos_of_one_name_are_refused(tmp_path):
+    one = Video("a", [track("1", [Shape(0, (1, 2, 3, 4))])])
+    with pytest.raises(UserError, match="two videos are called a; rename one"):
+        labels.write([one, one], "csv", tmp_path)
+    with pytest.raises(UserError, match="csv makes 2 files; name a folder"):
+        labels.write([one, one.replace(name="b")], "csv", tmp_path / "x.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["txt", "vot"])
+def test_formats_of_one_target_say_so(tmp_path, name):
+    shapes = [Shape(0, (1, 2, 3, 4))]
+    video = Video("a", [track("1", shapes), track("2", shapes)], stated_size=(64, 48))
+    with pytest.raises(UserError, match=r"a: 2 targets, and .* one; write c"):
+        labels.write([video], name, tmp_path)
+
+
+def test_the_size_of_the_frames_is_asked_for(tmp_path):
+    video = Video("a", [track("1", [Shape(0, (1, 2, 3, 4))])])
+    with pytest.raises(UserError, match="give their folder as --media=FOLDER"):
+        labels.write([video], "yolo", tmp_path)
+
+
+# --- the command
+
+
+def test_the_command_says_what_is_there(mine, capsys):
+    dispatch(["labels", str(mine)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "7 videos, 7 targets, 35 boxes (1 car, 1 cat, 1 ball)"
+    assert "  Bo: frames 0..4, 5 boxes" in lines
+    assert lines[-1] == "nothing looks wrong"
+
+
+def test_the_command_converts(mine, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    dispatch(["labels", str(mine / "beside.xml"), "--to=coco", f"--out={out}"])
+    assert capsys.readouterr().out == f"1 video, 1 target, 5 boxes (1 car) -> 1 file, {out}\n"
+    assert [a["bbox"][0] for a in json.loads(out.read_text())["annotations"]] == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--to=csv"], "--to and --out: give both"),
+        (["--to=pdf", "--out=x"], "pdf: no such label format; choose one of csv, json, cvat,"),
+        (["--to=masks", "--out=x"], "--to=masks: this format is read only; choose one of csv,"),
+        (["--media=nowhere"], "--media=nowhere: no such file or folder"),
+        (["--from=pdf"], "pdf: no such label format"),
+    ],
+)
+def test_the_command_refuses(mine, flags, message):
+    with pytest.raises(UserError, match=message):
+        dispatch(["labels", str(mine / "beside.xml"), *flags])
+
+
+def test_what_looks_wrong_is_named(tmp_path):
+    boxes = {0: (5, 5, 10, 10), 1: (6, 5, 10, 10), 2: (600, 5, 10, 10), 3: (60, 40, 20, 30)}
+    boxes |= {4: (50, 40, 0, 5), 5: (5, 5, 0.5, 9), 9: (5, 5, 10, 10)}
+    each = track("1", [Shape(frame, box) for frame, box in boxes.items()], "Bo")
+    video = Video("a", [each], stated_size=(64, 48), length=8)
+    found = faults(video)
+    expected = [
+        "frame 9 has a box, but there are 8 frames",
+        "frame 4: the box is empty or inverted",
+        "frame 5: the box is a pixel wide or high",
+        "frame 2: the box is outside of the frame",
+        "frame 3: more than half of the box is outside of the frame",
+        "frame 2 and 2 more: the box jumps; is it another target?",
+    ]
+    for line in expected:
+        assert sum(line in fault for fault in found) == 1, line
+    good = track("1", [Shape(i, (5 + i, 5, 10, 10)) for i in range(4)])
+    images = [image(tmp_path / f"{i}.png") for i in range(4)]
+    assert faults(Video("a", [good], images=images)) == []
+    assert faults(Video("a", [])) == ["a: no labels"]
+
+
+def test_boxes_of_a_project_are_not_mixed(tmp_path):
+    """Two tracks of one id, as in files that were put together by hand."""
+    inner = "".join(
+        f'<track id="0" label="x">{BOX.format(0, 0, x, x + 10)}</track>' for x in (1, 30)
+    )
+    path = put(tmp_path / "a.xml", CVAT.format(tracks=inner, more="<stop_frame>0</stop_frame>"))
+    (video,) = labels.read(path)
+    assert [rows(each)[0][0] for each in video.tracks] == [1, 30]
+    assert len({each.id for each in video.tracks}) == 2
