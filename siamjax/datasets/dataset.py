@@ -5,7 +5,7 @@ with boxes."""
 import dataclasses
 from pathlib import Path
 
-from siamjax.datasets import annotations
+from siamjax.datasets import annotations, attributes
 from siamjax.datasets.sequence import Absent, NoFrames, Sequence, key, shifted
 from siamjax.errors import UserError
 from siamjax.media.frames import ImageFiles, frame_number, list_images
@@ -35,6 +35,8 @@ class Dataset:
         results: form of its result files, a name in `siamjax.datasets.results.FORMATS`.
         interval: frame numbers low..high of the EAO measure (VOT).
         test: whether tuning on it spoils the benchmark.
+        attributes: those of its sequences, in the order of the files that hold 0 or 1 for each, see
+            `siamjax.datasets.attributes`.
         server: whether its server takes archives of result files.
         aliases: other names it is found by.
     """
@@ -58,6 +60,7 @@ class Dataset:
     interval: tuple[int, int] | None = None
     test: bool = True
     server: bool = False
+    attributes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
     def open(self, path: Path, name: str) -> Sequence:
@@ -130,10 +133,15 @@ class Dataset:
         truth = self.truth_file(root, name)
         path = annotations.find(root, self.annotated)
         if path and (self.annotations_first or not truth.is_file()):
-            return annotations.load(path, name, self.base)
-        if not truth.parent.is_dir():
+            sequence = annotations.load(path, name, self.base)
+        elif truth.parent.is_dir():
+            sequence = self.open(truth, name)
+        else:
             raise Absent(f"{truth.parent}: no such folder")
-        return self.open(truth, name)
+        if sequence.attributes:
+            return sequence
+        own = attributes.read(root, truth, name, self.name, self.attributes)
+        return dataclasses.replace(sequence, attributes=own) if own else sequence
 
 
 def aligned_images(

@@ -3,8 +3,8 @@
 
 Layout: `val/list.txt`, `val/<sequence>/%08d.jpg`, `groundtruth.txt` with left,top,width,height per
 frame, `absence.label` and `cover.label` with a number per frame, `meta_info.ini` with the
-resolution; the same under `test/`. Boxes are taken as they stand. Frames whose cover is 0 are not
-scored, and neither is the first.
+resolution and the class of the target, which is taken as its attribute; the same under `test/`.
+Boxes are taken as they stand. Frames whose cover is 0 are not scored, and neither is the first.
 """
 
 import dataclasses
@@ -39,18 +39,30 @@ class Got10k(Dataset):
             if len(levels) != len(boxes):
                 raise UserError(f"{cover}: {len(levels)} rows for {len(boxes)} frames; restore it")
             absent = levels == 0
-        size = _resolution(path.with_name("meta_info.ini"))
+        info = _text(path.with_name("meta_info.ini"))
+        size = _resolution(info)
         known = absent is not None or len(boxes) == 1
         notes = () if known else ("no cover.label: frames without the target are scored as others",)
-        return dataclasses.replace(sequence, absent=absent, image_size=size, notes=notes)
+        return dataclasses.replace(
+            sequence, absent=absent, image_size=size, notes=notes, attributes=_class(info)
+        )
 
     def frames(self, path: Path, name: str, count: int) -> ImageFiles | NoFrames:
         """As the base class; a single row is the first box."""
         return aligned_images(path.parent, count, path, secret=True)
 
 
-def _resolution(path: Path) -> tuple[int, int] | None:
-    text = path.read_text() if path.is_file() else ""
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+
+
+def _class(info: str) -> tuple[str, ...]:
+    """The class of the target, as its attribute."""
+    found = re.search(r"^object_class\s*[:=]\s*(\S.*?)\s*$", info, re.MULTILINE)
+    return (found[1],) if found else ()
+
+
+def _resolution(text: str) -> tuple[int, int] | None:
     found = re.search(r"resolution\s*[:=]\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)", text)
     return (int(found[1]), int(found[2])) if found else None
 

@@ -72,13 +72,7 @@ class Lasot(Dataset):
         if not own:
             labels = [path.parent / "absent" / path.name]
         flags = [read_flags(label, len(sequence)) for label in labels if label.is_file()]
-        file = path.parent / "att" / path.name
-        values = read_flags(file, len(ATTRIBUTES)) if not own and file.is_file() else ()
-        return dataclasses.replace(
-            sequence,
-            absent=np.any(flags, 0) if flags else None,
-            attributes=tuple(a for a, flag in zip(ATTRIBUTES, values, strict=False) if flag),
-        )
+        return dataclasses.replace(sequence, absent=np.any(flags, 0) if flags else None)
 
 
 DATASETS = (
@@ -95,5 +89,6 @@ DATASETS = (
         folders=("LaSOT", "LaSOTBenchmark", "LaSOTTesting", "LaSOT_Evaluation_Toolkit", "annos"),
         listed=tuple(TEST_NAMES),
         annotated=("LaSOT", "LaSOTTesting"),
+        attributes=ATTRIBUTES,
     ),
 )

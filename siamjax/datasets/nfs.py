@@ -4,7 +4,9 @@
 Layout: `<video>/240/<video>/%05d.jpg` and `<video>/240/<video>.txt`, the same under `30`. A row is
 "id left top right bottom frame lost occluded generated name"; boxes are taken as they stand. The
 files at 30 frames/s hold the rows of all 240: every eighth is taken, from the first on. Frames
-marked as lost carry the tag "lost"; they are scored like all others.
+marked as lost carry the tag "lost"; they are scored like all others. The names of a video's
+attributes may stand in `attributes.txt` beside its boxes, or with all boxes in `NFS30.json`,
+`NFS240.json` as PySOT's toolkit has them.
 """
 
 from pathlib import Path
@@ -72,6 +74,7 @@ DATASETS = tuple(
         layout=f"NFS/<video>/{rate}/<video>/00001.jpg ...\nNFS/<video>/{rate}/<video>.txt",
         truth=f"{{name}}/{rate}/{{name}}.txt",
         folders=("NFS", f"NFS{rate}"),
+        annotated=(f"NFS{rate}",),
     )
     for rate in (30, 240)
 )

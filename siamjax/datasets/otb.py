@@ -77,15 +77,7 @@ class Otb(Dataset):
         if skipped and len(boxes) == 354:
             boxes = boxes[skipped:]
             frames = NoFrames(len(boxes), folder) if not images else frames[skipped:]
-        attributes = (folder / "attrs.txt", folder / "attributes.txt")
-        text = next((path.read_text() for path in attributes if path.is_file()), "")
-        return Sequence(
-            name=name,
-            frames=frames,
-            groundtruth=shifted(boxes, -1),
-            attributes=tuple(text.replace(",", " ").split()),
-            base=1,
-        )
+        return Sequence(name=name, frames=frames, groundtruth=shifted(boxes, -1), base=1)
 
 
 DATASETS = tuple(

@@ -6,16 +6,12 @@ NaN where the target is not visible. Some sequences of UAV123 are parts of a vid
 at image 487 of car6. `anno/.../att/<sequence>.txt` holds twelve attributes as 0 or 1.
 """
 
-import dataclasses
 import re
 from pathlib import Path
 
-import numpy as np
-
 from siamjax.datasets.dataset import Dataset, aligned_images
-from siamjax.datasets.sequence import NoFrames, Sequence
+from siamjax.datasets.sequence import NoFrames
 from siamjax.media.frames import ImageFiles
-from siamjax.media.tables import read_table
 
 # first images of the parts _2, _3, ... of a video
 _PARTS = """
@@ -29,19 +25,11 @@ _FIRST_IMAGE = {
     for words in (entry.split() for entry in _PARTS.split(";"))
     for part, first in enumerate(words[1:], 2)
 }
-_ATTRIBUTES = ("SV", "ARC", "LR", "FM", "FOC", "POC", "OV", "BC", "IV", "VC", "CM", "SOB")
+ATTRIBUTES = ("SV", "ARC", "LR", "FM", "FOC", "POC", "OV", "BC", "IV", "VC", "CM", "SOB")
 
 
 class Uav(Dataset):
     """One of the two editions, which share the images."""
-
-    def open(self, path: Path, name: str) -> Sequence:
-        """As the base class; boxes counted from 0."""
-        sequence = super().open(path, name)
-        file = path.parent / "att" / f"{name}.txt"
-        flags = read_table(file, (12,))[0] if file.is_file() else np.zeros(12)
-        attributes = tuple(a for a, flag in zip(_ATTRIBUTES, flags, strict=True) if flag > 0)
-        return dataclasses.replace(sequence, attributes=attributes)
 
     def frames(self, path: Path, name: str, count: int) -> ImageFiles | NoFrames:
         """As the base class; of a part of a video those from its first image on."""
@@ -63,6 +51,7 @@ DATASETS = tuple(
         truth=f"anno/{edition}/{{name}}.txt",
         folders=("UAV123", "Dataset_UAV123"),
         annotated=(edition,),
+        attributes=ATTRIBUTES,
         base=1,
     )
     for edition, total in (("UAV123", 123), ("UAV20L", 20))
