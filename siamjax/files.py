@@ -111,6 +111,11 @@ class Appending:
         self._file.close()
 
 
+def folder_name(path: str | os.PathLike[str]) -> str:
+    """The last part of a path: of "." the folder's name, of a link the link's."""
+    return os.path.basename(os.path.abspath(path))
+
+
 def check_writable(path: str | os.PathLike) -> None:
     """Makes the folder of an output file.
 

@@ -14,6 +14,7 @@ import numpy as np
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import Absent, NoFrames, Sequence
 from siamjax.errors import UserError
+from siamjax.files import folder_name
 from siamjax.media import labels
 from siamjax.media.labels import Track, Video
 
@@ -64,12 +65,12 @@ def _targets(root: Path) -> Targets:
     try:
         videos = labels.read(root, faults=faults)
     except UserError as error:
-        return {root.resolve().name: error}
+        return {folder_name(root): error}
     found: Targets = dict(faults)
     pictures = [video for video in videos if video.count == 1 and not video.per_frame]
     if pictures and len(pictures) == len(videos):
         fault = f"{root}: {len(pictures)} single pictures; a video is needed to track in"
-        return {root.resolve().name: UserError(fault)}
+        return {folder_name(root): UserError(fault)}
     for video in videos:
         if not video.tracks:
             place = video.source or root

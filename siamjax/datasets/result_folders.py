@@ -7,6 +7,7 @@ trackers; zip and tar archives stand for folders.
 """
 
 import dataclasses
+import os
 import re
 import tarfile
 import tempfile
@@ -52,7 +53,7 @@ def find(folder: Path | str, dataset: Dataset, sequences: tuple[Sequence, ...]) 
     Raises:
         UserError: no such folder, nothing of these sequences in it, or a broken archive.
     """
-    top = Path(folder).resolve()
+    top = Path(os.path.abspath(folder))
     if not top.is_dir() and not (top.is_file() and _is_archive(top)):
         raise UserError(f"--results={folder}: no such folder, zip or tar file")
     scratch = tempfile.TemporaryDirectory(prefix="siamjax-results-")

@@ -13,7 +13,7 @@ from siamjax.datasets.result_folders import Found
 from siamjax.errors import UserError
 from siamjax.evaluation import runner, scoring
 from siamjax.evaluation.scoring import Scores
-from siamjax.files import write_whole
+from siamjax.files import folder_name, write_whole
 
 FILE = "evaluation.json"
 
@@ -106,7 +106,7 @@ def read(text: str, data_root: str | None = None) -> Finished:
         ) from None
     plan = dataclasses.replace(plan, data_root=data_root or plan.data_root)
     times = folder / "times"
-    return Finished(plan, results, times if times.is_dir() else None, folder.resolve().name)
+    return Finished(plan, results, times if times.is_dir() else None, folder_name(folder))
 
 
 def results_of(folder: Path) -> Path:

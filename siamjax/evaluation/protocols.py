@@ -124,7 +124,7 @@ class _Clocked:
             first = published_start(first)
 
         def begin(frame):
-            name = f"{self.sequence.name}, frame {self.frames[i]}: box"
+            name = f"{self.sequence.name}: box"
             check_box(box, frame.shape[1::-1], name, doubts=i == 0)
             return self.tracker.init(frame, first)
 

@@ -41,7 +41,8 @@ class Failed(NamedTuple):
 
     def __str__(self) -> str:
         after = ":" if self.failure.frame is None else ","
-        return f"{self.tracker} on {self.sequence}{after} {self.failure}"
+        reason = str(self.failure).replace(f"{self.sequence}: ", "", 1)
+        return f"{self.tracker} on {self.sequence}{after} {reason}"
 
 
 class TrackersFailed(UserError):

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.files import folder_name
 from siamjax.media.frames import (
     IMAGE_SUFFIXES,
     ImageFiles,
@@ -58,7 +59,7 @@ def image_folder(path: Path, selection: Selection) -> Images:
     images = ImageFiles(list_images(path))
     if not images:
         raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
-    return Images(readable(path.resolve().name), images, selection)
+    return Images(readable(folder_name(path)), images, selection)
 
 
 def image_file(path: Path, name: str, shown: str, selection: Selection) -> Images:

@@ -10,6 +10,7 @@ from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.datasets.sequence import alike, key
 from siamjax.errors import UserError
+from siamjax.media import read_video
 
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 VIDEO = {"gt_rect": [[1, 2, 3, 4]] * 2, "init_rect": [1, 2, 3, 4]}
@@ -152,3 +153,18 @@ def test_of_two_folders_the_one_of_the_exact_name_counts(tmp_path, folders):
         text.rename(tmp_path / name / "groundtruth_rect.txt")
     (sequence,) = registry.load("DTB70", tmp_path).sequences
     assert sequence.name == "a"
+
+
+def test_links_keep_their_names(tmp_path, write_images, rows, boxes):
+    """Before: both were called "images", and one file of results was scored for both."""
+    for number, name in enumerate(("cat", "dog")):
+        images = write_images(tmp_path / f"store/{number}/images", range(1, 4))
+        (images / "groundtruth.txt").write_text(rows(boxes(3)))
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        (tmp_path / "videos" / name).symlink_to(images)
+    benchmark = registry.load("folder", tmp_path / "videos")
+    assert [s.name for s in benchmark.sequences] == ["cat", "dog"]
+    assert results(tmp_path, benchmark, "dog") == {"cat": 0, "dog": 1}
+    (one,) = registry.load("folder", tmp_path / "videos/cat").sequences
+    assert one.name == "cat"
+    assert read_video(str(tmp_path / "videos/dog")).name == "dog"

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.files import folder_name
 from siamjax.media.labels.images import polygon_box, turned
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
@@ -64,7 +65,7 @@ def _video(
 ) -> Video:
     file = base_name(task.findtext("source") or "")
     name = (Path(file).stem or task.findtext("name") or "") if several else source.stem
-    name = name if name != "annotations" else Path(file).stem or source.resolve().parent.name
+    name = name if name != "annotations" else Path(file).stem or folder_name(source.parent)
     start = int(task.findtext("start_frame") or 0)
     stop = int(task.findtext("stop_frame") or -1)
     size = int(task.findtext("size") or 0)

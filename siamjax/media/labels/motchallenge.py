@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from siamjax.errors import UserError
+from siamjax.files import folder_name
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.mot import CLASSES, text, tracks_of
 from siamjax.media.labels.places import Places, images_of, is_video
@@ -62,7 +63,7 @@ def _sequence(folder: Path, places: Places) -> Video:
     width, height = (int(float(info.get(side, 0))) for side in ("imwidth", "imheight"))
     found = {"images": images} if images else places.media(folder.name)
     return Video(
-        name=folder.resolve().name,
+        name=folder_name(folder),
         tracks=tracks,
         **found,
         stated_size=(width, height) if width and height else None,

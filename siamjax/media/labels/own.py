@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from siamjax.errors import UserError
+from siamjax.files import folder_name
 from siamjax.media.labels.images import Item, Picture, join
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.places import Places, frame_folder, images_of, is_video
@@ -41,7 +42,7 @@ def read(
     place = frame_folder(root)
     media = {} if place == root else _media(root, places)
     if place == root or (place is not None and len(media) == 1):
-        name = root.resolve().name
+        name = folder_name(root)
         return _kept(name, lambda: [_inside(root, read_file)], faults)
     found: dict[str, list[Video]] = {}
     sources: dict[str, Path] = {}
@@ -158,7 +159,7 @@ def _inside(folder: Path, read_file: Reader) -> Video:
         UserError: two label files that may be meant.
     """
     images = images_of(folder)
-    name = folder.resolve().name
+    name = folder_name(folder)
     for usual in USUAL:
         if (folder / usual).is_file():
             return _one(folder / usual, name, {"images": images}, read_file)

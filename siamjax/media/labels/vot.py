@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.files import folder_name
 from siamjax.geometry.polygons import corners
 from siamjax.media.labels.images import area_of, polygon_box
 from siamjax.media.labels.model import Shape, Video, track
@@ -81,7 +82,7 @@ def _sequence(path: Path, places: Places) -> Video:
             shapes.append(Shape(frame, *region))
     inside = path.name == _TRUTH
     images = images_of(path.parent) if inside else ()
-    name = path.resolve().parent.name if inside else path.stem
+    name = folder_name(path.parent) if inside else path.stem
     found = {"images": images} if images else places.media(name)
     check_rows(path, len(rows), found.get("images", ()))
     tracks = [track("0", shapes)] if shapes else []
