@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.media.frames import IMAGE_SUFFIXES
+from siamjax.media.frames import IMAGE_SUFFIXES, decode_image
 from siamjax.media.tables import read_table, read_values
 
 
@@ -152,19 +151,15 @@ class Source(abc.ABC):
 
 
 def read_image(path: Path) -> np.ndarray | None:
-    """BGR uint8, or None where there is no readable, whole image."""
+    """As it is displayed, BGR uint8, see `siamjax.media.frames.decode_image`; None where there is
+    no readable, whole image."""
     try:
         data = path.read_bytes()
     except OSError:
         return None
     # The decoder fills the missing part of a truncated JPEG with grey instead of failing.
     truncated = data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]
-    if truncated or not data:
-        return None
-    # The boxes belong to the pixels as they are stored, not as a camera's orientation tag turns
-    # them.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if truncated else decode_image(data)
 
 
 def box_fault(

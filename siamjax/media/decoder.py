@@ -41,8 +41,10 @@ class Decoder:
             self._container = av.open(name, timeout=wait, options=options)
         except (av.FFmpegError, OSError, ValueError) as error:
             fix = "not a video that FFmpeg can read; encode it again"
-            if not file:
-                fix = f"no video there, or no answer within {wait:g} s ({error.strerror})"
+            if isinstance(error, av.error.ExitError):
+                fix = f"no answer within {wait:g} s"
+            elif not file:
+                fix = f"no video there ({getattr(error, 'strerror', error)})"
             raise UserError(f"{shown}: {fix}") from error
         streams = [s for s in self._container.streams.video if not _is_cover(s)]
         if not streams:

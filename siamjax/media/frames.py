@@ -88,9 +88,9 @@ def read_image(path: Path) -> np.ndarray:
 def decode_image(data: bytes) -> np.ndarray | None:
     """The content of an image file as it is displayed, (H, W, 3) BGR uint8; None: not an image.
 
-    An orientation in the metadata (EXIF) is applied. Of 16 bits the upper eight are taken. Grey is
-    repeated over the channels, CMYK is converted, transparency is dropped: the colours stand as
-    they are stored. Of an animation it is the first picture.
+    An orientation in the metadata (EXIF) is applied. 16 bits are scaled to eight. Grey is repeated
+    over the channels, CMYK is converted, transparency is dropped: the colours stand as they are
+    stored (those of a TIFF over black). Of an animation it is the first picture.
     """
     if not data:
         return None
