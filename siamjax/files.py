@@ -1,10 +1,13 @@
 """Output files that are there whole or not at all."""
 
 import contextlib
+import itertools
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -125,6 +128,8 @@ def check_writable(path: str | os.PathLike) -> None:
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file in it")
+    if path.exists() and not path.is_file():  # it would be replaced by a file
+        raise UserError(f"{path}: is a device or a pipe; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,6 +137,54 @@ def check_writable(path: str | os.PathLike) -> None:
     in_folder = os.access(path.parent, os.W_OK | os.X_OK)
     if not in_folder or (path.exists() and not os.access(path, os.W_OK)):
         raise UserError(f"{path}: not writable; choose another place for the output")
+
+
+def remove_partial(path: str | os.PathLike) -> None:
+    """Removes what processes that were killed while they wrote an output left of it.
+
+    Only for the one process that may write this output.
+    """
+    path = Path(path)
+    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
+    left = re.compile(rf"\.{stem}\.[0-9a-f]{{8}}\.partial{suffix}")
+    for entry in os.scandir(path.parent):
+        if left.fullmatch(entry.name) and entry.is_file():
+            with contextlib.suppress(OSError):
+                os.unlink(entry.path)
+
+
+def check_apart(outputs: Mapping[str, str], inputs: Mapping[str, str | os.PathLike]) -> None:
+    """Refuses an output that is an input or another output, however their names are written.
+
+    Args:
+        outputs: paths by what messages call them, "--csv".
+        inputs: paths by what messages call them, "the video"; those that are no files are left
+            alone.
+
+    Raises:
+        UserError: names the two.
+    """
+    for (flag, path), (name, other) in itertools.product(outputs.items(), inputs.items()):
+        if _is_one_file(path, other):
+            raise UserError(f"{flag}={path}: is {name}; choose another place for the output")
+    for (flag, path), (other_flag, other) in itertools.combinations(outputs.items(), 2):
+        if _is_one_file(path, other) or _plain(path) == _plain(other):
+            raise UserError(
+                f"{flag}={path} and {other_flag}={other} are one file; choose another place for one"
+            )
+
+
+def _is_one_file(path, other) -> bool:
+    """Whether both are there and are the same file, through links too."""
+    try:
+        return os.path.samefile(path, other) and not os.path.isdir(path)
+    except OSError:
+        return False
+
+
+def _plain(path) -> str:
+    """One spelling of a name: some file systems take case and composition of letters for equal."""
+    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
 def _sync(path: Path) -> None:

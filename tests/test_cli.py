@@ -54,12 +54,15 @@ except SystemExit:
 """
 
 
+TRACK = (".track", ".track_outputs", ".track_resume")
+
+
 @pytest.mark.parametrize(
     "arguments, commands",
     [
         (["--help"], set()),
         (["--version"], set()),
-        (["track", "--help"], {"", ".track", ".flags"}),
+        (["track", "--help"], {"", ".flags", ".target_flags", *TRACK}),
     ],
 )
 def test_only_the_chosen_command_is_imported(arguments, commands):

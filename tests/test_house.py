@@ -28,6 +28,7 @@ REASONS: dict[str, dict[str, str]] = {
         "siamjax.training.pairs_page": JAX + "; `inspect shards` needs neither",
     },
     "siamjax.commands.search": {"siamjax.evaluation": JAX},
+    "siamjax.commands.track": {"siamjax.tracking": JAX},
     "siamjax.commands.serve": {"siamjax.integrations.serve": "aiohttp is optional"},
     "siamjax.commands.train": {"siamjax.training": JAX},
     "siamjax.evaluation.report": {"siamjax.evaluation": "matplotlib takes 0.3 s, tables need none"},

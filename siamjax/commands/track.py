@@ -1,43 +1,48 @@
-"""`siamjax track`: follows boxes through a video file, an image folder or a camera's frames."""
+"""`siamjax track`: follows boxes through a video file, an image folder, a camera or a stream."""
 
 import argparse
 import contextlib
 import itertools
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from siamjax import api, files, media, viz
-from siamjax.commands.flags import add_checkpoint, check_least
+from siamjax import api, constants, media
+from siamjax.commands import target_flags
+from siamjax.commands.flags import add_checkpoint, add_set
+from siamjax.commands.target_flags import Given, Numbered
+from siamjax.commands.track_outputs import Outputs, add_outputs, annotate, chosen, labelled
+from siamjax.commands.track_resume import KeptRows
 from siamjax.errors import UserError
+from siamjax.geometry.boxes import check_box
 from siamjax.media import labels
-from siamjax.media.tables import read_targets
-from siamjax.media.tracks import Row, Tracks, follow
+from siamjax.media.journal import Past
+from siamjax.media.tracks import Row, Tracks
 
 DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
-Box = tuple[float, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     add = parser.add_argument
-    add("video", help="video file, folder of images, or the number of a camera")
     add(
-        "--box",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H",
-        help="box in the first frame, px from 0; give it again for another target",
+        "video", help="video file, folder of images, camera (0, /dev/video0) or stream (rtsp://...)"
     )
-    add("--box_file", help="text file with one such box per line, or MOT rows")
+    target_flags.add_targets(parser)
     add_checkpoint(parser)
-    add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
-    for name in labels.TRACK_FLAGS:
-        add(f"--{name}", help=labels.FORMATS[name][1])
+    add_set(parser)
+    add_outputs(parser)
+    add("--start", default="0", help="first frame: its number from 0, or seconds as 4.5s")
     add("--frames", type=int, help="stop after so many frames")
+    add("--stride", type=int, default=1, help="every so many frames")
+    add("--resume", action="store_true", help="continue a run that was killed or interrupted")
+    add("--resolution", help="that a camera is asked for: 1280x720")
+    add("--record", help="file to which all frames of a camera or stream are written")
     add("--heatmap", action="store_true", help="lay the first target's score map over the video")
     add("--show", action="store_true", help="show the frames in a window; q ends")
 
@@ -46,62 +51,165 @@ def run(args: argparse.Namespace) -> int | None:
     """Tracks and writes the outputs; 130 when Ctrl-C ended it, with what there was until then.
 
     Raises:
-        UserError: what the user has to change; then no output is written.
+        UserError: what the user has to change. Rows of frames that were tracked before are kept.
     """
-    check_least(args, frames=1)
-    video = media.read_video(args.video)
-    frames = iter(video)
-    first = next(frames)
-    window = _Window(video.name) if args.show else None
-    boxes = _boxes(args, window, first)
-    tables = {name: path for name in labels.TRACK_FLAGS if (path := getattr(args, name))}
-    if not args.out and not args.show and not tables:
-        args.out = f"{video.name}_tracked.webm"
-    if args.txt and len(boxes) > 1:
-        raise UserError("--txt holds one target; use --mot or --csv for several boxes")
-    for path in tables.values():
-        files.check_writable(path)
-    writer = media.VideoWriter(args.out, video.fps) if args.out else None
-    trackers = [api.load(args.checkpoint)]
-    trackers += [trackers[0].sibling() for _ in boxes[1:]]
+    constants.parse(args.set)  # refused before the video is opened
+    video = media.read_video(
+        args.video,
+        start=args.start,
+        frames=args.frames,
+        stride=args.stride,
+        resolution=args.resolution,
+        record=args.record,
+    )
+    outputs = chosen(args, video.name)
+    _check_flags(args, video, outputs)
+    with KeptRows(outputs.rows, [*outputs.paths.values()], args.resume) as kept:
+        window = _Window(video.name) if args.show else None
+        unseen = kept.unseen if not (window or outputs.video) else ()
+        with contextlib.closing(video.numbered(unseen)) as frames:
+            number, first = next(frames, (-1, None))
+            if number < 0:
+                raise UserError(f"{args.video}: no frame there")
+            kept.check_first(first)
+            size = (first.shape[1], first.shape[0])
+            targets = _targets(args, video, window, number, first, kept.past)
+            _check_targets(targets, outputs, args.video, number, size)
+            steps = _steps(args, video, (number, first), frames, targets, kept)
+            ran = _follow(steps, outputs.video, video.fps, window, args.heatmap, targets, kept)
+        if not ran.rows:
+            late = targets.boxes[0][-1].shown
+            raise UserError(f"{late}: not reached, frame {ran.last} was the last one; nothing done")
+        weights = str(args.checkpoint or api.default_checkpoint().name)
+        boxes = [_first_box(targets, k) for k in range(len(targets.names))]
+        rate = video.fps * args.stride  # of the numbers of frames
+        tracks = Tracks(ran.rows, boxes, video.name, rate, weights, targets.names)
+        paths = outputs.write(labelled(tracks, args.video, size, ran.last + 1))
+        if ran.interrupted and not video.live:
+            kept.interrupted()
+    return _report(ran, video, paths, targets)
 
-    frames = itertools.islice(itertools.chain([first], frames), args.frames)
-    total = min(filter(None, (video.count, args.frames)), default=None)
+
+def _steps(args, video: media.Video, first, others, targets: Numbered, kept: KeptRows):
+    """Starts the tracker, and the file of kept rows; the steps of the first and the other frames,
+    pairs of a number and pixels."""
+    from siamjax.tracking import follow, multi
+
+    tracker = api.load(args.checkpoint, constants=constants.parse(args.set))
+    tracker.doubts = False  # `follow` doubts the boxes, by their flags
+    starts = [follow.Start(*place, one.box, one.shown) for *place, one in targets.boxes]
+    kept.begin(
+        {
+            "video": video.name,
+            "first": [first[0], zlib.crc32(np.ascontiguousarray(first[1]))],
+            "stride": args.stride,
+            "tracker": tracker.fingerprint(),
+            "starts": [[start.frame, start.target, *start.box] for start in starts],
+            "names": targets.names,
+        }
+    )
+    frames = tqdm(itertools.chain([first], others), total=video.count, unit=" frames")
+    return follow.follow(frames, multi.MultiTracker(tracker), starts, kept.past)
+
+
+class _Ran(NamedTuple):
+    """What was tracked: rows, number of frames, and number of the last one."""
+
+    rows: list[Row]
+    count: int
+    last: int
+    interrupted: bool
+
+
+def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
+    """Tracks, keeps the rows and shows the frames until there are no more, or until it is ended."""
     rows: list[Row] = []
-    interrupted = False
-    with writer or contextlib.nullcontext():
+    count, last, interrupted = 0, -1, False
+    with media.VideoWriter(out, fps) if out else contextlib.nullcontext() as writer:
         try:
-            found = follow(tqdm(frames, total=total, unit=" frames"), trackers, boxes)
-            for frame, new, prediction in found:
-                rows += new
+            for step in steps:
+                rows += step.rows
+                kept.append(step.rows, step.states)
+                count, last = count + 1, step.number
                 if writer or window:
-                    canvas = _annotate(frame, new, prediction if args.heatmap else None)
+                    prediction = step.prediction if heatmap else None
+                    canvas = annotate(step.frame, step.rows, targets.names, prediction)
                 if writer:
                     writer.write(canvas)
                 if window and not window.show(canvas):
                     break
         except KeyboardInterrupt:
             interrupted = True
-    checkpoint = str(args.checkpoint or api.default_checkpoint().name)
-    tracks = Tracks(rows, boxes, video.name, video.fps, checkpoint)
-    for name, path in tables.items():
-        files.write_whole(path, labels.text(name, tracks))
-    count = len({row.frame for row in rows})
-    if outputs := [path for path in (args.out, *tables.values()) if path]:
-        print(f"{count} frames -> {', '.join(outputs)}")
-    if interrupted:
-        print(f"interrupted after {count} frames; they are kept")
-    return 130 if interrupted else None
+    return _Ran(rows, count, last, interrupted)
 
 
-def _annotate(frame: np.ndarray, rows: Sequence[Row], prediction) -> np.ndarray:
-    """The frame with the boxes, over the score map of a prediction if there is one."""
-    if prediction:
-        frame = viz.draw_heatmap(frame, prediction.heatmap.score, prediction.heatmap.extent)
-    labels = [f"{row.score:.2f}{' lost' if row.lost else ''}" for row in rows]
-    if len(rows) > 1:
-        labels = [f"{row.target} {label}" for row, label in zip(rows, labels)]
-    return viz.draw_boxes(frame, [row.box for row in rows], labels)
+def _report(ran: _Ran, video: media.Video, paths: Sequence[str], targets: Numbered) -> int | None:
+    """Prints what was done; the exit code."""
+    if paths:
+        print(f"{ran.count} frames -> {', '.join(paths)}")
+    if video.live and video.dropped:
+        print(f"{video.dropped} frames came while the tracker was busy, and were left out")
+    if not ran.interrupted:
+        for frame, _, one in targets.boxes:
+            if frame > ran.last:
+                print(f"{one.shown}: not reached, frame {ran.last} was the last one")
+        return None
+    more = "" if video.live or not paths else "; --resume continues"
+    print(f"interrupted after {ran.count} frames; they are kept{more}")
+    return 130
+
+
+def _check_flags(args: argparse.Namespace, video: media.Video, outputs: Outputs) -> None:
+    weights = Path(args.checkpoint) if args.checkpoint else api.default_checkpoint()
+    inputs = {"--box_file": args.box_file, "--checkpoint": weights}
+    given = {flag: path for flag, path in inputs.items() if path is not None}
+    outputs.check(args.video, given, args.record)
+    if video.live and (args.add or args.resume):
+        flag = "--add" if args.add else "--resume"
+        raise UserError(f"{flag}: only for video files and folders, {args.video} is live")
+    if args.resume and outputs.rows is None:
+        raise UserError("--resume: no output to continue; give those of the run before")
+    if args.resume and args.heatmap and outputs.video:
+        raise UserError("--resume: score maps of earlier frames are not kept; leave out --heatmap")
+
+
+def _targets(args, video, window, number: int, first: np.ndarray, past: Past | None) -> Numbered:
+    """The boxes of the flags, else those of the run before, else one drawn in the window."""
+    count = None if args.box_file is None or video.live else media.read_video(args.video).count
+    given = target_flags.read_given(args, count)
+    if past and not given:
+        boxes = [
+            (frame, target, Given(frame, tuple(box), past.head["names"][target], shown))
+            for frame, target, *box in past.head["starts"]
+            if (shown := f"box in frame {frame}, given to the run before,")
+        ]
+        return Numbered(boxes, past.head["names"])
+    if window and not given:
+        given = [Given(None, window.draw_box(first), "", "the drawn box")]
+    if not given:
+        raise UserError(
+            "--box=x,y,w,h: name the target in the first frame, or draw it with --show; "
+            "--add=FRAME:x,y,w,h for a target that comes later"
+        )
+    return target_flags.numbered(given, number, args.stride)
+
+
+def _check_targets(targets: Numbered, outputs: Outputs, source: str, number: int, size) -> None:
+    """Refuses boxes of the first frame and formats that cannot hold the targets, at once."""
+    if "txt" in outputs.tables and len(targets.names) > 1:
+        raise UserError("--txt holds one target; use --mot or --csv for several boxes")
+    for frame, _, one in targets.boxes:
+        if frame == number:
+            check_box(one.box, size, one.shown, doubts=False)
+    if outputs.labels:
+        boxes = [_first_box(targets, k) for k in range(len(targets.names))]
+        rows = [Row(number, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)]
+        tracks = Tracks(rows, boxes, "video", 25.0, "", targets.names)
+        labels.contents([labelled(tracks, source, size, number + 1)], outputs.labels[0])
+
+
+def _first_box(targets: Numbered, number: int) -> tuple[float, float, float, float]:
+    return min((frame, one.box) for frame, target, one in targets.boxes if target == number)[1]
 
 
 class _Window:
@@ -122,32 +230,7 @@ class _Window:
         cv2.imshow(self._name, image)
         return cv2.waitKey(1) & 0xFF != ord("q")
 
-    def draw_box(self, image: np.ndarray) -> Box:
+    def draw_box(self, image: np.ndarray) -> tuple[float, float, float, float]:
         """A box drawn with the mouse."""
-        return tuple(float(v) for v in cv2.selectROI(self._name, image))
-
-
-def _boxes(args: argparse.Namespace, window: _Window | None, first: np.ndarray) -> list[Box]:
-    """The boxes of --box and --box_file, else one drawn in the window."""
-    boxes = [_parse_box(text) for text in args.box]
-    if args.box_file is not None:
-        if not Path(args.box_file).is_file():
-            raise UserError(f"--box_file={args.box_file}: not a readable text file")
-        starts = read_targets(args.box_file)
-        if starts.frames.any():
-            late = starts.targets[int(starts.frames.argmax())]
-            raise UserError(f"--box_file={args.box_file}: target {late} is not in the first frame")
-        boxes += [tuple(row) for row in starts.boxes.tolist()]
-    if boxes:
-        return boxes
-    if window is None:
-        raise UserError("--box=x,y,w,h: name the target in the first frame, or draw it with --show")
-    return [window.draw_box(first)]
-
-
-def _parse_box(text: str) -> Box:
-    try:
-        x, y, w, h = (float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise UserError(f"--box={text}: give four numbers x,y,w,h") from None
-    return x, y, w, h
+        x, y, w, h = cv2.selectROI(self._name, image)
+        return float(x), float(y), float(w), float(h)

@@ -5,9 +5,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-
-import numpy as np
+from collections.abc import Callable, Container, Iterator
+from typing import Any
 
 from siamjax.errors import UserError
 from siamjax.media.camera import Camera
@@ -56,14 +55,14 @@ class Live(Video):
         super().__init__(name, selection, self._rate)
         self._writer()  # tells at once where it cannot be
 
-    def numbered(self) -> Iterator[tuple[int, np.ndarray]]:
+    def numbered(self, skip: Container[int] = ()) -> Iterator[tuple[int, Any]]:
         """As of any video; frames that come while nobody asks are left out.
 
         Raises:
             UserError: no frame comes, or the recording cannot be written.
         """
         self.dropped, wanted = 0, None
-        with contextlib.closing(super().numbered()) as frames:
+        with contextlib.closing(super().numbered(skip)) as frames:
             for number, frame in frames:
                 if wanted is not None:
                     self.dropped += number - wanted

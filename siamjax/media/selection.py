@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,8 +69,12 @@ class Selection(NamedTuple):
         first = max(number, math.ceil(seconds * fps - 1e-3))
         return range(first, max(first, total), self.stride)[: self.frames]
 
-    def of(self, grabs: Iterable[Grab]) -> Iterator[tuple[int, np.ndarray]]:
+    def of(self, grabs: Iterable[Grab], skip: Container[int] = ()) -> Iterator[tuple[int, Any]]:
         """The wanted frames among all of a source, with their numbers.
+
+        Args:
+            skip: numbers of frames that are known to be good and whose pixels are not needed: None
+                stands for them.
 
         Raises:
             UserError: the source ends before the first of them.
@@ -80,7 +84,10 @@ class Selection(NamedTuple):
         for last, time, fetch in grabs:
             if wanted is None and last >= number and time > seconds - 1e-3:
                 wanted = last
-            if wanted is None or last < wanted or (frame := fetch()) is None:
+            if wanted is None or last < wanted:
+                continue
+            frame = None if last in skip else fetch()
+            if frame is None and last not in skip:
                 continue
             yield last, frame
             wanted, given = last + self.stride, given + 1

@@ -2,7 +2,8 @@
 
 import abc
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -43,14 +44,17 @@ class Video(Iterable[np.ndarray], abc.ABC):
             for _, frame in frames:
                 yield frame
 
-    def numbered(self) -> Iterator[tuple[int, np.ndarray]]:
+    def numbered(self, skip: Container[int] = ()) -> Iterator[tuple[int, Any]]:
         """The frames with their numbers in the source, from 0.
+
+        Args:
+            skip: as `Selection.of` takes it.
 
         Raises:
             UserError: the source ends before the first frame that is wanted.
         """
         with contextlib.closing(self._grabs()) as grabs:
-            yield from self.selection.of(grabs)
+            yield from self.selection.of(grabs, skip)
 
     @abc.abstractmethod
     def _grabs(self) -> Iterator[Grab]:

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import functools
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -199,6 +200,13 @@ class Tracker:
     def motion(self, motion: tracker.Motion) -> None:
         self._state = self._started("motion")._replace(motion=motion)
 
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that differ for other weights or constants."""
+        code = zlib.crc32(repr(self.constants).encode())
+        for leaf in jax.tree.leaves(self._variables):
+            code = zlib.crc32(np.asarray(leaf).tobytes(), code)
+        return f"{code:08x}"
+
     def maps(
         self, crop: UInt8[np.ndarray, "side side 3"]
     ) -> tuple[Float32[np.ndarray, "s s cls"], Float32[np.ndarray, "s s loc"]]:
@@ -244,7 +252,7 @@ class Tracker:
         Returns:
             (size, 8) packed candidates, and the responses (size, N).
         """
-        searches = [*searches, *searches[-1:] * (size - len(searches))]
+        searches = [*searches] + [searches[-1]] * (size - len(searches))
         influence = np.array([search.window.influence for search in searches], np.float32)
         return _answer_together(
             self._model,
@@ -304,13 +312,13 @@ def _answer(*arguments):
 def _answer_together(model, config, variables, kernels, crops, target_sizes, penalty_k, influences):
     """`tracker.answer` to crops (B, side, side, 3) of targets with their own kernels, packed."""
     together = jax.tree.map(lambda *each: jnp.concatenate(each), *kernels)
-    maps = model.apply(variables, together, crops, method="respond")
+    cls, loc = model.apply(variables, together, crops, method="respond")
     grid = decode.grid(config.anchors, config.map_size(crops.shape[1]))
 
     def best(cls, loc, target_size, influence):
         return decode.best_candidate(grid, cls, loc, target_size, penalty_k, influence)
 
-    candidates, response = jax.vmap(best)(*maps, target_sizes, influences)
+    candidates, response = jax.vmap(best)(cls, loc, target_sizes, influences)
     return jax.vmap(decode.pack)(candidates), response
 
 

@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+from siamjax import cli
+
 
 @pytest.fixture(autouse=True)
 def strict_promotion():
@@ -28,3 +30,23 @@ def clip():
         frames.append(frame)
         boxes.append((x, y, 30, 24))
     return SimpleNamespace(frames=np.stack(frames), boxes=np.array(boxes, float))
+
+
+@pytest.fixture(scope="session")
+def folder(clip, tmp_path_factory):
+    """The clip as PNG files, 0000.png and on."""
+    path = tmp_path_factory.mktemp("clip")
+    for i, frame in enumerate(clip.frames):
+        cv2.imwrite(str(path / f"{i:04d}.png"), frame)
+    return path
+
+
+@pytest.fixture
+def track(checkpoint, tmp_path, monkeypatch):
+    """Runs `siamjax track` with the tiny weights, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        return cli.dispatch(["track", *map(str, arguments), f"--checkpoint={checkpoint}"])
+
+    return run

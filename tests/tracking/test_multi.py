@@ -10,7 +10,7 @@ import pytest
 
 import siamjax
 from siamjax.errors import UserError
-from siamjax.tracking import Tracker, multi, session
+from siamjax.tracking import Tracker, decode, multi, session
 
 BOXES = [(40, 50, 30, 24), (100, 20, 40, 40), (10, 10, 20, 20), (60, 70, 50, 30), (5, 60, 25, 25)]
 
@@ -94,7 +94,7 @@ def test_a_lost_target_is_given_again(targets, tracker, clip):
     assert_close([found["b"]], alone(tracker, frames[[0, 1, 3]], BOXES[1])[1:])
 
 
-def passes(targets, monkeypatch):
+def passes(monkeypatch):
     """The sizes of the batches that go through the network from now on."""
     sizes = []
     one, together = session.Tracker.answer, session.Tracker.answer_together
@@ -130,7 +130,17 @@ def test_passes_of_the_network(tracker, clip, monkeypatch, pads, count, expected
     monkeypatch.setattr(targets, "_compile", lambda: None)
     for k in range(count):
         targets.add(clip.frames[0], (10 + 2 * k, 20, 30, 30))
-    sizes = passes(targets, monkeypatch)
+
+    def one(self, search):
+        return np.ones(8), decode.Response(None, None)
+
+    def together(self, searches, size):
+        assert len(searches) <= size
+        return np.ones((size, 8)), decode.Response(None, None)
+
+    monkeypatch.setattr(session.Tracker, "answer", one)
+    monkeypatch.setattr(session.Tracker, "answer_together", together)
+    sizes = passes(monkeypatch)
     assert len(targets.update(clip.frames[1])) == count
     assert sizes == expected
 
@@ -148,6 +158,7 @@ def test_update_compiles_nothing(targets, clip):
     assert (count(), session._answer._cache_size()) == compiled
 
 
+@pytest.mark.slow
 def test_long_term_windows_of_two_sizes(tiny, clip, monkeypatch):
     """Lost targets are searched in large windows, which make a batch of their own."""
     config = tiny.config.copy_and_resolve_references().unlock()
@@ -159,7 +170,7 @@ def test_long_term_windows_of_two_sizes(tiny, clip, monkeypatch):
     targets = multi.MultiTracker(tracker)
     for box in BOXES[:3]:
         targets.add(clip.frames[0], box)
-    sizes = passes(targets, monkeypatch)
+    sizes = passes(monkeypatch)
     found, instances = [], set()
     for frame in clip.frames[1:6]:
         lost = [t.motion.lost for t in targets.targets.values()]

@@ -13,26 +13,6 @@ from siamjax.media import VideoWriter, read_video
 from siamjax.models import weights
 from siamjax.tracking import session
 
-
-@pytest.fixture(scope="module")
-def folder(clip, tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip")
-    for i, frame in enumerate(clip.frames):
-        cv2.imwrite(str(path / f"{i:04d}.png"), frame)
-    return path
-
-
-@pytest.fixture
-def track(checkpoint, tmp_path, monkeypatch):
-    """Runs `siamjax track` with the tiny weights, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        return cli.dispatch(["track", *map(str, arguments), f"--checkpoint={checkpoint}"])
-
-    return run
-
-
 BOX = "--box=40,50,30,24"
 
 
@@ -112,15 +92,15 @@ def test_default_output(track, folder):
 
 
 def test_interrupt_keeps_what_there_is(track, folder, monkeypatch, capsys):
-    update, calls = session.Tracker.update, []
+    search, calls = session.Tracker.search, []
 
     def interrupted(self, frame):
         calls.append(1)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return update(self, frame)
+        return search(self, frame)
 
-    monkeypatch.setattr(session.Tracker, "update", interrupted)
+    monkeypatch.setattr(session.Tracker, "search", interrupted)
     assert track(folder, BOX, "--out=out.webm", "--txt=out.txt") == 130
     assert len(np.loadtxt("out.txt", delimiter=",")) == 5
     assert len(list(read_video("out.webm"))) == 5
@@ -150,15 +130,18 @@ def test_bad_input_leaves_nothing(track, folder, arguments, message):
     assert os.listdir() == []
 
 
-def test_bad_frames_leave_nothing(track, clip, tmp_path):
+def test_bad_frames_keep_what_was_tracked(track, clip, tmp_path):
     (tmp_path / "in").mkdir()
-    for i, frame in enumerate(clip.frames[:4]):
+    for i, frame in enumerate(clip.frames[:6]):
         cv2.imwrite(f"in/{i:04d}.png", frame)
-    (tmp_path / "in/0004.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"in/0004\.png: not a readable image"):
+    (tmp_path / "in/0004.png").write_bytes(b"broken")
+    kept = r"; 4 frames are kept in out\.csv\.rows\.csv, --resume continues them"
+    with pytest.raises(UserError, match=r"0004\.png: not a readable image.*" + kept):
         track("in", BOX, "--out=out.webm", "--csv=out.csv")
-    (tmp_path / "in/0003.png").write_bytes(b"broken")
-    with pytest.raises(UserError, match=r"0003\.png: not a readable image"):
+    assert sorted(os.listdir()) == ["in", "out.csv.rows.csv"]
+    os.remove("out.csv.rows.csv")
+    (tmp_path / "in/0001.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"0001\.png: not a readable image"):
         track("in", BOX, "--out=out.webm", "--csv=out.csv")
     assert os.listdir() == ["in"]
 

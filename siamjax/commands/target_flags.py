@@ -1,0 +1,174 @@
+"""The flags that say which targets start where: --box, --box_file and --add."""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from siamjax.errors import UserError
+from siamjax.geometry.polygons import box_of_region
+from siamjax.media import tables
+
+Box = tuple[float, float, float, float]
+
+
+class Given(NamedTuple):
+    """A box of the command line.
+
+    Attributes:
+        frame: its number in the video; None: the first that is read.
+        box: x, y, w, h, px from 0.
+        name: of the target; empty: none.
+        shown: what messages call it.
+    """
+
+    frame: int | None
+    box: Box
+    name: str
+    shown: str
+
+
+class Numbered(NamedTuple):
+    """Boxes of targets that have numbers.
+
+    Attributes:
+        boxes: frame, target and what was given.
+        names: of the targets; empty: none.
+    """
+
+    boxes: list[tuple[int, int, Given]]
+    names: list[str]
+
+
+def add_targets(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    add = parser.add_argument
+    add(
+        "--box",
+        action="append",
+        default=[],
+        metavar="X,Y,W,H[:NAME]",
+        help="box in the first frame, px from 0; give it again for further targets",
+    )
+    add(
+        "--add",
+        action="append",
+        default=[],
+        metavar="FRAME:X,Y,W,H[:NAME]",
+        help="box of a target that comes later, in the frame of that number; "
+        "with the name or number of a known target: starts it again there",
+    )
+    add(
+        "--box_file",
+        help="table with a box per target, or a table of frames, targets and boxes; "
+        "a row per frame of the video is one target",
+    )
+
+
+def read_given(args: argparse.Namespace, count: int | None) -> list[Given]:
+    """What the flags give, in their order.
+
+    Args:
+        count: number of frames of the video, where that is known.
+
+    Raises:
+        UserError: names the flag and what it takes.
+    """
+    given = [_box(text) for text in args.box]
+    if args.box_file is not None:
+        given += _of_file(args.box_file, count)
+    return given + [_added(text) for text in args.add]
+
+
+def numbered(given: list[Given], first: int, stride: int) -> Numbered:
+    """Numbers the targets in the order in which they are given.
+
+    Args:
+        first: number of the first frame that is read.
+        stride: every so many frames are read.
+
+    Raises:
+        UserError: a frame that is not read, a number without a target, two boxes for one target in
+            a frame.
+    """
+    names: list[str] = []
+    found: dict[tuple[int, int], Given] = {}
+    for one in given:
+        frame = first if one.frame is None else one.frame
+        if frame < first or (frame - first) % stride:
+            ending = {2: "nd", 3: "rd"}.get(stride, "th")
+            every = "every frame" if stride == 1 else f"every {stride}{ending} frame"
+            raise UserError(f"{one.shown}: frame {frame} is not read, {every} from {first} on is")
+        if one.name.isdecimal():
+            target = int(one.name)
+            if target >= len(names):
+                raise UserError(
+                    f"{one.shown}: {one.name} is the number of a target, and there are "
+                    f"{len(names)} before it, counted from 0; a name is not digits alone"
+                )
+        elif one.name in names and one.name:
+            target = names.index(one.name)
+        else:
+            target = len(names)
+            names.append(one.name)
+        if (frame, target) in found:
+            raise UserError(
+                f"{one.shown}: {one.name or target} has a box in frame {frame} already; "
+                "give targets different names"
+            )
+        found[frame, target] = one
+    return Numbered([(*key, one) for key, one in found.items()], names)
+
+
+def _box(text: str) -> Given:
+    return Given(None, *_named(f"--box={text}", text), "--box")
+
+
+def _added(text: str) -> Given:
+    frame, colon, rest = text.partition(":")
+    if not colon or not frame.strip().isdecimal():
+        raise UserError(
+            f"--add={text}: give the frame's number and a box, FRAME:x,y,w,h or with :NAME"
+        )
+    return Given(int(frame), *_named(f"--add={text}", rest), f"--add in frame {int(frame)}")
+
+
+def _named(text: str, rest: str) -> tuple[Box, str]:
+    numbers, colon, name = rest.partition(":")
+    name = " ".join(name.split())
+    try:
+        x, y, w, h = (float(part) for part in numbers.replace(",", " ").split())
+    except ValueError:
+        raise UserError(f"{text}: give four numbers x,y,w,h") from None
+    if colon and not name:
+        raise UserError(f"{text}: no name behind the colon; leave it out, or give one")
+    return (x, y, w, h), name
+
+
+def _of_file(path: str, count: int | None) -> list[Given]:
+    shown = f"--box_file={path}"
+    if not Path(path).is_file():
+        raise UserError(f"{shown}: not a readable text file")
+    by_frame = tables.has_frames(Path(path))
+    if not by_frame:
+        boxes = tables.read_boxes(Path(path))
+        if count is not None and len(boxes) == count > 1:
+            return [_first_box(shown, boxes)]
+    rows = tables.read_targets(Path(path))
+    given = []
+    for frame, target, box in zip(rows.frames.tolist(), rows.targets, rows.boxes.tolist()):
+        name = target if by_frame and not target.isdecimal() else ""
+        given.append(Given(frame if by_frame else None, tuple(box), name, shown))
+    return given
+
+
+def _first_box(shown: str, boxes: np.ndarray) -> Given:
+    """The start of the one target whose boxes are given for every frame of a video."""
+    boxes = boxes if boxes.shape[1] == 4 else box_of_region(boxes)
+    known = np.flatnonzero(np.isfinite(boxes).all(1))
+    if not len(known):
+        raise UserError(f"{shown}: no row with a box")
+    start = int(known[0])
+    print(f"{shown}: a row per frame; the target starts in frame {start}")
+    return Given(start, tuple(boxes[start].tolist()), "", shown)
