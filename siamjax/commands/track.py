@@ -222,7 +222,7 @@ class _Window:
         except cv2.error as error:
             raise UserError(
                 "--show: this OpenCV has no windows or there is no display; "
-                "write a video by --out, or pip install opencv-python on a desktop"
+                "write a video by --out, or put opencv-contrib-python in the headless wheel's place"
             ) from error
 
     def show(self, image: np.ndarray) -> bool:

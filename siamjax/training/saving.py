@@ -14,6 +14,7 @@ from typing import Any
 import jax
 from orbax import checkpoint as ocp
 
+from siamjax import opencv
 from siamjax.config import to_json
 from siamjax.errors import UserError, refused
 from siamjax.files import write_whole
@@ -21,7 +22,7 @@ from siamjax.training import checkpoint, parallel
 from siamjax.training.resources import Resources
 from siamjax.training.state import TrainState, to_host
 
-_PACKAGES = "siamjax jax jaxlib flax optax orbax-checkpoint numpy opencv-python-headless"
+_PACKAGES = "siamjax jax jaxlib flax optax orbax-checkpoint numpy"
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of what is not whole; removed by orbax
 _SCORE = "score.json"  # beside the items of a checkpoint
 _FIXES = {
@@ -264,7 +265,7 @@ def _size(count: int | float) -> str:
 
 def _versions() -> dict[str, str]:
     versions = {"python": sys.version.split()[0]}
-    for name in _PACKAGES.split():
+    for name in (*_PACKAGES.split(), *opencv.WHEELS):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions

@@ -230,8 +230,8 @@ def test_every_device_gets_clips_and_the_results_are_those_of_one(checkpoint, tm
 
 
 def test_a_batch_with_a_clip_that_fails_loses_that_clip_alone(clips, tiny, tmp_path):
-    """Before: with `--batch=2` "3.png: not a readable image" ended the evaluation, and the other clip
-    of the batch was lost."""
+    """Before: with `--batch=2` "3.png: not a readable image" ended the evaluation, and the batch's
+    other clip was lost."""
 
     class Damaged:
         def __init__(self, frames):
