@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--from", dest="format", metavar="FORMAT", help="of SOURCE; default: found out")
     add("--media", help="the video, or the folder of the frames; default: beside the labels")
     add("--to", metavar="FORMAT", help="format to write")
+    add("--images", action="store_true", help="with --to: write the frames, too")
     add("--out", help="with --to: a folder, or the file where the format makes a single one")
 
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     if args.to is None:
         print("\n".join(report(videos)))
         return
-    made = labels.write(videos, args.to, args.out)
+    made = labels.write(videos, args.to, args.out, args.images)
     files = "1 file" if len(made) == 1 else f"{len(made)} files"
     print(f"{_counts(videos)} -> {files}, {args.out}")
     for reason, count in sorted(_skipped(videos).items()):

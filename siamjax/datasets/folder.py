@@ -87,11 +87,10 @@ def _sequence(name: str, video: Video, each: Track) -> Sequence:
     if not len(each):
         raise UserError(f"{video.source}: no box of {name}")
     first = int(each.frames[0])
+    place = video.source or Path(video.name)
     single = video.per_frame and video.length is None
     last = video.count if video.per_frame else int(each.frames[-1]) + 1
-    frames = (
-        video.frames()[first:last] if video.has_frames else NoFrames(last - first, video.source)
-    )
+    frames = video.frames()[first:last] if video.has_frames else NoFrames(last - first, place)
     if single:
         return Sequence(name, frames, each.boxes, image_size=video.stated_size)
     if video.images and last > len(video.images):

@@ -15,6 +15,8 @@ from siamjax import files
 from siamjax.errors import UserError
 from siamjax.media.labels import own
 from siamjax.media.labels.model import Shape, Track, Video, track
+from siamjax.media.labels.pictures import paths as frame_paths
+from siamjax.media.labels.pictures import pictures
 from siamjax.media.labels.places import Places
 from siamjax.media.tracks import Tracks
 
@@ -136,11 +138,14 @@ def contents(videos: Sequence[Video], format: str) -> dict[str, str]:
     return known.write(videos)
 
 
-def write(videos: Sequence[Video], format: str, out: str | Path) -> list[Path]:
+def write(
+    videos: Sequence[Video], format: str, out: str | Path, images: bool = False
+) -> list[Path]:
     """Writes labels.
 
     Args:
         out: a folder; or the file, with its suffix, where the format makes one of these videos.
+        images: write the frames, too, where the format expects them.
 
     Returns:
         The files that were written.
@@ -160,12 +165,19 @@ def write(videos: Sequence[Video], format: str, out: str | Path) -> list[Path]:
         paths = dict.fromkeys([out], next(iter(made.values()), ""))
     else:
         paths = {out / name: text for name, text in made.items()}
+    if images and out in paths:
+        raise UserError(f"--images: needs a folder as --out, not the file {out}")
     inputs = {path.resolve() for video in videos for path in _inputs(video)}
-    for path in paths:
+    frames = [out / n for v in videos for n in frame_paths(v, module(format))] if images else []
+    for path in (*paths, *frames):
         if path.resolve() in inputs:
             raise UserError(f"--out={out}: would replace {path}, an input; choose another place")
+    for path in paths:
         files.check_writable(path)
-    return [files.write_whole(path, text) for path, text in paths.items()]
+    written = [files.write_whole(path, text) for path, text in paths.items()]
+    for name, picture in pictures([*videos], module(format)) if images else ():
+        written.append(files.write_whole(out / name, picture))
+    return written
 
 
 def _inputs(video: Video) -> list[Path]:

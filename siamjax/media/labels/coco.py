@@ -179,6 +179,11 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
     return {OUT: json.dumps(content) + "\n"}
 
 
+def image_path(video: Video, frame: int) -> str:
+    """Where a frame is expected."""
+    return f"images/{video.name}/{frame_name(video, frame)}"
+
+
 def categories_of(videos: Sequence[Video]) -> list[str]:
     """Sorted names of all categories; "object" stands for none."""
     return sorted({each.category or "object" for video in videos for each in video.tracks})

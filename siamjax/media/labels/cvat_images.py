@@ -66,6 +66,16 @@ def _picture(node: Element, places: Places, skipped: Counter[str]) -> Picture:
     return Picture(name.replace("\\", "/"), items, places.image(name), size)
 
 
+def image_path(video: Video, frame: int) -> str:
+    """Where a frame is expected."""
+    return f"{video.name}/{_name(video, frame)}"
+
+
+def _name(video: Video, frame: int) -> str:
+    """As CVAT names the frames of a video."""
+    return frame_name(video, frame) if video.images else f"frame_{frame:06d}.jpg"
+
+
 def write(videos: Sequence[Video]) -> dict[str, str]:
     """A file per video; a box has its target's id as the attribute "track_id".
 
@@ -82,10 +92,8 @@ def _text(video: Video) -> str:
     width, height = map(str, video.size)
     shapes = dict(by_frame(video))
     for frame in range(video.count):
-        name = frame_name(video, frame, ".png")
-        name = name if video.images else f"frame_{name}"
         image = ElementTree.SubElement(
-            root, "image", id=str(frame), name=name, width=width, height=height
+            root, "image", id=str(frame), name=_name(video, frame), width=width, height=height
         )
         for k, shape in shapes.get(frame, ()):
             each, (x, y, w, h) = video.tracks[k], shape.box

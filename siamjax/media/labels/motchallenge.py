@@ -84,6 +84,12 @@ def _info(path: Path) -> dict[str, str]:
         return {}
 
 
+def image_path(video: Video, frame: int) -> str:
+    """Where a frame is expected: numbers from 1."""
+    suffix = video.images[0].suffix if video.images else ".jpg"
+    return f"{video.name}/img1/{frame + 1:06d}{suffix}"
+
+
 def write(videos: Sequence[Video]) -> dict[str, str]:
     """gt/gt.txt of nine columns, gt/labels.txt and seqinfo.ini of each video.
 

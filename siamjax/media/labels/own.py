@@ -11,6 +11,7 @@ A folder that is itself such a video is read as the only one.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from siamjax.errors import UserError
 from siamjax.files import folder_name
@@ -42,18 +43,16 @@ def read(
     place = frame_folder(root)
     media = {} if place == root else _media(root, places)
     if place == root or (place is not None and len(media) == 1):
-        name = folder_name(root)
-        return _kept(name, lambda: [_inside(root, read_file)], faults)
+        return _kept(faults, folder_name(root), _inside, root, read_file)
     found: dict[str, list[Video]] = {}
     sources: dict[str, Path] = {}
     files = sorted(_label_files(root))
     for path in sorted(files, key=lambda path: path.stem not in media):  # those of one video first
         if path.stem in media:
             one = (path, path.stem, media[path.stem], read_file)
-            videos = {path.stem: _kept(path.stem, lambda one=one: [_one(*one)], faults)}
+            videos = {path.stem: _kept(faults, path.stem, _one, *one)}
         else:
-            several = (path, media, read_file)
-            read = _kept(path.stem, lambda several=several: _of_several(*several), faults)
+            read = _kept(faults, path.stem, _of_several, path, media, read_file)
             videos = {video.name: [video] for video in read}
         for name in videos:
             if name in sources:
@@ -63,9 +62,8 @@ def read(
     for name, frames in media.items():
         if name in found:
             continue
-        inside = (root / name, read_file)
         if "images" in frames and (root / name).is_dir():
-            found[name] = _kept(name, lambda inside=inside: [_inside(*inside)], faults)
+            found[name] = _kept(faults, name, _inside, root / name, read_file)
         else:
             found[name] = [Video(name, (), **frames, source=root)]
     if not found:
@@ -76,14 +74,21 @@ def read(
     return [video for name in sorted(found) for video in found[name]]
 
 
-def _kept(name: str, reader: Callable[[], list[Video]], faults) -> list[Video]:
-    if faults is None:
-        return reader()
+def _kept(
+    faults: dict[str, UserError] | None,
+    name: str,
+    reader: Callable[..., Video | list[Video]],
+    *arguments: Any,
+) -> list[Video]:
+    """What a reader gives; nothing where its fault is kept."""
     try:
-        return reader()
+        found = reader(*arguments)
     except UserError as error:
+        if faults is None:
+            raise
         faults[name] = error
         return []
+    return found if isinstance(found, list) else [found]
 
 
 def _media(root: Path, places: Places) -> dict[str, dict]:

@@ -76,6 +76,11 @@ def _picture(path: Path, name: str, places: Places, skipped: Counter[str]) -> Pi
     return Picture(image, items, found, (width, height) if width and height else None)
 
 
+def image_path(video: Video, frame: int) -> str:
+    """Where a frame is expected."""
+    return f"JPEGImages/{video.name}/{frame_name(video, frame)}"
+
+
 def write(videos: Sequence[Video]) -> dict[str, str]:
     """A file per frame with boxes, Annotations/<video>/<frame>.xml, and the list of them.
 

@@ -116,6 +116,12 @@ def _of_equal_area(polygon: np.ndarray) -> tuple[float, ...]:
     return (*(centre - side / 2).tolist(), *side.tolist())
 
 
+def image_path(video: Video, frame: int) -> str:
+    """Where a frame is expected: numbers from 1."""
+    suffix = video.images[0].suffix if video.images else ".jpg"
+    return f"{video.name}/color/{frame + 1:08d}{suffix}"
+
+
 def write(videos: Sequence[Video]) -> dict[str, str]:
     """<video>/groundtruth.txt, four corners per line, and list.txt.
 

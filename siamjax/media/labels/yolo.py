@@ -125,6 +125,11 @@ def _names(source: Path) -> dict[int, str]:
     return {int(number): str(name) for number, name in pairs}
 
 
+def image_path(video: Video, frame: int) -> str:
+    """Where a frame is expected."""
+    return f"images/{video.name}/{frame_name(video, frame)}"
+
+
 def write(videos: Sequence[Video]) -> dict[str, str]:
     """labels/<video>/<frame>.txt for each frame, empty where there is no box, and data.yaml.
 

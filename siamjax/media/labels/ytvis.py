@@ -102,6 +102,11 @@ def _track(number: int, annotation: dict, categories: dict[str, str], skipped) -
     return track(str(annotation.get("id", number)), shapes, name, categories.get(kind, kind))
 
 
+def image_path(video: Video, frame: int) -> str:
+    """Where a frame is expected."""
+    return f"JPEGImages/{video.name}/{frame_name(video, frame)}"
+
+
 def write(videos: Sequence[Video]) -> dict[str, str]:
     """One file for all videos.
 

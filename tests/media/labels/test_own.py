@@ -295,3 +295,37 @@ def test_boxes_of_a_project_are_not_mixed(tmp_path):
     (video,) = labels.read(path)
     assert [rows(each)[0][0] for each in video.tracks] == [1, 30]
     assert len({each.id for each in video.tracks}) == 2
+
+
+@pytest.mark.parametrize(
+    "name, place",
+    [
+        ("yolo", "images/beside/000003.jpg"),
+        ("motchallenge", "beside/img1/000004.jpg"),
+        ("vot", "beside/color/00000004.jpg"),
+        ("csv", "beside/000003.jpg"),
+    ],
+)
+def test_frames_are_written_where_the_format_expects_them(mine, tmp_path, name, place):
+    """A set that other programs open, and that is read back without its first media."""
+    source = mine / "beside.xml"
+    out = tmp_path / "out"
+    dispatch(["labels", str(source), f"--to={name}", f"--out={out}", "--images"])
+    assert cv2.imread(str(out / place)).mean() == pytest.approx(120, abs=3)
+    back = labels.read(out)
+    assert sum(video.boxes for video in back) == 5
+    assert all(video.has_frames for video in back)
+
+
+def test_frames_of_folders_are_copied_as_they_are(mine, tmp_path):
+    (video,) = (video for video in labels.read(mine) if video.name == "frames")
+    labels.write([video], "coco", tmp_path / "out", images=True)
+    copy = tmp_path / "out" / "images" / "frames" / "0002.jpg"
+    assert copy.read_bytes() == (mine / "frames" / "0002.jpg").read_bytes()
+    before = copy.read_bytes()
+    with pytest.raises(UserError, match=r"would replace .*frames/0000\.jpg, an input"):
+        labels.write([video], "csv", mine, images=True)
+    assert not (mine / "frames.csv").exists()
+    assert copy.read_bytes() == before
+    with pytest.raises(UserError, match="--images: needs a folder as --out"):
+        labels.write([video], "csv", tmp_path / "x.csv", images=True)
