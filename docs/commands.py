@@ -34,6 +34,7 @@ LEFT_OUT = {
     r"onnxenv|votenv|^vot |vot_results|VOT_RESULTS": "needs an environment of its own",
     r"^pip (un)?install|pip install": "would change this environment",
     r"--distributed|beam_runner": "needs several machines",
+    r"mytracker:|\.onnx;": "needs a file of the user's; tests/evaluation/test_specs.py has them",
     r"^siamjax serve": "serves until Ctrl-C; tests/tracking/test_serve.py drives it",
     r"^ffmpeg": "needs another program",
     r"\[--|VIDEO|FILE|DIR\b|NAME|FOLDER|\.\.\.": "a pattern, not a command",
