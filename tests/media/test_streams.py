@@ -215,7 +215,7 @@ def track(checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(source, *flags):
-        flags = ("--box=40,50,30,24", "--csv=out.csv", f"--checkpoint={checkpoint}", *flags)
+        flags = ("--box=20,10,30,24", "--csv=out.csv", f"--checkpoint={checkpoint}", *flags)
         assert not cli.dispatch(["track", source, *flags])
         with open("out.csv", newline="") as file:
             return list(csv.DictReader(file))
@@ -237,7 +237,7 @@ def test_track_to_the_end_of_rtsp(rtsp, track, short_waits):
     _, address = rtsp(60)
     rows = track(address)
     assert len(rows) >= 5
-    assert float(rows[0]["x"]) == 40
+    assert float(rows[0]["x"]) == 20
 
 
 @pytest.mark.slow
