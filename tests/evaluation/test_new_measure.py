@@ -17,20 +17,30 @@ MEASURE = '''
 import numpy as np
 
 from siamjax.measures import bootstrap
-from siamjax.measures.result import Figure, Part, Plot
+from siamjax.measures.result import Figure, Part, Plot, by_attribute
 
-FIGURES = {"lost_frames": Figure("lost frames", lower_is_better=True, digits=1)}
-PLOTS = {"lost_frames": Plot("bars", "frames without a region", "", "frames", "lost_frames")}
+FIGURES = {"lost_frames": Figure("lost frames & more", lower_is_better=True, digits=1)}
+PLOTS = {
+    "lost_frames": Plot("bars", "frames without a region", "", "frames", "lost_frames"),
+    "over_time": Plot("lines", "lost over time", "frame", "lost frames", "lost_frames"),
+}
 
 
 def score(sequences, runs, interval=None):
-    lost = [float(np.isnan(repeated[0].regions).any(1).sum()) for repeated in runs]
+    flags = [np.isnan(repeated[0].regions).any(1) for repeated in runs]
+    lost = [float(one.sum()) for one in flags]
+    groups = by_attribute(sequences)
+    curve = lambda places: np.sum([np.cumsum(flags[i][:8]) for i in places], 0)
     return Part(
         overlap="none",
         values={"lost_frames": float(np.mean(lost))},
-        intervals={"lost_frames": bootstrap.of_mean(lost)},
+        resampled={"lost_frames": bootstrap.means(lost)},
         per_sequence=[{"lost_frames": value} for value in lost],
-        curves={},
+        curves={"lost over time": (np.arange(8), curve(range(len(runs))))},
+        attributes={
+            "lost_frames": {a: float(np.mean([lost[i] for i in g])) for a, g in groups.items()}
+        },
+        attribute_curves={"lost over time": {a: curve(g) for a, g in groups.items()}},
     )
 '''
 
@@ -44,27 +54,63 @@ def lost_frames(tmp_path, monkeypatch):
     monkeypatch.setitem(table.MEASURES, "lost_frames", "lost_frames_of_a_test")
 
 
-def test_a_new_measure_needs_one_file_and_one_line(lost_frames, clips, tmp_path):
+@pytest.fixture
+def scores(lost_frames, clips, tmp_path):
+    """A tracker that loses four frames of each clip, and one that loses one of the first, two of
+    the second."""
     dataset = dataclasses.replace(clips.dataset, measures="lost_frames")
-    benchmark = dataclasses.replace(clips, dataset=dataset)
+    attributes = {"clip000": ("OCC", "S_V"), "clip001": ("S_V",)}
+    sequences = tuple(
+        dataclasses.replace(s, attributes=attributes[s.name]) for s in clips.sequences
+    )
+    benchmark = dataclasses.replace(clips, dataset=dataset, sequences=sequences)
     store = Store(tmp_path / "results", dataset)
-    for tracker, lost in (("bad", 4), ("good", 1)):
-        for sequence in benchmark.sequences:
+    for tracker, lost in (("bad", (4, 4)), ("good", (1, 2))):
+        for sequence, count in zip(sequences, lost, strict=True):
             regions = sequence.boxes.copy()
-            regions[1 : 1 + lost] = np.nan
+            regions[1 : 1 + count] = np.nan
             store.write(tracker, sequence, unscored(regions))
-    results = {name: tmp_path / "results" / name for name in ("bad", "good")}
-    scores = scoring.score(benchmark, results)
-    assert scores.ranked() == ["good", "bad"]  # the smaller the better
+    return scoring.score(benchmark, {n: tmp_path / "results" / n for n in ("bad", "good")})
 
-    page = report.write(tmp_path / "out", scores, benchmark, results).read_text()
-    saved = json.loads((tmp_path / "out/scores.json").read_text())
-    assert saved["trackers"] == {"bad": {"lost_frames": 4.0}, "good": {"lost_frames": 1.0}}
-    assert "| tracker | lost frames |" in (tmp_path / "out/table.md").read_text()
-    assert "| good | 1.0 [1.0, 1.0] |" in (tmp_path / "out/table.md").read_text()
-    assert r"good & \textbf{1.0} \\" in (tmp_path / "out/table.tex").read_text()
-    assert ",good,lost_frames,1.0,1.0,1.0\n" in (tmp_path / "out/trackers.csv").read_text()
-    assert ",bad,clip000,4.0\n" in (tmp_path / "out/sequences.csv").read_text()
-    assert "frames without a region" in (tmp_path / "out/plots/lost_frames.svg").read_text()
-    assert "<td class=best data-value='1.0'>1.0" in page
-    assert "lost frames" in report.terminal(scores)
+
+def test_a_new_measure_needs_one_file_and_one_line(scores, tmp_path):
+    assert scores.ranked() == ["good", "bad"]  # the smaller the better
+    page = report.write(tmp_path / "out", scores, medium="paper").read_text()
+
+    def text(name):
+        return (tmp_path / "out" / name).read_text()
+
+    assert json.loads(text("scores.json"))["trackers"] == {
+        "bad": {"lost_frames": 4.0},
+        "good": {"lost_frames": 1.5},
+    }
+    assert "| tracker | lost frames & more |" in text("table.md")
+    assert "| good | 1.5 [1.0, 2.0] |" in text("table.md")
+    assert "| bad | -2.5 [-3.0, -2.0] |" in text("table.md")  # good less bad
+    assert r"good & \textbf{1.5} \\" in text("table.tex")
+    assert r"lost frames \& more $\downarrow$" in text("table.tex")
+    assert ",good,lost_frames,1.5,1.0,2.0\n" in text("trackers.csv")
+    assert ",bad,clip000,4.0\n" in text("sequences.csv")
+    assert ",lost_frames,good,bad,-2.5,-3.0,-2.0," in text("differences.csv")
+    assert ",lost_frames,bad,good,clip000,3.0\n" in text("sequence_differences.csv")
+    assert "<td class=best data-value='1.5'>1.5" in page
+    assert "lost frames &amp; more" in page
+    assert "lost frames & more" in report.terminal(scores)
+
+
+def test_plots_and_tables_by_attribute_of_a_new_measure(scores, tmp_path):
+    page = report.write(tmp_path / "out", scores, medium="paper").read_text()
+    plots = tmp_path / "out/plots"
+    drawn = {path.stem for path in plots.glob("*.pdf")}
+    assert drawn == {
+        *("lost_frames", "over_time", "over_time_by_attribute"),
+        *("attributes", "differences"),
+    }
+    assert "good [1.5]" in (plots / "over_time.svg").read_text()
+    assert "S V (2)" in (plots / "attributes.svg").read_text()
+    assert "OCC (1)" in (plots / "over_time_by_attribute.svg").read_text()
+    assert page.count("<svg") == len(drawn)
+    assert (
+        r"S V (2) & \textbf{1.5} & \underline{4.0}" in (tmp_path / "out/attributes.tex").read_text()
+    )
+    assert "S V (2)" in page
