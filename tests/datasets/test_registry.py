@@ -117,3 +117,32 @@ def test_a_number_of_rows_other_than_of_images_names_both(tmp_path, write_images
     (tmp_path / "a/groundtruth_rect.txt").write_text(text)
     with pytest.raises(UserError, match=message):
         registry.load("DTB70", tmp_path)
+
+
+ROWS = ["5,6,10,8", "", "7,10,10,8", "8,12,10,8"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(ROWS),
+        "\n".join(ROWS).replace(",", "\t") + "\n\n\n",
+        "\ufeffx;y;w;h\r\n" + "\r\n".join(ROWS).replace(",", ";") + "\r\n",
+        "x1 y1 x2 y2\n5 6 15 14\nNaN NaN NaN NaN\n7 10 17 18\n8 12 18 20\n",
+        "1,1,6,7,10,8,1,-1,-1,-1\n3.0,1.0,8,11,10,8,1,-1,-1,-1\n4,1,9,13,10,8,1,-1,-1,-1\n",
+        "frame,x,y,w,h\n0,5,6,10,8\n2,7,10,10,8\n3,8,12,10,8\n",
+        "5;6;14;6;14;13;5;13\n\n7;10;16;10;16;17;7;17\n8;12;17;12;17;19;8;19\n\n",
+        "utf-16",
+    ],
+)
+def test_own_boxes_in_any_form(tmp_path, write_images, text):
+    """Before: empty rows "3 rows for 4 images", headers and byte order marks refused, MOT rows "10
+    numbers where 4 or 8 are expected"; of UTF-16 nothing was read."""
+    write_images(tmp_path / "cat", range(1, 5))
+    code = "utf-16" if text == "utf-16" else "utf-8"
+    text = "\n".join(ROWS) if text == "utf-16" else text
+    (tmp_path / "cat/groundtruth.txt").write_text(text, encoding=code, newline="")
+    (cat,) = registry.load("folder", tmp_path).sequences
+    expected = [[5, 6, 10, 8], [np.nan] * 4, [7, 10, 10, 8], [8, 12, 10, 8]]
+    np.testing.assert_allclose(cat.boxes, expected, atol=0.5)  # polygons: half a pixel of VOT's
+    assert len(cat) == 4

@@ -16,6 +16,7 @@ from siamjax.geometry.polygons import corners
 from siamjax.media.labels.images import area_of, polygon_box
 from siamjax.media.labels.model import Shape, Video, track
 from siamjax.media.labels.places import Places, check_rows, images_of
+from siamjax.media.lines import read_lines
 
 _TRUTH = "groundtruth.txt"
 
@@ -41,12 +42,10 @@ def _mot(row: list[str]) -> bool:
 def _rows(path: Path) -> list[list[str]]:
     """The fields of each line; "m" first where it is a mask."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
+        rows = read_lines(path, (4, 8)).rows
+    except UserError:
         return []
-    marked = (["m", *line[1:].split(",")] if line[:1] == "m" else None for line in lines)
-    plain = (line.replace(",", " ").replace("\t", " ").split() for line in lines)
-    return [mask or row for mask, row in zip(marked, plain)]
+    return [["m", row[0][1:], *row[1:]] if row and row[0][:1] == "m" else row for row in rows]
 
 
 def _files(source: Path) -> list[Path]:
@@ -55,7 +54,7 @@ def _files(source: Path) -> list[Path]:
     listed = source / "list.txt"
     if not listed.is_file():
         return sorted(source.glob(f"*/{_TRUTH}")) or [source / _TRUTH]
-    names = listed.read_text("utf-8-sig").split()
+    names = filter(None, map(str.strip, listed.read_text("utf-8-sig").splitlines()))
     return [source / name / _TRUTH for name in names if (source / name / _TRUTH).is_file()]
 
 
