@@ -73,6 +73,8 @@ def get_config():
     c.data.sources.det = source("data/det", 1)
     c.data.pairs_per_epoch = 600_000
     c.data.negative = 0.2  # probability that search comes from any video
+    # other: never the template's own track; published: any track, the template's own included
+    c.data.negatives = "other"
     # probability that it then shows another target of the template's video, where there is one
     c.data.distractor = 0.0
     c.data.grey = 0.0  # probability that both crops lose their colour

@@ -46,15 +46,21 @@ def run(args: argparse.Namespace) -> int | None:
 
 
 def _pairs(args: argparse.Namespace) -> None:
-    from siamjax.training.pairs_page import page  # JAX
+    from siamjax.training import pairs_page  # JAX
 
     if not args.config:
         raise UserError("inspect pairs: give the experiment as --config=configs/NAME.py")
     check_least(args, count=1, start=0)
     config = load_config(args.config, args.overrides)
     files.check_writable(args.out)
-    files.write_whole(args.out, page(config, range(args.start, args.start + args.count)))
+    positions = range(args.start, args.start + args.count)
+    files.write_whole(args.out, pairs_page.page(config, positions))
     print(args.out)
+    first = range(args.start, args.start + pairs_page.POSITIONS)
+    kinds = pairs_page.negatives(config, first)
+    print(f"{sum(kinds.values())} of {len(first)} pairs are negative and show")
+    for kind, count in kinds.items():
+        print(f"  {kind}: {count}")
 
 
 def _shards(args: argparse.Namespace) -> int | None:

@@ -30,7 +30,7 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
 
     Raises:
         UserError: no source, a source that is missing, empty, unfinished, truncated, or of another
-            crop size.
+            crop size, or an unknown rule of negative pairs.
     """
     sources = []
     for name, source in config.data.sources.items():
@@ -45,7 +45,10 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
         raise UserError("the config has no training set; add one to config.data.sources")
     fields = ("pairs_per_epoch", "negative", "grey", "distractor", "flip")
     rates = {name: config.data[name] for name in fields}
-    return sampling.Sampler(sources, config.seed, **rates)
+    rule = config.data.get("negatives", "published")  # experiments before 0.3 lack the field
+    if rule not in ("other", "published"):
+        raise UserError(f"--config.data.negatives={rule}: choose other or published")
+    return sampling.Sampler(sources, config.seed, **rates, published=rule == "published")
 
 
 @dataclasses.dataclass(frozen=True)

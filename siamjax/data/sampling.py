@@ -2,10 +2,12 @@
 
 The rule is SiamRPN++'s: each source's shuffled list of videos, repeated or cut to its share, the
 lists joined and shuffled; a positive pair is two near frames of one track of the entry's video, a
-negative pair takes its search crop from any source, or, if wished, shows another target of the
-template's video, which is likely to look like it (distractor-aware training: Zhu et al., ECCV 2018,
-section 3.2). The lists are permutations computed entry by entry, so position 1,000,000 costs what
-position 0 does and nothing is kept in memory.
+negative pair takes its search crop from any track of any source but the template's, or, if wished,
+shows another target of the template's video, which is likely to look like it (distractor-aware
+training: Zhu et al., ECCV 2018, section 3.2). The published rule draws the template's own track,
+too, which shows the target as background: with two videos in half of the negative pairs. The lists
+are permutations computed entry by entry, so position 1,000,000 costs what position 0 does and
+nothing is kept in memory.
 """
 
 import dataclasses
@@ -51,7 +53,7 @@ class Pair:
         template: crop in that set's index.
         search_source: position of the search crop's set.
         search: crop in that set's index.
-        negative: whether search shows another target, or one drawn without regard to template.
+        negative: whether search shows another target; by the published rule, any.
         grey: whether both crops lose their colour.
         flip: whether both crops are mirrored left to right.
     """
@@ -78,6 +80,8 @@ class Sampler:
         distractor: probability that a negative pair's search shows another target of the
             template's video, where it has one; 0..1.
         flip: probability that both crops of a pair are mirrored left to right, 0..1.
+        published: whether a negative pair may show the template's own track. Otherwise such a draw
+            is repeated, and a pair is positive where there is no other track at all.
     """
 
     sources: Sequence[Source]
@@ -87,10 +91,16 @@ class Sampler:
     grey: float = 0.0
     distractor: float = 0.0
     flip: float = 0.0
+    published: bool = False
 
     @functools.cached_property
     def _ends(self):
         return np.cumsum([source.entries for source in self.sources])
+
+    @functools.cached_property
+    def _one_track(self):
+        """Whether all sources together hold a single track."""
+        return sum({s.index.folder: s.index.tracks for s in self.sources}.values()) == 1
 
     def generator(self, position: int, attempt: int = 0) -> np.random.Generator:
         """The generator of a position, for the pair, then augmentation, then labels.
@@ -129,7 +139,7 @@ class Sampler:
         source = self.sources[which]
         grey = bool(self.grey and rng.random() < self.grey)
         flip = bool(self.flip and rng.random() < self.flip)
-        negative = rng.random() < self.negative
+        negative = rng.random() < self.negative and (self.published or not self._one_track)
         first, behind = source.index.tracks_of(video)
         track = int(rng.integers(first, behind))
         begin, end = source.index.crops_of(track)
@@ -143,12 +153,23 @@ class Sampler:
             other = first + (track - first + int(rng.integers(1, tracks))) % tracks
             begin, end = source.index.crops_of(other)
         else:
-            search_source = int(rng.integers(len(self.sources)))
-            index = self.sources[search_source].index
-            any_track = rng.integers(*index.tracks_of(int(rng.integers(index.videos))))
-            begin, end = index.crops_of(int(any_track))
+            search_source, other = self._any_track(rng)
+            while not self.published and self._same(which, track, search_source, other):
+                search_source, other = self._any_track(rng)  # at most half of the draws
+            begin, end = self.sources[search_source].index.crops_of(other)
         search = int(rng.integers(begin, end))
         return Pair(which, template, search_source, search, negative, grey, flip)
+
+    def _any_track(self, rng):
+        """A source, one of its videos, one of its tracks: each uniformly."""
+        which = int(rng.integers(len(self.sources)))
+        index = self.sources[which].index
+        return which, int(rng.integers(*index.tracks_of(int(rng.integers(index.videos)))))
+
+    def _same(self, source, track, other_source, other):
+        """Whether two tracks are one; a folder may be named as several sources."""
+        folders = [self.sources[i].index.folder for i in (source, other_source)]
+        return track == other and folders[0] == folders[1]
 
 
 def shuffled(i: int, n: int, key: Sequence[int]) -> int:

@@ -6,10 +6,13 @@ later, with a dump of C++ in place of a line.
 """
 
 import contextlib
+import faulthandler
 import json
 import os
 import shlex
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,12 +21,10 @@ from pathlib import Path
 import jax
 
 from siamjax.errors import UserError, refused
-from siamjax.training import checkpoint, parallel
+from siamjax.training import parallel, watch
 
-BEAT = 2.0  # s between two heartbeats
-SILENCE = 20.0  # s without one after which a host counts as gone
 GONE = 3  # exit code where another host has ended
-_RECORD_BYTES = 1024
+_HELPER = "import sys; sys.path[:] = {path!r}; from siamjax.training import watch; {call}"
 
 
 class Hosts(contextlib.AbstractContextManager):
@@ -42,89 +43,74 @@ class Hosts(contextlib.AbstractContextManager):
         Raises:
             UserError: the folder can't be written.
         """
-        self._count, self._index = jax.process_count(), jax.process_index()
-        if self._count == 1:
+        count, self._index = jax.process_count(), jax.process_index()
+        self._alone = count == 1
+        if self._alone:
             return
-        self._workdir, self._folder = workdir, workdir / ".hosts"
-        self._run = parallel.from_lead(lambda: f"{os.getpid()} {time.time()}")
-        self._record = {"run": self._run, "host": socket.gethostname(), "beat": 0, "ended": ""}
+        self._workdir, self._folder = workdir, workdir / watch.FOLDER
+        run = parallel.from_lead(lambda: f"{socket.gethostname()} {os.getpid()} {time.time()}")
+        self._record = {"run": run, "host": socket.gethostname(), "beat": 0, "ended": ""}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = (self._folder / str(self._index)).open("wb", buffering=0)
             self._write()
         except OSError as error:
             raise refused(self._folder, error, "--workdir") from error
-        self._others = {i: "" for i in range(self._count) if i != self._index}
+        self._command = shlex.join([Path(sys.executable).name, *sys.argv])
+        self._watch = watch.Watch(self._folder, run, self._index, count, watch.SILENCE)
+        self._start_helper(str(workdir), run, self._index, count, self._command)
         self._end = threading.Event()
-        self._verdict = threading.Event()
-        self._watching = threading.Thread(target=self._watch, name="hosts", daemon=True)
+        self._watching = threading.Thread(target=self._look, name="hosts", daemon=True)
         self._watching.start()
 
     def __exit__(self, kind, error, _):
-        if self._count == 1:
+        if self._alone:
             return
         if error is not None:
             if not isinstance(error, UserError | KeyboardInterrupt):
-                # Most likely a collective that failed because another host is gone.
-                self._verdict.wait(SILENCE + 2 * BEAT)
+                # Most likely a collective that failed because another host is gone: our thread
+                # finds out which, and ends the process.
+                time.sleep(watch.SILENCE + 2 * watch.BEAT)
             self._record["ended"] = f"{type(error).__name__}: {error}"[:300]
             with contextlib.suppress(OSError):
                 self._write()
         self._end.set()
         self._watching.join()
         self._file.close()
+        self._dismiss_helper()
         if error is None:
-            self._clean(self._index)
+            watch.clean(self._folder, self._index)
 
-    def _watch(self):
-        seen = {i: time.monotonic() for i in self._others}
-        while not self._end.wait(BEAT):
+    def _look(self):
+        while not self._end.wait(watch.BEAT):
             self._record["beat"] += 1
             with contextlib.suppress(OSError):
                 self._write()
-            for i, before in list(self._others.items()):
-                now, record = time.monotonic(), self._read(i)
-                text = json.dumps(record) if record else ""
-                if record is None and before:
-                    del self._others[i]  # it is done
-                elif text != before:
-                    self._others[i], seen[i] = text, now
-                elif before and now - seen[i] > SILENCE:
-                    self._leave(i, before, f"shows no sign of life for {SILENCE:.0f} s")
-                if record and record["ended"]:
-                    self._leave(i, text, f"has ended ({record['ended']})")
+            if (verdict := self._watch.verdict()) and not self._end.is_set():
+                watch.say(verdict, self._workdir, self._command)
+                self._dismiss_helper()
+                watch.clean(self._folder, *range(jax.process_count()))
+                os._exit(GONE)
 
-    def _leave(self, i: int, text: str, why: str):
-        """Says which host is gone, and how the run is resumed; ends this process."""
-        if self._end.is_set():
-            return
-        steps = checkpoint.saved_steps(self._workdir / "checkpoints")
-        where = f"step {steps[-1]}" if steps else "the start"
-        command = shlex.join([Path(sys.executable).name, *sys.argv])
-        print(
-            f"\nerror: host {json.loads(text)['host']} (process {i} of {self._count}) {why};"
-            f" this process ends too. The same commands resume from {where}, here: {command}",
-            file=sys.stderr,
-            flush=True,
-        )
-        self._clean(i, self._index)
-        os._exit(GONE)
+    def _start_helper(self, *arguments):
+        code = _HELPER.format(path=sys.path, call=f"watch.help_out(*{arguments!r})")
+        both = (signal.SIGINT, signal.SIGTERM)  # they are for the process, not for its helper
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        try:
+            self._helper = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._dumps = faulthandler.is_enabled()
+        faulthandler.enable(self._helper.stdin)
 
-    def _read(self, i):
-        """A host's record of this run; None: there is none."""
-        with contextlib.suppress(OSError, ValueError):
-            record = json.loads((self._folder / str(i)).read_bytes())
-            if record["run"] == self._run:
-                return record
-        return None
+    def _dismiss_helper(self):
+        faulthandler.disable()
+        if self._dumps:
+            faulthandler.enable()
+        with contextlib.suppress(OSError):
+            self._helper.communicate(b"done")
 
     def _write(self):
-        data = json.dumps(self._record).encode()[: _RECORD_BYTES - 1]
-        os.pwrite(self._file.fileno(), data.ljust(_RECORD_BYTES), 0)
+        data = json.dumps(self._record).encode()[: watch.RECORD_BYTES - 1]
+        os.pwrite(self._file.fileno(), data.ljust(watch.RECORD_BYTES), 0)
         os.fsync(self._file.fileno())
-
-    def _clean(self, *indices):
-        with contextlib.suppress(OSError):
-            for i in indices:
-                (self._folder / str(i)).unlink(missing_ok=True)
-            self._folder.rmdir()

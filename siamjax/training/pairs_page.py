@@ -9,11 +9,46 @@ import ml_collections
 import numpy as np
 
 from siamjax.data import augment, crops
-from siamjax.data.loader import Examples
+from siamjax.data.loader import Examples, make_sampler
 from siamjax.viz.pairs import draw_pair, position_map
 
 SHIFTS = (0, 16, 32, 64)  # px, of the published study of the shift augmentation
 POSITIONS = 2000  # pairs behind each map of positions
+
+
+OWN, NEAR, SAME, OTHER = (
+    "the target itself",
+    "another target of its video",
+    "another video of its set",
+    "another set",
+)
+
+
+def negatives(config: ml_collections.ConfigDict, positions: range) -> dict[str, int]:
+    """How many negative pairs show what in their search crop.
+
+    Args:
+        config: an experiment.
+        positions: of the pairs.
+
+    Raises:
+        UserError: as `siamjax.data.loader.make_sampler`.
+    """
+    sampler = make_sampler(config)
+    counts = dict.fromkeys((OWN, NEAR, SAME, OTHER), 0)
+    for position in positions:
+        pair = sampler.pair(position, sampler.generator(position))
+        if not pair.negative:
+            continue
+        z, x = (sampler.sources[i].index for i in (pair.source, pair.search_source))
+        template, search = z.locate(pair.template), x.locate(pair.search)
+        if z.folder != x.folder:
+            counts[OTHER] += 1
+        elif template == search:
+            counts[OWN] += 1
+        else:
+            counts[NEAR if template[0] == search[0] else SAME] += 1
+    return counts
 
 
 def page(config: ml_collections.ConfigDict, positions: range) -> str:
@@ -35,6 +70,9 @@ def page(config: ml_collections.ConfigDict, positions: range) -> str:
     figures = "".join(_pair(examples, position) for position in positions)
     shifts = sorted({*map(float, SHIFTS), config.data.search.shift})
     maps = "".join(_map(config, examples, shift) for shift in shifts)
+    kinds = "".join(
+        f"<tr><td>{kind}<td>{count}" for kind, count in negatives(config, range(POSITIONS)).items()
+    )
     return f"""<!doctype html>
 <meta charset="utf-8"><title>Training pairs of {html.escape(config.name)}</title>
 <style>
@@ -48,6 +86,8 @@ td, th {{ padding: 0 1em 0 0; text-align: right }} td:first-child {{ text-align:
 <p>Template; search with the object (yellow) and positive anchors (green); centres of positive
 (green) and negative (red) anchors. The captions say where the crops come from.</p>
 {figures}
+<h2>What the negative ones of {POSITIONS} pairs show</h2>
+<table>{kinds}</table>
 <h2>Where the targets lie in the search crop</h2>
 <p>The positive ones of {POSITIONS} pairs, for several settings of data.search.shift; the
 experiment's is {config.data.search.shift:g} px.</p>

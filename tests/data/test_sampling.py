@@ -20,7 +20,9 @@ def make_index(frames_per_track):
     track_start = np.concatenate([[0], np.cumsum(tracks)])
     video_start = np.concatenate([[0], np.cumsum([len(v) for v in frames_per_track])])
     return SimpleNamespace(
+        folder=object(),
         videos=len(frames_per_track),
+        tracks=len(tracks),
         crops=int(track_start[-1]),
         tracks_of=lambda v: (int(video_start[v]), int(video_start[v + 1])),
         crops_of=lambda t: (int(track_start[t]), int(track_start[t + 1])),
@@ -136,6 +138,55 @@ def test_pairs_keep_the_rules():
             assert index.track_of(pair.search) == index.track_of(pair.template)
             assert abs(pair.search - pair.template) <= sampler.sources[source].frame_range
     assert all(others[a, b] for a in range(4) for b in range(4))  # negatives come from everywhere
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        [[[5], [4]]],  # two videos
+        [[[3, 6]]],  # one video of two tracks
+        [[[7]], [[2]]],  # two sets of one video
+        [[[1], [1], [1]], [[2, 2]]],
+    ],
+)
+def test_a_negative_pair_never_shows_its_own_target(sets):
+    """Before: with two videos 22 of 40 negatives did."""
+    sources = [Source(f"s{i}", make_index(videos), 3) for i, videos in enumerate(sets)]
+    sampler = Sampler(sources, 0, 10**6, negative=0.4)
+    published = dataclasses.replace(sampler, published=True)
+    own, negatives, seen = 0, 0, set()
+    for position in range(2000):
+        pair, old = draw(sampler, position), draw(published, position)
+        assert pair.negative == old.negative
+        assert pair.negative or pair == old
+        if pair.negative:
+            z, x = (sources[i].index for i in (pair.source, pair.search_source))
+            track, other = z.track_of(pair.template), x.track_of(pair.search)
+            assert (pair.source, track) != (pair.search_source, other)
+            seen.add((pair.search_source, other))
+            shows = sources[old.search_source].index.track_of(old.search)
+            same = (old.source, track) == (old.search_source, shows)
+            assert same or pair == old  # where the published rule draws another, it is that one
+            own, negatives = own + same, negatives + 1
+    tracks = sum(source.index.tracks for source in sources)
+    assert len(seen) == tracks
+    assert 700 < negatives < 900
+    assert own > negatives / (tracks + 4)
+
+
+def test_a_single_track_has_no_negative_pairs():
+    sampler = Sampler([Source("one", make_index([[9]]), 3)] * 2, 0, 100, negative=0.9)
+    assert not any(draw(sampler, position).negative for position in range(200))
+    published = dataclasses.replace(sampler, published=True)
+    assert sum(draw(published, position).negative for position in range(200)) > 150
+
+
+def test_a_folder_that_is_named_twice_is_one_set():
+    index = make_index([[4], [4]])
+    sampler = Sampler([Source("a", index, 1), Source("b", index, 3)], 0, 1000, negative=1.0)
+    for position in range(500):
+        pair = draw(sampler, position)
+        assert index.track_of(pair.template) != index.track_of(pair.search)
 
 
 def test_half_of_the_pairs_are_flipped():
@@ -259,7 +310,7 @@ def test_a_source_with_one_video_of_one_frame():
 
 @pytest.fixture(scope="module")
 def drawn():
-    sampler = make_sampler()
+    sampler = dataclasses.replace(make_sampler(), published=True)
     return sampler, [draw(sampler, p) for p in range(100_000)]
 
 

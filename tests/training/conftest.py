@@ -73,13 +73,22 @@ def tiny(shards):
 
 @pytest.fixture
 def run_train(tmp_path):
+    """As `start_train`, in the test's own folder."""
+    return starter(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_train(tmp_path_factory):
     """start(config, workdir, largest_file, arguments) -> process of run_train.py.
 
     largest_file: bytes; writing more to any file fails as on a full disk.
     """
+    return starter(tmp_path_factory.mktemp("experiments"))
 
+
+def starter(folder):
     def start(config, workdir, largest_file=None, arguments=()):
-        path = tmp_path / "experiment.py"
+        path = folder / "experiment.py"
         path.write_text(
             "from siamjax.config import from_json\n\n\n"
             f"def get_config():\n    return from_json({to_json(config)!r})\n"

@@ -5,8 +5,14 @@ import re
 
 import cv2
 import numpy as np
+import pytest
 
+from siamjax.cli import dispatch
+from siamjax.config import load_config
+from siamjax.data import jpeg
 from siamjax.data.loader import Examples
+from siamjax.data.shards import ShardWriter
+from siamjax.errors import UserError
 from siamjax.training import pairs_page
 
 
@@ -51,3 +57,33 @@ def test_pairs_and_positions(tiny, monkeypatch):
     assert spread[0] < 1e-9
     assert 0.98 * 16 < spread[1] < 16 / (1 - config.data.search.scale)
     np.testing.assert_allclose(spread[2:], [2 * spread[1], 4 * spread[1]], rtol=1e-9)
+
+
+def test_what_negative_pairs_show(tmp_path, capsys):
+    """Two videos. Before: 366 of 2,000 pairs showed the target itself as background."""
+    image = jpeg.encode(np.zeros((511, 511, 3), np.uint8), 95)
+    with ShardWriter(tmp_path / "two", "two") as writer:
+        for video in ("a", "b"):
+            for frame in range(3):
+                writer.add_encoded(video, "0", frame, image, (20, 30))
+    (tmp_path / "experiment.py").write_text(
+        "import ml_collections\nfrom configs import base\n\n\n"
+        "def get_config():\n    c = base.get_config()\n"
+        f"    source = base.source({str(tmp_path / 'two')!r}, 100)\n"
+        "    c.data.sources = ml_collections.ConfigDict({'two': source})\n    return c\n"
+    )
+    for rule in ("other", "published"):
+        config = load_config(str(tmp_path / "experiment.py"), [f"--config.data.negatives={rule}"])
+        counts = pairs_page.negatives(config, range(2000))
+        assert 320 < sum(counts.values()) < 480
+        if rule == "other":
+            assert counts[pairs_page.OWN] == 0
+            assert counts[pairs_page.SAME] == sum(counts.values())
+        else:
+            assert 140 < counts[pairs_page.OWN] < 260
+    command = ["inspect", "pairs", f"--config={tmp_path / 'experiment.py'}", "--count=1"]
+    assert dispatch([*command, f"--out={tmp_path / 'page.html'}"]) is None
+    out = capsys.readouterr().out
+    assert re.search(r"\n\d+ of 2000 pairs are negative and show\n  the target itself: 0\n", out)
+    with pytest.raises(UserError, match="negatives=mine: choose other or published"):
+        dispatch([*command, "--config.data.negatives=mine"])
