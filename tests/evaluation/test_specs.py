@@ -1,6 +1,7 @@
 """Trackers named by --tracker=[NAME=]SPEC."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -16,20 +17,8 @@ from siamjax.evaluation import baselines, specs, trackers
 
 ROOT = Path(__file__).resolve().parents[2]
 write_nano = runpy.run_path(str(Path(__file__).with_name("nano_files.py")))["write"]
-MINE = """\
-import cv2
-
-
-class Mine:
-    def init(self, frame, box):
-        x, y, self.w, self.h = map(int, box)
-        self.patch = frame[y : y + self.h, x : x + self.w]
-
-    def update(self, frame):
-        scores = cv2.matchTemplate(frame, self.patch, cv2.TM_CCOEFF_NORMED)
-        _, _, _, (x, y) = cv2.minMaxLoc(scores)
-        return x, y, self.w, self.h
-"""
+PAGE = (ROOT / "docs" / "evaluation.md").read_text()
+(MINE,) = re.findall(r"```python\n(import cv2\n.*?)```", PAGE, re.DOTALL)  # a tracker of a user's
 OTHERS = """
 
 def factory(side="3"):
