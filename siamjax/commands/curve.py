@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from siamjax import constants
-from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
-from siamjax.commands.flags import add_set, refuse_constants, words
+from siamjax.commands.benchmark_flags import add_benchmark, add_trackers, load_benchmark
+from siamjax.commands.flags import add_set, words
+from siamjax.evaluation import trackers
 
 DESCRIPTION = """\
 Tracks with every kept checkpoint of a run, and untrained, and draws the curve.
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workdir", required=True, help="the run's folder; train with --config.train.keep=100")
     add_benchmark(parser)
     add_set(parser)
-    add("--tracker", action="append", default=[], help=argparse.SUPPRESS)
+    add_trackers(parser)
     add("--baselines", help="other trackers to run, comma-separated: static,mil")
     add("--lines", default="", help="known values to draw as levels: CSRT=0.704,other=0.7")
     add("--out", help="folder; default <workdir>/curve")
@@ -34,11 +35,13 @@ def run(args: argparse.Namespace) -> None:
     from siamjax.evaluation import curve  # JAX, orbax, matplotlib
 
     lines = curve.parse_lines(args.lines)
-    refuse_constants(args.tracker)
     chosen = constants.parse(args.set)
+    others = [*args.tracker, *words(args.baselines)]
+    if others:
+        trackers.select(None, others)  # what is wrong with them is said before anything runs
     steps = curve.checkpoints(args.workdir)
     out = Path(args.out or Path(args.workdir) / "curve")
-    found = curve.evaluate(steps, load_benchmark(args), out, words(args.baselines), chosen)
+    found = curve.evaluate(steps, load_benchmark(args), out, others, chosen)
     curve.write(out, found, lines)
     print(curve.markdown(found), end="")
     print(f"picture: {out / 'curve.png'}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from siamjax import api, constants
-from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
+from siamjax.commands.benchmark_flags import add_benchmark, add_trackers, load_benchmark
 from siamjax.commands.flags import add_checkpoint, add_set, check_least, words
 from siamjax.datasets import result_folders
 from siamjax.datasets.forms.base import LENGTHS
@@ -25,14 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags, which run_eval.py shares."""
     add = parser.add_argument
     add_benchmark(parser, "OTB100, VOT2018 or synthetic")
-    add(
-        "--tracker",
-        action=_Trackers,
-        default=[],
-        metavar="[NAME=]SPEC",
-        help="a tracker: a built-in name, a checkpoint's path, module:Class or OpenCV's with its"
-        " model files; again for more; help lists them",
-    )
+    add_trackers(parser)
     add_checkpoint(parser, "the bundled one where nothing else is to be run or scored")
     add("--name", default="siamjax", help="name of the tracker of --checkpoint")
     add("--baselines", help="more trackers, comma-separated: static,template_matching,mil")
@@ -55,16 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shard", metavar="I/N", help="run part I of N (from 0); others fill the folder too")
     add("--submission", action="store_true", help="write the archive for the benchmark's server")
     add("--clip", help="a .webm video to embed in the report")
-
-
-class _Trackers(argparse.Action):
-    """Collects what --tracker gives; --tracker=help lists the trackers and ends."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        if values == "help":
-            print(specs.listing())
-            parser.exit()
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
 
 
 def run(args: argparse.Namespace) -> int | None:

@@ -1,9 +1,7 @@
 """What the flags of several commands share."""
 
 import argparse
-from collections.abc import Iterable
 
-from siamjax import constants
 from siamjax.errors import UserError
 
 
@@ -17,17 +15,6 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     """`--set`, repeatable: constants of the tracker, read by `siamjax.constants.parse`."""
     text = "another constant of the tracker: penalty_k=0.1; again for more, or comma-separated"
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=text)
-
-
-def refuse_constants(texts: Iterable[str]) -> None:
-    """Constants that are given by `--tracker`, as before 0.2.
-
-    Raises:
-        UserError: names `--set`.
-    """
-    for text in texts:
-        if text.partition("=")[0] in constants.RANGES:
-            raise UserError(f"--tracker={text}: constants are given by --set {text}")
 
 
 def check_least(args: argparse.Namespace, **least: int) -> None:

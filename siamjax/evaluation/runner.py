@@ -147,8 +147,7 @@ def run(
             output folder that cannot be written.
     """
     for name in trackers:
-        if not name or "/" in name or name[0] == ".":
-            raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
+        check_name(name)
     lead = EXPERIMENTS[benchmark.protocol].run
     failed = []
     for name, factory in trackers.items():
@@ -157,6 +156,16 @@ def run(
             runs = functools.partial(attempts.in_processes, lead, factory, workers=workers)
         failed += write_missing(benchmark, name, runs, out, progress, repetitions, shard)
     return failed
+
+
+def check_name(name: str) -> None:
+    """Refuses what cannot be a folder.
+
+    Raises:
+        UserError: the tracker needs another name.
+    """
+    if not name or "/" in name or name[0] == ".":
+        raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
 
 
 def write_missing(

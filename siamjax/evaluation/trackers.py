@@ -79,6 +79,8 @@ def select(
             " --checkpoint=FILE or --results=DIR"
         )
     names = [spec.name for spec in chosen]
+    for each in names:
+        runner.check_name(each)
     for i, each in enumerate(names):
         if each in names[:i]:
             raise UserError(

@@ -242,3 +242,9 @@ def test_a_users_file_and_nanotracks_two_files_with_two_workers(tmp_path):
     assert scores["trackers"]["mine"]["success_auc"] == pytest.approx(20 / 21)
     assert scores["trackers"]["nano"]["precision_20"] == 1.0
     assert scores["sequences"] == [2, 2]
+
+
+def test_names_that_are_no_folders():
+    for text in (".hidden=static", "..=static"):
+        with pytest.raises(UserError, match="cannot be a tracker's name"):
+            trackers.select(None, [text])
