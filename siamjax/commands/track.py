@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int | None:
     Raises:
         UserError: what the user has to change. Rows of frames that were tracked before are kept.
     """
-    constants.parse(args.set)  # refused before the video is opened
+    constants.parse(args.set)  # refused before anything is opened
     video = media.read_video(
         args.video,
         start=args.start,
@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int | None:
     _check_flags(args, video, outputs)
     with KeptRows(outputs.rows, [*outputs.paths.values()], args.resume) as kept:
         window = _Window(video.name) if args.show else None
+        # a camera does not wait: nothing may take time behind its first frame
+        ready = _tracker(args, len(args.box)) if video.live else None
         unseen = kept.unseen if not (window or outputs.video) else ()
         with contextlib.closing(video.numbered(unseen)) as frames:
             number, first = next(frames, (-1, None))
@@ -75,7 +77,8 @@ def run(args: argparse.Namespace) -> int | None:
             size = (first.shape[1], first.shape[0])
             targets = _targets(args, video, window, number, first, kept.past)
             _check_targets(targets, outputs, args.video, number, size)
-            steps = _steps(args, video, (number, first), frames, targets, kept)
+            trackers = ready or _tracker(args)
+            steps = _steps(args, video, (number, first), frames, targets, kept, *trackers)
             ran = _follow(steps, outputs.video, video.fps, window, args.heatmap, targets, kept)
         if not ran.rows:
             late = targets.boxes[0][-1].shown
@@ -90,13 +93,22 @@ def run(args: argparse.Namespace) -> int | None:
     return _report(ran, video, paths, targets)
 
 
-def _steps(args, video: media.Video, first, others, targets: Numbered, kept: KeptRows):
-    """Starts the tracker, and the file of kept rows; the steps of the first and the other frames,
-    pairs of a number and pixels."""
-    from siamjax.tracking import follow, multi
+def _tracker(args: argparse.Namespace, targets: int = 1) -> tuple:
+    """The tracker, and one for several targets, ready for so many."""
+    from siamjax.tracking import multi
 
     tracker = api.load(args.checkpoint, constants=constants.parse(args.set))
     tracker.doubts = False  # `follow` doubts the boxes, by their flags
+    several = multi.MultiTracker(tracker)
+    several.prepare(targets)
+    return tracker, several
+
+
+def _steps(args, video: media.Video, first, others, targets: Numbered, kept, tracker, several):
+    """Starts the file of kept rows; the steps of the first and the other frames, pairs of a number
+    and pixels."""
+    from siamjax.tracking import follow
+
     starts = [follow.Start(*place, one.box, one.shown) for *place, one in targets.boxes]
     kept.begin(
         {
@@ -109,7 +121,7 @@ def _steps(args, video: media.Video, first, others, targets: Numbered, kept: Kep
         }
     )
     frames = tqdm(itertools.chain([first], others), total=video.count, unit=" frames")
-    return follow.follow(frames, multi.MultiTracker(tracker), starts, kept.past)
+    return follow.follow(frames, several, starts, kept.past)
 
 
 class _Ran(NamedTuple):

@@ -17,8 +17,8 @@ from siamjax.files import Appending, write_whole
 from siamjax.media.tracks import Row
 
 SUFFIX = ".rows.csv"
-_STATE = ("state_cx", "state_cy", "state_w", "state_h", "state_lost")
-_COLUMNS = (*Row._fields, *_STATE)
+STATE = ("state_cx", "state_cy", "state_w", "state_h", "state_lost")
+_COLUMNS = (*Row._fields, "name", *STATE)
 
 
 class State(NamedTuple):
@@ -57,7 +57,7 @@ class Journal:
 
     Args:
         path: of the file, made anew.
-        head: what makes it; must be JSON.
+        head: what makes it; must be JSON. "names" are those of the targets.
         past: what the file begins with; its own head is replaced.
 
     Raises:
@@ -81,9 +81,10 @@ class Journal:
             return
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
+        names = dict(enumerate(self._head.get("names", ())))
         for row, state in zip(rows, states, strict=True):
-            lost = (int(row.lost), *state[:4], int(state.lost))
-            table.writerow((*row[:-1], *lost))
+            name = names.get(row.target, "")
+            table.writerow((*row[:-1], int(row.lost), name, *state[:-1], int(state.lost)))
         self._file.append(text.getvalue().encode())
         self.frames += 1
 
@@ -130,7 +131,7 @@ def read(path: Path) -> Past | None:
     for words in csv.reader(lines):
         try:
             found.append(_parsed(words))
-        except ValueError:
+        except (ValueError, IndexError):
             break
     end = found[-1][0].frame if found else 0
     kept = [(row, state) for row, state in found if row.frame < end]
@@ -144,6 +145,7 @@ def read(path: Path) -> Past | None:
 
 def _parsed(words: list[str]) -> tuple[Row, State]:
     frame, target, *numbers = words
+    numbers.pop(len(Row._fields) - 2)  # the name
     x, y, w, h, score, second_peak, lost, *state, wide = map(float, numbers)
     row = Row(int(frame), int(target), x, y, w, h, score, second_peak, bool(lost))
     cx, cy, width, height = state

@@ -57,6 +57,14 @@ class MultiTracker:
         """The trackers of the targets by id, in the order in which they came; read only."""
         return MappingProxyType(self._targets)
 
+    def prepare(self, count: int) -> None:
+        """Compiles what so many targets need, as `add` does, before there is a frame."""
+        needed = {self._batch(n)[0] for n in range(2, count + 1)} - self._compiled
+        for size, lost in itertools.product(needed, {False, self._first.constants.long_term}):
+            search = self._first.blank_search(lost)
+            jax.block_until_ready(self._first.answer_together([search], size))
+        self._compiled |= needed
+
     def add(self, frame, box, name: int | str | None = None) -> int | str:
         """Starts a target, or starts a known one again, in this frame.
 
@@ -79,7 +87,7 @@ class MultiTracker:
                 self._next += 1
             name, self._next = self._next, self._next + 1
         self._targets[name] = target
-        self._compile()
+        self.prepare(len(self._targets))
         return name
 
     def update(self, frame) -> dict[int | str, Prediction]:
@@ -134,12 +142,3 @@ class MultiTracker:
             return next(size for size in SIZES if size >= taken), taken
         size = next(size for size in reversed(SIZES) if size <= min(count, _MOST_ON_CPU))
         return size, size
-
-    def _compile(self) -> None:
-        """Compiles the sizes of batches that this number of targets may need."""
-        count = len(self._targets)
-        needed = {self._batch(n)[0] for n in range(2, count + 1)} - self._compiled
-        for size, lost in itertools.product(needed, {False, self._first.constants.long_term}):
-            search = self._first.blank_search(lost)
-            jax.block_until_ready(self._first.answer_together([search], size))
-        self._compiled |= needed

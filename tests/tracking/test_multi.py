@@ -127,7 +127,7 @@ def passes(monkeypatch):
 def test_passes_of_the_network(tracker, clip, monkeypatch, pads, count, expected):
     targets = siamjax.MultiTracker(tracker)
     targets._pads = pads
-    monkeypatch.setattr(targets, "_compile", lambda: None)
+    monkeypatch.setattr(targets, "prepare", lambda count: None)
     for k in range(count):
         targets.add(clip.frames[0], (10 + 2 * k, 20, 30, 30))
 
@@ -147,8 +147,11 @@ def test_passes_of_the_network(tracker, clip, monkeypatch, pads, count, expected
 
 def test_update_compiles_nothing(targets, clip):
     count = session._answer_together._cache_size
+    targets.prepare(4)
+    prepared = count()
     for box in BOXES[:4]:
         targets.add(clip.frames[0], box)
+    assert count() == prepared
     compiled = count(), session._answer._cache_size()
     for frame in clip.frames[1:3]:
         targets.update(frame)

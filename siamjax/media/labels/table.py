@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.media import tables
+from siamjax.media.journal import STATE
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.otb import read as read_rows
 from siamjax.media.labels.places import Places
@@ -36,7 +37,10 @@ def read(source: Path, places: Places) -> list[Video]:
         UserError: no such file, or no header that names a frame and a box.
     """
     try:
-        rows = list(csv.DictReader(io.StringIO(source.read_text("utf-8-sig"), newline="")))
+        text = source.read_text("utf-8-sig")
+        if text.startswith("#"):  # the rows of a run of `siamjax track` that did not end
+            text = text.partition("\n")[2]
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error):
         rows = []
     own = bool(rows) and set(HEAD) <= rows[0].keys()
@@ -72,7 +76,7 @@ def box_tracks(source: Path, skipped: Counter[str]) -> list[Track]:
 
 def _own(rows: list[dict], skipped: Counter[str]) -> list[Track]:
     """Tracks of the columns that siamjax writes."""
-    further = [c for c in rows[0] if c and c not in (*HEAD, *TEXTS)]
+    further = [c for c in rows[0] if c and c not in (*HEAD, *TEXTS, *STATE)]
     shapes: dict[str, list[Shape]] = {}
     texts: dict[str, dict] = {}
     for row in rows:
