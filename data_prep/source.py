@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.geometry.boxes import LARGEST
 from siamjax.media.frames import IMAGE_SUFFIXES, decode_image
 from siamjax.media.tables import read_table, read_values
 
@@ -183,6 +184,8 @@ def box_fault(
         return "box is one pixel wide or high"
     if width is not None and (x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height):
         return "box is outside of the image"
+    if width is not None and (x2 - x1 > LARGEST * width or y2 - y1 > LARGEST * height):
+        return f"box is over {LARGEST} times the image"
     return None
 
 

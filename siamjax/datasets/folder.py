@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.datasets.dataset import Dataset
-from siamjax.datasets.sequence import Absent, NoFrames, Sequence
+from siamjax.datasets.sequence import Absent, NoFrames, Sequence, start_note
 from siamjax.errors import UserError
 from siamjax.files import folder_name
 from siamjax.media import labels
@@ -106,13 +106,15 @@ def _sequence(name: str, video: Video, each: Track) -> Sequence:
     known = ~np.isnan(rows).any(1)
     whole = bool(known.all())
     note = f"{name}: {len(known) - known.sum()} of {len(known)} frames without a label, not scored"
+    late = first if video.per_frame else 0
     return Sequence(
         name=name,
         frames=frames,
         groundtruth=rows,
         image_size=video.stated_size,
         labelled=None if whole else known,
-        notes=() if whole else (note,),
+        notes=(*start_note(name, late), *(() if whole else (note,))),
+        skipped=late,
     )
 
 

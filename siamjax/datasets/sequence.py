@@ -138,9 +138,11 @@ class Sequence:
 
     def since(self, start: int) -> "Sequence":
         """The sequence from a frame on; result files may have rows for those before it."""
-        part = self._part(start, len(self))
-        note = f"starts at frame {start} (from 0), the first with a target"
-        return dataclasses.replace(part, skipped=self.skipped + start, notes=(*self.notes, note))
+        return dataclasses.replace(
+            self._part(start, len(self)),
+            skipped=self.skipped + start,
+            notes=(*self.notes, *start_note(self.name, start)),
+        )
 
     def _part(self, start: int, stop: int) -> "Sequence":
         def cut(values):
@@ -160,6 +162,11 @@ class Sequence:
     def has_images(self) -> bool:
         """Whether a tracker can be run on the sequence."""
         return not isinstance(self.frames, NoFrames)
+
+
+def start_note(name: str, start: int) -> tuple[str, ...]:
+    """What is said of a sequence that starts at a later frame than the first."""
+    return (f"{name} starts at frame {start} (from 0), the first with a target",) if start else ()
 
 
 def shifted(regions: np.ndarray, step: float) -> np.ndarray:

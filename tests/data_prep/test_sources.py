@@ -298,6 +298,9 @@ def test_two_boxes_of_a_track_in_one_frame(vid_tree):
         ((0, 48, 10, 58), "box is outside of the image"),
         ((-10, 0, 0, 10), "box is outside of the image"),
         ((63, 47, 74, 58), None),
+        ((0, 0, 640, 480), None),
+        ((0, 0, 640.5, 48), "box is over 10 times the image"),
+        ((-1e300, 0, 1e300, 48), "box is over 10 times the image"),
     ],
 )
 def test_box_faults(box, fault):

@@ -79,7 +79,7 @@ def test_a_sequence_starts_with_its_first_target(tmp_path, write_images, rows, b
     assert len(first) == len(first.groundtruth) == 4
     assert [path.name for path in first.frames.paths[:2]] == ["00003.jpg", "00004.jpg"]
     np.testing.assert_array_equal(first.boxes, boxes(4) - [1, 1, 0, 0])
-    assert first.notes == ("starts at frame 2 (from 0), the first with a target",)
+    assert first.notes == ("late starts at frame 2 (from 0), the first with a target",)
     assert not second.notes
     assert benchmark.left_out == {"never": "never: no frame has a box of the target"}
     # result files of other toolkits have a row for every frame
@@ -146,3 +146,18 @@ def test_own_boxes_in_any_form(tmp_path, write_images, text):
     expected = [[5, 6, 10, 8], [np.nan] * 4, [7, 10, 10, 8], [8, 12, 10, 8]]
     np.testing.assert_allclose(cat.boxes, expected, atol=0.5)  # polygons: half a pixel of VOT's
     assert len(cat) == 4
+
+
+def test_own_boxes_that_start_late(tmp_path, write_images):
+    """Before: "box nan,nan,nan,nan", no sequence named, and the others were not run."""
+    for name in ("late", "never", "plain"):
+        write_images(tmp_path / name, range(1, 6))
+        (tmp_path / name / "groundtruth.txt").write_text("5,6,10,8\n" * 5)
+    (tmp_path / "late/groundtruth.txt").write_text("\n\n" + "5,6,10,8\n" * 3)
+    (tmp_path / "never/groundtruth.txt").write_text("nan,nan,nan,nan\n" * 5)
+    benchmark = registry.load("folder", tmp_path)
+    late, plain = benchmark.sequences
+    assert (late.name, len(late), late.skipped) == ("late", 3, 2)
+    assert late.notes == ("late starts at frame 2 (from 0), the first with a target",)
+    assert (plain.name, len(plain), plain.notes) == ("plain", 5, ())
+    assert [*benchmark.left_out] == ["never"]
