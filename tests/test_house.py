@@ -25,7 +25,7 @@ REASONS: dict[str, dict[str, str]] = {
     "siamjax.commands.export": {"siamjax.tracking.export": JAX},
     "siamjax.commands.inspect": {
         "siamjax.models": JAX,
-        "siamjax.training.pairs_page": JAX + "; `inspect shards` needs neither",
+        "siamjax.training": "pairs_page: `inspect shards` needs no JAX; " + JAX,
     },
     "siamjax.commands.search": {"siamjax.evaluation": JAX},
     "siamjax.commands.track": {"siamjax.tracking": JAX},

@@ -60,7 +60,7 @@ class Hosts(contextlib.AbstractContextManager):
         self._watch = watch.Watch(self._folder, run, self._index, count, watch.SILENCE)
         self._start_helper(str(workdir), run, self._index, count, self._command)
         self._end = threading.Event()
-        self._watching = threading.Thread(target=self._look, name="hosts", daemon=True)
+        self._watching = threading.Thread(target=self._beat, name="hosts", daemon=True)
         self._watching.start()
 
     def __exit__(self, kind, error, _):
@@ -81,7 +81,7 @@ class Hosts(contextlib.AbstractContextManager):
         if error is None:
             watch.clean(self._folder, self._index)
 
-    def _look(self):
+    def _beat(self):
         while not self._end.wait(watch.BEAT):
             self._record["beat"] += 1
             with contextlib.suppress(OSError):

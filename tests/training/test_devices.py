@@ -234,7 +234,7 @@ def test_a_host_that_is_killed(long, by_two, tmp_path, run_train, victim):
 
 
 def test_the_lead_chooses_the_checkpoint(long, tmp_path, run_train):
-    """One of two hosts can't read the newest: all take the lead's choice, or none goes on alone.
+    """One of two hosts can't read the newest: all take the lead's choice, or none trains alone.
     Before: each took its own step."""
     workdir = tmp_path / "run"
     pair = Pair(run_train, long, workdir)
