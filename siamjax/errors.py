@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -60,8 +61,11 @@ def run_main(main: Callable[[], int | None]) -> None:
 
     0: done; 1: done as far as possible, what failed is named (a tracker on a sequence); 2: bad
     input (`UserError`), or a disk that is full or read-only, one line on stderr; 130: interrupted
-    by Ctrl-C. A second Ctrl-C ends the process at once.
+    by Ctrl-C. A second Ctrl-C ends the process at once. A file's name that the terminal's encoding
+    cannot hold is printed with escapes.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     _second_interrupt_ends()
     try:
         sys.exit(main() or 0)

@@ -24,8 +24,8 @@ def frame_number(name: str | os.PathLike[str]) -> int:
 
 
 def readable(name: str) -> str:
-    """A name as text that can be printed and encoded: bytes that are no text become U+FFFD."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", name)
+    """A file's name as text that can be printed and written: bytes that are no text become "_"."""
+    return re.sub("[\ud800-\udfff]", "_", name)
 
 
 def natural_order(name: str) -> tuple[list[tuple[bool, int, str]], str]:

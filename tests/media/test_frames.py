@@ -194,5 +194,5 @@ def test_what_is_no_image_is_named(tmp_path):
     with pytest.raises(UserError, match=r"0003\.png: no such image"):
         read_image(tmp_path / "0003.png")
     (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"caf\ufffd[.]png: not a readable image"):
+    with pytest.raises(UserError, match=r"caf_\.png: not a readable image"):
         read_image(tmp_path / os.fsdecode(b"caf\xe9.png"))

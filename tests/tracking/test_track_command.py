@@ -1,6 +1,9 @@
 import csv
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +17,7 @@ from siamjax.models import weights
 from siamjax.tracking import session
 
 BOX = "--box=40,50,30,24"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_load_gives_a_tracker(checkpoint, tiny, clip):
@@ -144,6 +148,24 @@ def test_bad_frames_keep_what_was_tracked(track, clip, tmp_path):
     with pytest.raises(UserError, match=r"0001\.png: not a readable image"):
         track("in", BOX, "--out=out.webm", "--csv=out.csv")
     assert os.listdir() == ["in"]
+
+
+def test_names_that_are_not_utf8(checkpoint, clip, tmp_path):
+    """Of input and output.
+
+    Before: `siamjax track $'caf\xe9.mp4' --box=40,50,30,24` was a segmentation fault, code 139.
+    """
+    name = os.fsdecode(b"caf\xe9")
+    with VideoWriter(tmp_path / f"{name}.avi") as writer:
+        for frame in clip.frames[:3]:
+            writer.write(frame)
+    command = [sys.executable, "-m", "siamjax.cli", "track", f"{name}.avi", BOX]
+    command += [f"--checkpoint={checkpoint}", "--frames=2", f"--csv={name}.csv"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "2 frames -> caf\\udce9.csv\n"
+    assert len((tmp_path / f"{name}.csv").read_text().splitlines()) == 3
 
 
 def test_video_that_ends_early(track, tmp_path, caplog):
