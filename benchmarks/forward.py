@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from machine import machine
 
-from siamjax.models import SiamRPN, formulations, init_variables
+from siamjax.models import SiamRPN, convolutions, formulations, init_variables
 from siamjax.models.folding import fold
 from siamjax.models.formulations import FORMULATIONS
 from siamjax.models.import_torch import to_pysot
@@ -35,7 +35,7 @@ def dots(x, kernel, stride=1, padding=0, dilation=1):
     """1x1 as a matrix product, the rest by XLA's convolution."""
     if kernel.shape[:2] == (1, 1) and stride == 1 and padding == 0:
         return x @ kernel[0, 0]
-    return formulations.lax_conv(x, kernel, stride, padding, dilation)
+    return convolutions.lax_conv(x, kernel, stride, padding, dilation)
 
 
 def shifted_dots(x, kernel, stride=1, padding=0, dilation=1):
@@ -43,7 +43,7 @@ def shifted_dots(x, kernel, stride=1, padding=0, dilation=1):
     if kernel.shape[0] == 1 or kernel.shape[2] < formulations.WIDE:
         return dots(x, kernel, stride, padding, dilation)
     taps = kernel.reshape(-1, *kernel.shape[2:])
-    shifts = formulations.shifts(x, kernel.shape, stride, padding, dilation)
+    shifts = convolutions.shifts(x, kernel.shape, stride, padding, dilation)
     return sum(patch @ tap for patch, tap in zip(shifts, taps))
 
 
@@ -51,12 +51,12 @@ def patches(x, kernel, stride=1, padding=0, dilation=1):
     """Wide kernels as patches times one matrix."""
     if kernel.shape[0] == 1 or kernel.shape[2] < 256:
         return dots(x, kernel, stride, padding, dilation)
-    columns = jnp.concatenate(formulations.shifts(x, kernel.shape, stride, padding, dilation), -1)
+    columns = jnp.concatenate(convolutions.shifts(x, kernel.shape, stride, padding, dilation), -1)
     return columns @ kernel.reshape(-1, kernel.shape[-1])
 
 
 CONVOLUTIONS = {
-    "XLA's convolution": formulations.lax_conv,
+    "XLA's convolution": convolutions.lax_conv,
     "1x1 as dot": dots,
     "3x3 as shifted dots": shifted_dots,
     "3x3 as patches": patches,

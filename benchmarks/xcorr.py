@@ -18,7 +18,7 @@ import numpy as np
 from machine import machine
 
 from siamjax.models import xcorr
-from siamjax.models.formulations import depthwise_by_shifts
+from siamjax.models.convolutions import depthwise_by_shifts
 
 ORACLE = "grouped convolution"
 

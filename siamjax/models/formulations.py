@@ -4,7 +4,7 @@
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -13,13 +13,22 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from siamjax.models.convolutions import (
+    ChannelKernel,
+    Convolved,
+    Filtered,
+    Images,
+    Kernel,
+    conv_as_patches,
+    depthwise_by_shifts,
+    depthwise_on_cpu,
+    dilated_on_gpu,
+    grouped_conv2d,
+    lax_conv,
+    product,
+    shifts,
+)
 from siamjax.models.winograd import winograd_conv2d
-
-Images = Float[Array, "b h w c"]
-Kernel = Float[Array, "kh kw _ d"]
-ChannelKernel = Float[Array, "kh kw 1 c"]  # for one channel each
-Convolved = Float[Array, "b _ _ d"]
-Filtered = Float[Array, "b _ _ c"]  # the same channels
 
 # Channels from which Winograd's 3x3 convolution is the fastest on CPU (benchmarks/forward.py).
 WIDE = 64
@@ -27,138 +36,8 @@ WIDE = 64
 PRODUCT = "product"
 
 
-def lax_conv(
-    x: Images, kernel: Kernel, stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1
-) -> Convolved:
-    """`conv2d` by XLA's convolution; `groups` as torch has it, kernel (kh, kw, C / groups, D)."""
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-    )
-
-
-def shifts(
-    x: Images,
-    kernel_shape: Sequence[int],
-    stride: int,
-    padding: int,
-    dilation: int,
-    fill: float = 0.0,
-) -> list[Filtered]:
-    """The kh * kw shifted copies of x that the taps of a kernel (kh, kw, ...) see, row by row."""
-    around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    x = jnp.pad(x, around, constant_values=fill)
-    height, width = kernel_shape[:2]
-    rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
-    columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
-    tall, wide = stride * (rows - 1) + 1, stride * (columns - 1) + 1
-    return [
-        x[:, i : i + tall : stride, j : j + wide : stride]
-        for i in range(0, dilation * height, dilation)
-        for j in range(0, dilation * width, dilation)
-    ]
-
-
-@jax.custom_vjp
-def _product(x, kernel):
-    """x @ kernel[0, 0], whose gradient turns the narrower of its two factors: a product on CPU
-    copies a factor that has to be turned, and computes what led to it once more on the way."""
-    return x @ kernel[0, 0]
-
-
-def _product_backward(residuals, gradient):
-    x, kernel = residuals
-    inputs, outputs = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
-    if x.shape[-1] <= gradient.shape[-1]:
-        kernel_gradient = inputs.T @ outputs
-    else:
-        kernel_gradient = (outputs.T @ inputs).T
-    return gradient @ kernel[0, 0].T, kernel_gradient[None, None]
-
-
-_product.defvjp(lambda *arrays: (_product(*arrays), arrays), _product_backward)
-
-
-def _winograd(x, kernel, padding, dilation):
+def _winograd(x, kernel, padding, dilation):  # its checkpoint takes them by position alone
     return winograd_conv2d(x, kernel, padding, dilation)
-
-
-def _conv_as_patches(x, kernel, stride, padding, dilation):
-    patches = jnp.concatenate(shifts(x, kernel.shape, stride, padding, dilation), -1)
-    return patches @ kernel.reshape(-1, kernel.shape[-1])
-
-
-def grouped_conv2d(
-    x: Images, kernel: ChannelKernel, stride: int = 1, padding: int = 0, dilation: int = 1
-) -> Filtered:
-    """`depthwise_conv2d` by XLA's convolution."""
-    return lax_conv(x, kernel, stride, padding, dilation, groups=x.shape[-1])
-
-
-def depthwise_by_shifts(
-    x: Images, kernel: ChannelKernel, stride: int = 1, padding: int = 0, dilation: int = 1
-) -> Filtered:
-    """`depthwise_conv2d` as a sum over the kernel's taps, which XLA fuses into one loop."""
-    patches = shifts(x, kernel.shape, stride, padding, dilation)
-    taps = kernel.reshape(-1, 1, 1, 1, x.shape[-1])
-    return sum(patch * tap for patch, tap in zip(patches, taps))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _depthwise_on_cpu(x, kernel, stride=1, padding=0, dilation=1):
-    """`depthwise_by_shifts`, whose own gradient reads the features once per tap, with that of
-    `_depthwise_backward`, which reads them once."""
-    return depthwise_by_shifts(x, kernel, stride, padding, dilation)
-
-
-def _depthwise_forward(x, kernel, stride, padding, dilation):
-    return _depthwise_on_cpu(x, kernel, stride, padding, dilation), (x, kernel)
-
-
-def _depthwise_backward(stride, padding, dilation, residuals, gradient):
-    x, kernel = residuals
-    return (
-        _depthwise_input_gradient(x.shape, kernel, gradient, stride, padding, dilation),
-        _depthwise_kernel_gradient(x, kernel.shape, gradient, stride, padding, dilation),
-    )
-
-
-_depthwise_on_cpu.defvjp(_depthwise_forward, _depthwise_backward)
-
-
-def _depthwise_input_gradient(shape, kernel, gradient, stride, padding, dilation):
-    """The gradient, spread out by the stride, through the turned kernel."""
-    around = [(0, 0, 0)]
-    for side, taps, cells in zip(shape[1:3], kernel.shape, gradient.shape[1:3]):
-        reach = dilation * (taps - 1)
-        low = reach - padding
-        around.append((low, side + reach - (cells - 1) * stride - 1 - low, stride - 1))
-    spread = jax.lax.pad(gradient, jnp.zeros((), gradient.dtype), [*around, (0, 0, 0)])
-    return _depthwise_on_cpu(spread, kernel[::-1, ::-1], 1, 0, dilation)
-
-
-def _depthwise_kernel_gradient(x, shape, gradient, stride, padding, dilation):
-    """One pass over the positions with the kernel-sized sum in registers and cache."""
-    height, width, _, channels = shape
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    images, rows, columns, _ = gradient.shape
-    seen = (1, dilation * (height - 1) + 1, dilation * (width - 1) + 1, channels)
-
-    def step(total, index):
-        image, i, j = index // (rows * columns), index // columns % rows, index % columns
-        patch = jax.lax.dynamic_slice(x, (image, i * stride, j * stride, 0), seen)
-        value = jax.lax.dynamic_slice(gradient, (image, i, j, 0), (1, 1, 1, channels))
-        product = patch[0, ::dilation, ::dilation] * value[0]
-        return total + product.astype(jnp.float32), None
-
-    zero = jnp.zeros((height, width, channels), jnp.float32)
-    total, _ = jax.lax.scan(step, zero, jnp.arange(images * rows * columns))
-    return total.reshape(shape).astype(x.dtype)
 
 
 def _pool_by_shifts(x, padding):
@@ -202,18 +81,25 @@ def along(channels: Float[Array, " c"], x: Float[Array, "*b c"]) -> Float[Array,
 # Operation: its formulation by platform. XLA's own convolution is slower on CPU, its gradient by
 # the kernel most of all, and so is the gradient of its window reduction.
 TABLE = {
-    "pointwise": {"cpu": _product, "default": lax_conv},
+    "pointwise": {"cpu": product, "default": lax_conv},
     "wide 3x3": {"cpu": _winograd, "default": lax_conv},
-    "wide 3x3, stride 2": {"cpu": _conv_as_patches, "default": lax_conv},
+    "wide 3x3, dilated": {
+        "cpu": _winograd,
+        "cuda": dilated_on_gpu,
+        "rocm": dilated_on_gpu,
+        "default": lax_conv,
+    },
+    "dilated": {"cuda": dilated_on_gpu, "rocm": dilated_on_gpu, "default": lax_conv},
+    "wide 3x3, stride 2": {"cpu": conv_as_patches, "default": lax_conv},
     "depthwise": {
-        "cpu": _depthwise_on_cpu,
+        "cpu": depthwise_on_cpu,
         # cuDNN's grouped convolutions made a training step with MobileNetV2 twelve times slower
         "cuda": depthwise_by_shifts,
         "rocm": depthwise_by_shifts,
         "default": grouped_conv2d,
     },
     # shifts on TPUs too: here each image of a batch has a kernel of its own
-    "correlation": {"cpu": _depthwise_on_cpu, "default": depthwise_by_shifts},
+    "correlation": {"cpu": depthwise_on_cpu, "default": depthwise_by_shifts},
     "max pool": {"cpu": _pool_by_shifts, "default": _pool_by_window},
     "moments": {"cpu": _moments_in_two_passes, "default": moments_in_one_pass},
 }
@@ -272,8 +158,9 @@ def conv2d(
     wide = size == 3 and min(channels, features) >= WIDE and x.dtype == jnp.float32
     if (size, stride, padding) == (1, 1, 0):
         y = apply("pointwise", x, kernel)
-    elif wide and stride == 1:
-        y = apply("wide 3x3", x, kernel, padding=padding, dilation=dilation)
+    elif stride == 1 and (wide or dilation > 1):
+        names = ["wide 3x3"] * wide + ["dilated"] * (dilation > 1)
+        y = apply(", ".join(names), x, kernel, padding=padding, dilation=dilation)
     elif wide and stride == 2:
         static = dict(stride=stride, padding=padding, dilation=dilation)
         y = apply("wide 3x3, stride 2", x, kernel, **static)

@@ -29,13 +29,13 @@ _BACKBONES = {
     "mobilenetv3": [  # NanoTrack's
         (r"layer0/conv", r"features.0.0"),
         (r"layer1/depthwise_conv", r"features.1.conv.0"),
-        (r"layer1/scale/squeeze", r"features.1.conv.3.fc.0"),
-        (r"layer1/scale/excite", r"features.1.conv.3.fc.2"),
+        (r"layer1/gate/squeeze", r"features.1.conv.3.fc.0"),
+        (r"layer1/gate/excite", r"features.1.conv.3.fc.2"),
         (r"layer1/project_conv", r"features.1.conv.4"),
         (r"layer(\d)/expand_conv", r"features.\1.conv.0"),
         (r"layer(\d)/depthwise_conv", r"features.\1.conv.3"),
-        (r"layer(\d)/scale/squeeze", r"features.\1.conv.5.fc.0"),
-        (r"layer(\d)/scale/excite", r"features.\1.conv.5.fc.2"),
+        (r"layer(\d)/gate/squeeze", r"features.\1.conv.5.fc.0"),
+        (r"layer(\d)/gate/excite", r"features.\1.conv.5.fc.2"),
         (r"layer(\d)/project_conv", r"features.\1.conv.7"),
     ],
     "alexnet": [

@@ -63,7 +63,7 @@ class InvertedResidual(nn.Module):
     size: int
     hidden: int
     features: int
-    scaled: bool
+    gated: bool
     activation: Callable
     stride: int
     dilation: int
@@ -75,12 +75,12 @@ class InvertedResidual(nn.Module):
         layer = functools.partial(conv_bn, self.numerics, train=train)
         spatial = {name: getattr(self, name) for name in ("size", "stride", "dilation", "padding")}
         depthwise = functools.partial(layer, name="depthwise_conv", depthwise=True, **spatial)
-        scale = SqueezeExcite(self.numerics, name="scale") if self.scaled else lambda y: y
+        gate = SqueezeExcite(self.numerics, name="gate") if self.gated else lambda y: y
         if self.hidden == x.shape[-1]:
-            y = scale(self.activation(depthwise(x, features=self.hidden)))
+            y = gate(self.activation(depthwise(x, features=self.hidden)))
         else:
             y = self.activation(layer(x, name="expand_conv", features=self.hidden))
-            y = self.activation(scale(depthwise(y, features=self.hidden)))
+            y = self.activation(gate(depthwise(y, features=self.hidden)))
         y = layer(y, name="project_conv", features=self.features)
         return x + y if self.stride == 1 and x.shape == y.shape else y
 
@@ -123,14 +123,14 @@ class MobileNetV3(nn.Module):
         x = stem(x, "layer0" in train_parts)
         levels = {0: x}
         for i, layer in enumerate(LAYERS[: max(self.levels)], 1):
-            size, hidden, channels, scaled, activation, stride, dilation = layer
+            size, hidden, channels, gated, activation, stride, dilation = layer
             stride = 1 if dilated and i > 2 else stride
             dilation = dilation if dilated else 1
             block = InvertedResidual(
                 size=size,
                 hidden=int(hidden * self.width),
                 features=int(channels * self.width),
-                scaled=scaled,
+                gated=gated,
                 activation=activation,
                 stride=stride,
                 dilation=dilation,

@@ -5,7 +5,8 @@ Every function here works on one pair; the network applies it to a batch through
 
 from jaxtyping import Array, Float
 
-from siamjax.models.formulations import FORMULATIONS, Operations, grouped_conv2d
+from siamjax.models.convolutions import grouped_conv2d
+from siamjax.models.formulations import FORMULATIONS, Operations
 
 PLATFORM = FORMULATIONS["platform"]
 Features = Float[Array, "_ _ c"]

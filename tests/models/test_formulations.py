@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from siamjax.errors import UserError
+from siamjax.models.convolutions import dilated_on_gpu, lax_conv
 from siamjax.models.folding import fold
-from siamjax.models.formulations import PRODUCT
+from siamjax.models.formulations import PRODUCT, conv2d
 from siamjax.models.initialise import shapes
 
 
@@ -120,3 +121,46 @@ def test_rematerialisation_computes_no_convolution_again(platform, small):
     everything = products(policies.everything_saveable)
     assert products(policies.save_only_these_names(PRODUCT)) == everything
     assert products(policies.nothing_saveable) > everything
+
+
+@pytest.mark.parametrize("side, dilation", [(31, 2), (31, 4), (15, 2), (15, 4)])
+@pytest.mark.parametrize("padded", [True, False])
+def test_gradient_of_dilated_convolutions(side, dilation, padded):
+    """By phases it is the automatic one, of an odd batch, too."""
+    rng = np.random.default_rng(side + dilation)
+    padding = dilation if padded else 0
+    x = jnp.asarray(rng.standard_normal((3, side, side + 1, 5)), jnp.float32)
+    kernel = jnp.asarray(rng.standard_normal((3, 3, 5, 4)), jnp.float32)
+
+    def gradients(convolve):
+        y, pullback = jax.vjp(convolve, x, kernel)
+        upstream = np.random.default_rng(0).standard_normal(y.shape)
+        return y, *pullback(jnp.asarray(upstream, jnp.float32))
+
+    found = gradients(lambda x, kernel: dilated_on_gpu(x, kernel, padding, dilation))
+    wanted = gradients(lambda x, kernel: lax_conv(x, kernel, 1, padding, dilation))
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("channels", [8, 64])
+@pytest.mark.parametrize("dilation", [2, 4])
+def test_gpus_take_no_window_as_large_as_an_image(dtype, channels, dilation):
+    """Lowered for CUDA the gradient by a dilated kernel is that of a plain convolution."""
+    x = jax.ShapeDtypeStruct((3, 31, 31, channels), dtype)
+    kernel = jax.ShapeDtypeStruct((3, 3, channels, channels), dtype)
+
+    def loss(kernel, x):
+        return conv2d(x, kernel, 1, dilation, dilation).sum()
+
+    def windows(platform):
+        text = jax.export.export(jax.jit(jax.grad(loss)), platforms=[platform])(kernel, x)
+        form = r"dim_numbers = \[.*?\]x\[(.*?)\]->.* : \(tensor<\S+>, tensor<([\dx]+)x\w+>\)"
+        for axes, sizes in re.findall(form, text.mlir_module()):
+            sides = dict(zip(axes.split(", "), map(int, sizes.split("x")), strict=True))
+            yield sides["0"], sides["1"]
+
+    assert (31, 31) in windows("tpu")
+    padded = -(-(31 + 2 * dilation) // dilation)
+    assert set(windows("cuda")) == {(padded - 2, padded - 2)}

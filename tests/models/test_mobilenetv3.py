@@ -78,8 +78,8 @@ def test_the_dilated_form_is_the_strided_one_between_its_cells():
     model = narrow(levels=(9,))
     variables = backbone_variables(init_variables(model, 0))
     for i in (1, *range(4, 10)):
-        scale = variables["params"][f"layer{i}"]["scale"]["excite"]
-        scale["kernel"] = np.zeros_like(scale["kernel"])
+        excite = variables["params"][f"layer{i}"]["gate"]["excite"]
+        excite["kernel"] = np.zeros_like(excite["kernel"])
     for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"]):
         if path[-1].key == "scale":
             leaf[:] = 2.5  # keeps the features' size from layer to layer
