@@ -71,7 +71,10 @@ def _product_backward(residuals, gradient):
 product.defvjp(lambda *arrays: (product(*arrays), arrays), _product_backward)
 
 
-def conv_as_patches(x, kernel, stride, padding, dilation):
+def conv_as_patches(
+    x: Images, kernel: Kernel, stride: int, padding: int, dilation: int
+) -> Convolved:
+    """`conv2d` as one product of a matrix of all patches."""
     patches = jnp.concatenate(shifts(x, kernel.shape, stride, padding, dilation), -1)
     return patches @ kernel.reshape(-1, kernel.shape[-1])
 
