@@ -60,7 +60,8 @@ def read_lines(path: Path, widths: tuple[int, ...] = ()) -> Lines:
     mark = next(filter(data.startswith, _MARKS), b"")
     text = data[len(mark) :].decode(_MARKS.get(mark, "utf-8"), errors="replace")
     # some programs end lines by "\r\r\n"
-    text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
+    if "\r" in text:
+        text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     while lines and not lines[-1].strip(" ,;\t"):
         lines.pop()

@@ -5,12 +5,15 @@ order mark is no text; a first line of names is a header. An empty line is a row
 target in that frame. Empty lines at the end are nothing.
 """
 
+import contextlib
+import itertools
 import re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from fastnumbers import try_array
 
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import box_of_region, pixel_corners
@@ -167,11 +170,11 @@ def _numbers(path: Path, lines: Lines, widths: tuple[int, ...], lenient: bool) -
     rows = lines.rows
     found = {*map(len, rows)} - {0}
     if len(found) == 1 and found <= {*widths}:
-        unknown = ["nan"] * min(found)
-        try:
-            return np.array([row or unknown for row in rows], np.float64)
-        except ValueError:
-            pass  # the word is named below
+        words = list(itertools.chain.from_iterable(rows))
+        table = np.full((len(rows), min(found)), np.nan)
+        with contextlib.suppress(ValueError):  # the word is named below
+            table[list(map(bool, rows))] = try_array(words, dtype=np.float64).reshape(-1, *found)
+            return table
     values = []
     for number, words in enumerate(rows, lines.first):
         numbers = [as_number(word) for word in words]
