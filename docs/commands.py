@@ -36,6 +36,8 @@ LEFT_OUT = {
     r"^siamjax labels mine|--data_root=held_out|--out_labels=video": "needs own videos",
     r"--distributed|beam_runner": "needs several machines",
     r"mytracker:|\.onnx;": "needs a file of the user's; tests/evaluation/test_specs.py has them",
+    r"\.rows\.csv": "needs a run that was killed; tests/media/test_journal.py reads one",
+    r"^siamjax track (0|rtsp)": "needs a camera or a stream",
     r"^siamjax serve": "serves until Ctrl-C; tests/tracking/test_serve.py drives it",
     r"^ffmpeg": "needs another program",
     r"\[--|VIDEO|FILE|DIR\b|NAME|FOLDER|\.\.\.": "a pattern, not a command",

@@ -19,7 +19,7 @@ from siamjax.tracking.session import Prediction, Search, Tracker
 # Sizes of the batches. Accelerators repeat the last window up to the next size; a CPU gains
 # nothing by a batch above four, and splits (benchmarks/multi.py).
 SIZES = (1, 2, 4, 8)
-_MOST_ON_CPU = 4
+MOST_ON_CPU = 4
 
 
 class MultiTracker:
@@ -140,5 +140,5 @@ class MultiTracker:
         if self._pads:
             taken = min(count, SIZES[-1])
             return next(size for size in SIZES if size >= taken), taken
-        size = next(size for size in reversed(SIZES) if size <= min(count, _MOST_ON_CPU))
+        size = next(size for size in reversed(SIZES) if size <= min(count, MOST_ON_CPU))
         return size, size

@@ -1,0 +1,97 @@
+"""Time per frame for several targets: `MultiTracker` against a tracker per target.
+
+    python benchmarks/multi.py --out=benchmarks/results/multi-cpu.json
+
+Both follow the same targets through the same frames, in turn within one run, so that both see the
+same machine; the ratios compare pairs of frames that followed each other. Weights are random: speed
+does not depend on them. --most=8 lets the CPU take all windows in one batch, too.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from machine import machine
+from track import BOX, make_config, make_frames, make_variables
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+COUNTS = (1, 2, 4, 8)
+
+
+def tracker_of(network):
+    """The bundled tracker, or one of `track.NETWORKS` with random weights."""
+    import siamjax
+    from siamjax.tracking import Tracker
+
+    if network == "bundled":
+        return siamjax.load()
+    config = make_config(network)
+    return Tracker(config, make_variables(config))
+
+
+def seconds(work):
+    """Wall and CPU seconds of a call."""
+    started = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - started[0], time.process_time() - started[1]
+
+
+def measure(tracker, frames, count, rounds):
+    """Milliseconds per frame for `count` targets, and the ratio of both ways."""
+    import siamjax
+
+    boxes = [(BOX[0] - 60 * (k % 4), BOX[1] - 90 * (k // 4), *BOX[2:]) for k in range(count)]
+    singles = [tracker.sibling() for _ in boxes]
+    together = siamjax.MultiTracker(tracker)
+    for single, box in zip(singles, boxes):
+        single.init(frames[0], box)
+        together.add(frames[0], box)
+
+    def one_by_one(frame):
+        for single in singles:
+            single.update(frame)
+
+    pairs = []
+    for i in range(rounds + 1):
+        frame = frames[1 + i % (len(frames) - 1)]
+        pairs.append((seconds(lambda: together.update(frame)), seconds(lambda: one_by_one(frame))))
+    pairs = pairs[1:]
+    result = {}
+    for kind, part in (("wall", 0), ("cpu", 1)):
+        for name, way in (("together", 0), ("one_by_one", 1)):
+            values = [pair[way][part] * 1000 for pair in pairs]
+            result[f"{name}_{kind}_ms"] = round(statistics.median(values), 2)
+        ratios = [pair[0][part] / pair[1][part] for pair in pairs]
+        result[f"{kind}_ratio"] = round(statistics.median(ratios), 3)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", default="bundled,resnet50", help="comma-separated")
+    parser.add_argument("--rounds", type=int, default=12, help="frames each")
+    parser.add_argument("--most", type=int, help="windows in one batch on a CPU")
+    parser.add_argument("--out", help="JSON file for the results")
+    args = parser.parse_args()
+    from siamjax.tracking import multi
+
+    if args.most:
+        multi.MOST_ON_CPU = args.most
+    results = {**machine(), "rounds": args.rounds, "most_on_cpu": multi.MOST_ON_CPU}
+    frames = make_frames()
+    for network in args.networks.split(","):
+        tracker = tracker_of(network)
+        results[network] = {n: measure(tracker, frames, n, args.rounds) for n in COUNTS}
+        print(network, json.dumps(results[network], indent=1), flush=True)
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
