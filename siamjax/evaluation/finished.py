@@ -136,7 +136,8 @@ def score_all(evaluations: Iterable[Finished]) -> dict[str, Scored]:
     A tracker's name that two of them have gets the evaluation's name behind it.
 
     Returns:
-        By a name for each, the data set's where it is the only one of it.
+        By a name for each: the data set's where it is the only one of it, else with the protocol,
+        and a number where that is not enough.
 
     Raises:
         UserError: as `siamjax.evaluation.scoring.score`; two evaluations of one name have a tracker
@@ -147,10 +148,12 @@ def score_all(evaluations: Iterable[Finished]) -> dict[str, Scored]:
         groups.setdefault(dataclasses.replace(one.plan, data_root=None), []).append(one)
     scored = [_score(together) for together in groups.values()]
     names = [one.benchmark.name for one in scored]
-    keys = [
-        name if names.count(name) == 1 else f"{name}-{place}" for place, name in enumerate(names, 1)
-    ]
-    return dict(zip(keys, scored, strict=True))
+    full = [f"{one.benchmark.name}-{one.benchmark.protocol}" for one in scored]
+    found: dict[str, Scored] = {}
+    for place, (one, name, longer) in enumerate(zip(scored, names, full, strict=True), 1):
+        unique = name if names.count(name) == 1 else longer
+        found[unique if full.count(longer) == 1 else f"{longer}-{place}"] = one
+    return found
 
 
 def _score(together: Sequence[Finished]) -> Scored:

@@ -173,11 +173,12 @@ def write(
     Raises:
         UserError: the folder cannot be written; no such medium.
     """
-    return _write_page(Path(out_dir), {".": Entry(scores, benchmark, results or {})}, medium, clip)
+    entry = Entry(scores, benchmark, results or {})
+    return _write_page(Path(out_dir), {".": entry}, style.medium(medium), clip)
 
 
 def write_all(out_dir: str | Path, entries: Mapping[str, Entry], medium: str = "screen") -> Path:
-    """Writes several evaluations on one page.
+    """Writes several evaluations on one page, with the curves of each attribute.
 
     Args:
         out_dir: gets a folder of each entry with the files of `write` but the page, table.tex with
@@ -193,15 +194,15 @@ def write_all(out_dir: str | Path, entries: Mapping[str, Entry], medium: str = "
     """
     out = Path(out_dir)
     write_whole(out / "table.tex", latex.overview([entry.scores for entry in entries.values()]))
-    return _write_page(out, entries, medium)
+    sizes = dataclasses.replace(style.medium(medium), attributes=True)
+    return _write_page(out, entries, sizes)
 
 
 def _write_page(
-    out: Path, entries: Mapping[str, Entry], medium: str, clip: str | Path | None = None
+    out: Path, entries: Mapping[str, Entry], sizes: style.Medium, clip: str | Path | None = None
 ) -> Path:
     from siamjax.evaluation import canvas, plots  # matplotlib: 0.28 s that tables do not need
 
-    sizes = style.medium(medium)
     styles = style.styles(entry.scores.ranked() for entry in entries.values())
     colours = {tracker: own.colour for tracker, own in styles.items()}
     sections = []

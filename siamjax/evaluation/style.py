@@ -58,7 +58,7 @@ class Medium:
         titled: whether a figure says what it shows; in a paper its caption does.
         formats: written files, by their suffix.
         dpi: of PNG.
-        attributes: whether curves of each attribute are drawn.
+        attributes: whether curves of each attribute are drawn, which takes longer than all else.
     """
 
     width: float

@@ -165,7 +165,7 @@ PLOTS = {
         "lines",
         "reliability",
         "score",
-        f"share of frames with overlap above {GOOD}",
+        f"share with overlap above {GOOD}",
         "calibration_error",
         data=_reliability,
         diagonal=True,

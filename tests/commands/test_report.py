@@ -73,12 +73,24 @@ def test_several_data_sets_on_one_page(evaluated, tmp_path):
     assert not re.search(r"(src|href)=['\"]?(http|//)", page)
     overview = (tmp_path / "both/table.tex").read_text()
     assert r"near \& dear & -- & \underline{" in overview
-    for folder in ("folder-1", "folder-2"):
+    for folder in ("folder-ope-1", "folder-ope-2"):
         names = {path.suffix for path in (tmp_path / "both" / folder / "plots").iterdir()}
         assert names == {".pdf", ".svg", ".png"}
-    png = cv2.imread(str(tmp_path / "both/folder-1/plots/success.png"))
+    png = cv2.imread(str(tmp_path / "both/folder-ope-1/plots/success.png"))
     assert png.shape[1] == pytest.approx(3.45 * 300, abs=1)  # a column at 300 dpi
-    assert (tmp_path / "both/folder-1/plots/success.pdf").read_bytes()[:5] == b"%PDF-"
+    assert (tmp_path / "both/folder-ope-1/plots/success.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_protocols_of_one_data_set_have_names(videos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for protocol in ("ope", "supervised"):
+        flags = ["--baselines=static", f"--protocol={protocol}", f"--out={protocol}"]
+        dispatch(["eval", "--dataset=folder", f"--data_root={videos}", *flags])
+    dispatch(["report", "ope", "supervised", "--out=both"])
+    folders = {path.name for path in (tmp_path / "both").iterdir() if path.is_dir()}
+    assert folders == {"folder-ope", "folder-supervised"}
+    scores = json.loads((tmp_path / "both/folder-ope/scores.json").read_text())
+    assert scores["trackers"]["static"]["fps"] > 0  # the times lie beside the results
 
 
 def test_result_files_from_elsewhere(videos, tmp_path):
