@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from siamjax.errors import UserError
@@ -77,6 +77,7 @@ def test_ends_of_axes():
     assert 0.5 < low < 0.6 < high < 0.7
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1))
 def test_axes_show_all_values(values):
     low, high = style.limits([values])

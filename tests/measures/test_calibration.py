@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from siamjax.datasets.forms.base import FAILURE, REGION, START, Run, unscored
@@ -67,6 +67,7 @@ def test_a_box_that_is_no_number_is_lost():
     assert found.lost.tolist() == [True, False]
 
 
+SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SCORES = st.lists(
     st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0]), st.booleans()),
     min_size=1,
@@ -74,6 +75,7 @@ SCORES = st.lists(
 )
 
 
+@SETTINGS
 @given(SCORES)
 def test_auroc_by_counting_pairs(frames):
     lost = [score for score, bad in frames if bad]
@@ -86,6 +88,7 @@ def test_auroc_by_counting_pairs(frames):
     assert found == pytest.approx(wins / (len(lost) * len(fine)))
 
 
+@SETTINGS
 @given(SCORES)
 def test_area_below_the_detection_curve_is_the_auroc(frames):
     scores, lost = map(np.array, zip(*frames, strict=True))
