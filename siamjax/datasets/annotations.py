@@ -98,6 +98,12 @@ def _flags(values: list, count: int) -> np.ndarray:
 
 
 def _truth(path, name, rows):
+    try:
+        table = np.array(rows, np.float64)
+    except (TypeError, ValueError):  # rows without a box, or of several lengths
+        table = np.empty(0)
+    if table.ndim == 2 and table.shape[1] in (4, 8):
+        return table
     arrays = [np.array(row or [np.nan] * 4, np.float64) for row in rows]
     widths = {array.size for array in arrays}
     if not widths <= {4, 8}:

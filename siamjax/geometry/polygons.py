@@ -54,7 +54,7 @@ def box_of_region(region: Values) -> Float[np.ndarray, "*n 4"]:
 
 # --- overlap in pixels: the rules of the VOT challenges of 2013 to 2019
 
-_ROWS_AT_ONCE = 1 << 17  # rows of pixels rasterised together: bounds the memory
+_ROWS_AT_ONCE = 1 << 14  # rows of pixels rasterised together: arrays that stay in the cache
 _MAX_AREA_DIFFERENCE = 1e10  # px^2; regions that differ by more count as not overlapping
 
 
@@ -132,22 +132,27 @@ def _chunks(rows):
 
 def _overlap(a, b, size, b_is_box):
     """Overlap of pairs with rounded corners: rows of `a` are walked, `b` is looked up in them."""
-    pair, y = _scanlines(a, size)
-    a_spans = _spans(a, pair, y, size)
+    rows, y = _scanlines(a, size)
+    a_spans = _spans(a, rows, y, size)
     if b_is_box:
-        b_spans, b_area = _box_spans(b, pair, y, size)
+        b_spans, b_area = _box_spans(b, rows, y, size)
     else:
-        b_spans = _spans(b, pair, y, size)
+        b_spans = _spans(b, rows, y, size)
         own, own_y = _scanlines(b, size)
-        b_area = np.bincount(own, _length(_spans(b, own, own_y, size)), len(b))
+        b_area = _sums(_length(_spans(b, own, own_y, size)), own)
     common = [
         (np.maximum(a_from, b_from), np.minimum(a_to, b_to))
         for a_from, a_to in a_spans
         for b_from, b_to in b_spans
     ]
-    both = np.bincount(pair, _length(common), len(a))
-    union = np.bincount(pair, _length(a_spans), len(a)) + b_area - both
+    both = _sums(_length(common), rows)
+    union = _sums(_length(a_spans), rows) + b_area - both
     return both / np.maximum(union, 1)
+
+
+def _sums(values, rows):
+    """Sum of each polygon's rows."""
+    return np.bincount(np.repeat(np.arange(len(rows)), rows), values, len(rows))
 
 
 def _rows(points, size):
@@ -158,28 +163,28 @@ def _rows(points, size):
 
 
 def _scanlines(points, size):
-    """All rows of all polygons: (rows,) which polygon, (rows,) which row."""
+    """All rows of all polygons: (n,) how many each has, (rows,) which row."""
     first, rows = _rows(points, size)
-    pair = np.repeat(np.arange(len(rows)), rows)
-    return pair, np.arange(len(pair)) - np.repeat(np.cumsum(rows) - rows - first, rows)
+    total = int(rows.sum())
+    return rows, np.arange(total) - np.repeat(np.cumsum(rows) - rows - first, rows)
 
 
 def _length(spans):
     return sum(np.maximum(stop - start + 1, 0) for start, stop in spans)
 
 
-def _box_spans(points, pair, y, size):
+def _box_spans(points, rows, y, size):
     """Spans of upright boxes in the given rows, and the pixels each box fills in its window."""
     low, high = points.min(1), points.max(1)
     left, right = np.maximum(low[:, 0], 0), np.minimum(high[:, 0], size[:, 0] - 1)
     # a box that rounding made one pixel wide or high is not filled
     right = np.where((low == high).any(1), -1, right)
     area = np.maximum(right - left + 1, 0) * _rows(points, size)[1]
-    inside = (y >= low[pair, 1]) & (y <= high[pair, 1])
-    return [(left[pair], np.where(inside, right[pair], -1))], area
+    top, bottom, left, right = (np.repeat(v, rows) for v in (low[:, 1], high[:, 1], left, right))
+    return [(left, np.where((y >= top) & (y <= bottom), right, -1))], area
 
 
-def _spans(points, pair, y, size):
+def _spans(points, rows, y, size):
     """Filled pixels of polygons in rows: two spans (from, to), both ends included, per row.
 
     Every edge that is not level and touches the row crosses it; of the sorted crossings an equal
@@ -187,7 +192,8 @@ def _spans(points, pair, y, size):
 
     Args:
         points: (n, 4, 2) whole-numbered corners.
-        pair, y: (rows,) which polygon, which row.
+        rows: (n,) how many rows of each polygon are looked at.
+        y: (rows,) which row.
         size: (n, 2) pixels beyond 0..width - 1 are cut off.
     """
     xs, ys = np.moveaxis(points, -1, 0)
@@ -197,11 +203,12 @@ def _spans(points, pair, y, size):
         dy, dx = ys[:, j] - ys[:, i], xs[:, j] - xs[:, i]
         low, high = np.minimum(ys[:, i], ys[:, j]), np.maximum(ys[:, i], ys[:, j])
         low = np.where(dy == 0, np.inf, low)  # a level edge crosses nowhere
-        dy = np.where(dy == 0, 1, dy)
-        at = np.trunc(xs[:, i][pair] + (y - ys[:, i][pair]) / dy[pair] * dx[pair])
-        crossings.append(np.where((y >= low[pair]) & (y <= high[pair]), at, np.inf))
-    c0, c1, c2, c3 = np.sort(np.stack(crossings), 0)
-    edge = (size[:, 0] - 1)[pair]
+        edge = (xs[:, i], ys[:, i], np.where(dy == 0, 1, dy), dx, low, high)
+        x0, y0, dy, dx, low, high = (np.repeat(values, rows) for values in edge)
+        at = np.trunc(x0 + (y - y0) / dy * dx)
+        crossings.append(np.where((y >= low) & (y <= high), at, np.inf))
+    c0, c1, c2, c3 = _ordered(*crossings)
+    edge = np.repeat(size[:, 0] - 1, rows)
     fill01 = (c0 != c1) & np.isfinite(c1)
     fill12 = ~fill01 & (c1 != c2) & np.isfinite(c2)
     after = fill01 | (~fill01 & ~fill12)  # the third crossing is still to be used
@@ -213,3 +220,10 @@ def _spans(points, pair, y, size):
     start = np.where(fill01 & (c1 == c2), c2 + 1, c2)
     second = (np.maximum(start, 0), np.minimum(np.where(fill23, c3, -1), edge))
     return [first, second]
+
+
+def _ordered(a, b, c, d):
+    """Four arrays sorted element by element."""
+    a, b, c, d = np.minimum(a, b), np.maximum(a, b), np.minimum(c, d), np.maximum(c, d)
+    low, high = np.maximum(a, c), np.minimum(b, d)
+    return np.minimum(a, c), np.minimum(low, high), np.maximum(low, high), np.maximum(b, d)

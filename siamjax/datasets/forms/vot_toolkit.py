@@ -76,35 +76,28 @@ def _text(path: Path) -> tuple[np.ndarray, np.ndarray]:
     lines = read_lines(path, (1, 4, 8))
     lengths = np.array([len(row) for row in lines.rows], int)
     values = np.full((len(lengths), max(lengths.max(initial=4), 4)), np.nan)
+    wrong = ~np.isin(lengths, (0, 1, 4, 8))
     for length in np.unique(lengths[lengths > 0]):
         rows = np.flatnonzero(lengths == length)
         words = [lines.rows[i] for i in rows]
         try:
             values[rows, :length] = np.array(words, np.float64)
         except ValueError:
-            values[rows, :length] = [[_number(word) for word in row] for row in words]
+            read = [[as_number(word) for word in row] for row in words]
+            wrong[rows] |= [None in row for row in read]
+            values[rows, :length] = np.array(read, np.float64)  # None becomes NaN
     single = lengths == 1
     codes = np.where(single & np.isfinite(values[:, 0]), values[:, 0], REGION)
-    wrong = ~np.isin(lengths, (0, 1, 4, 8)) | ~np.isin(codes, (REGION, UNKNOWN, START, FAILURE))
-    wrong |= single & (values[:, 0] == REGION)
-    unread = [any(map(_unread, row)) for row in lines.rows] if np.isnan(values).any() else False
-    if not len(lengths) or (wrong | unread).any():
-        line = f":{lines.first + int(np.argmax(wrong | unread))}" if len(lengths) else ""
+    wrong |= single & np.isfinite(values[:, 0]) & ~np.isin(codes, (UNKNOWN, START, FAILURE))
+    wrong |= single & np.isinf(values[:, 0])
+    if not len(lengths) or wrong.any():
+        line = f":{lines.first + int(np.argmax(wrong))}" if len(lengths) else ""
         raise UserError(f"{path}{line}: a region of 4 or 8 numbers or a code expected")
     regions = np.where(single[:, None], np.nan, values)
     if (lengths == 8).any():
         boxes = lengths == 4
         regions[boxes] = corners(regions[boxes, :4])
     return regions[:, : 8 if (lengths == 8).any() else 4], codes.astype(np.int8)
-
-
-def _number(word: str) -> float:
-    value = as_number(word)
-    return np.nan if value is None else value
-
-
-def _unread(word: str) -> bool:
-    return as_number(word) is None
 
 
 def _binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
