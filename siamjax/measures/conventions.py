@@ -86,11 +86,10 @@ class Rules:
         centre = _centre(truth)
         size = truth[:, 2:] + 1e-16
         with np.errstate(all="ignore"):
-            scaled = centre / size
-            distance = np.where((centre > 0).all(1), _gap(centre, _centre(result)), -1.0)
-            gap = _gap(scaled, _centre(result) / size)
-        normalised = np.where((scaled > 0).all(1), gap, -1.0)
-        overlap = np.where((truth[:, 2:] > 0).all(1), _overlap(truth, result), -1.0)
+            found, scaled = _centre(result), centre / size
+            distance = np.where(_both(centre), _gap(centre, found), -1.0)
+            normalised = np.where(_both(scaled), _gap(scaled, found / size), -1.0)
+        overlap = np.where(_both(truth[:, 2:]), _overlap(truth, result), -1.0)
         return Frames(overlap, distance, normalised, count)
 
 
@@ -187,7 +186,7 @@ class PyTracking(Rules):
         result = self.answers(truth, result, missing)
         lasot, uav = self.dataset == "LaSOT", self.dataset.startswith("UAV")
         gone = np.zeros(len(truth), bool) if absent is None else absent
-        valid = (truth[:, 2:] > 0).all(1) & ~gone
+        valid = _both(truth[:, 2:]) & ~gone
         overlap, distance, normalised = _compared(truth, result)
         distance = np.where(valid, distance, -1.0 if uav else np.inf)
         normalised = np.where(valid, normalised, -1.0)
@@ -254,12 +253,19 @@ def _carried(result: Boxes, bad: Flags) -> Boxes:
 
 
 def _centre(table: Boxes) -> Float[np.ndarray, "n 2"]:
-    return boxes.xywh_to_pixel_centre(table)[:, :2].astype(np.float64)
+    with np.errstate(all="ignore"):
+        return table[:, :2] + (table[:, 2:] - 1) / 2  # of the pixels that the box covers
+
+
+def _both(pairs: Float[np.ndarray, "n 2"]) -> Flags:
+    """Where both numbers are positive."""
+    return (pairs[:, 0] > 0) & (pairs[:, 1] > 0)
 
 
 def _gap(a, b) -> PerFrame:
     with np.errstate(all="ignore"):
-        return np.sqrt(((a - b) ** 2).sum(1))
+        x, y = ((a - b) ** 2).T
+        return np.sqrt(x + y)
 
 
 def _overlap(truth: Boxes, result: Boxes) -> PerFrame:

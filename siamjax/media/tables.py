@@ -18,6 +18,7 @@ from fastnumbers import try_array
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import box_of_region, pixel_corners
 from siamjax.media.lines import FORMS, Lines, as_number, box_form, column, read_lines
+from siamjax.media.plain import read_plain
 
 _FRAME, _TARGET, _CONFIDENCE = "frame", "target track trackid id", "confidence conf score"
 _MOT = 6  # columns of MOT Challenge up to the box: frame, target, x, y, w, h
@@ -63,6 +64,9 @@ def read_table(path: Path, widths: tuple[int, ...] = (4,), lenient: bool = False
         UserError: no such file, no row, a row with another number of columns, or not a number;
             names file and line.
     """
+    plain = read_plain(path, widths)
+    if plain is not None:
+        return plain
     lines = read_lines(path, widths)
     if not lines.rows:
         if lenient:
@@ -157,7 +161,8 @@ def read_flags(path: Path, count: int) -> np.ndarray:
     Raises:
         UserError: another number of values than `count`, or not a number.
     """
-    values = read_values(path)
+    plain = read_plain(path, (1, count))
+    values = read_values(path) if plain is None else plain.ravel()
     if np.isnan(values).any():
         raise UserError(f"{path}: 0 or 1 per frame is expected; restore the file")
     if len(values) != count:

@@ -79,11 +79,12 @@ def without_region(regions: np.ndarray) -> np.ndarray:
     """
     with np.errstate(all="ignore"):
         if regions.shape[1] == 4:
-            area = regions[:, 2:].min(1)
+            area = np.minimum(regions[:, 2], regions[:, 3])
         else:
             x, y = regions[:, 0::2], regions[:, 1::2]
             area = np.abs((x * np.roll(y, -1, 1) - np.roll(x, -1, 1) * y).sum(1))
-        return ~(np.isfinite(regions).all(1) & (area > 0))
+        # the sum of a row is finite where all its numbers are
+        return ~(np.isfinite(regions @ np.ones(regions.shape[1])) & (area > 0))
 
 
 class Form(abc.ABC):
