@@ -1,11 +1,17 @@
-"""How long scoring takes: VOT (EAO, accuracy, robustness) and OTB, vectorised and as plain loops.
+"""How long scoring takes: VOT (EAO, accuracy, robustness) and OTB, vectorised and as plain loops,
+and the whole command `eval --results`.
 
     python benchmarks/measures.py --vot_root=DIR --vot_results=DIR --otb_root=DIR --otb_results=DIR
+    python benchmarks/measures.py --commands --before=DIR --vot_root=DIR --vot_results=DIR
 
 The results folders hold one folder per tracker; the first one is scored. Without folders a
 benchmark of VOT2018's and OTB2015's size is made up in a temporary folder. The plain loops run on
 every `--every`-th sequence, the vectorised form on all and on those; both must give the same
 figures. Times are wall-clock seconds on one core, the best of three.
+
+`--commands` times whole processes, user plus system seconds: one VOT2018 tracker, with `--before`
+the same by the source of another checkout in turn with this one, and eight made-up trackers on 280
+sequences of 2,500 frames, LaSOT's size. Every number is the least of `--repeats`.
 """
 
 import argparse
@@ -13,6 +19,9 @@ import functools
 import json
 import math
 import os
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,8 +29,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from machine import machine
 
-from siamjax.datasets import annotations, registry, result_folders
+from siamjax.datasets import annotations, lasot, registry, result_folders
 from siamjax.datasets.results import REGION, Store
 from siamjax.geometry import polygons
 from siamjax.measures import conventions, ope, vot
@@ -281,18 +291,93 @@ def make_up(folder: Path) -> None:
     (folder / "OTB2015.json").write_text(json.dumps(otb))
 
 
+# --- whole commands
+
+ROOT = Path(__file__).resolve().parents[1]
+LASOT_TRACKERS, LASOT_FRAMES = 8, 2500
+
+
+def command_seconds(source: Path, dataset: str, root: Path, results: Path) -> float:
+    """User and system time of one `eval --results` by the source in a folder."""
+    with tempfile.TemporaryDirectory() as out:
+        flags = [f"--dataset={dataset}", f"--data_root={root}", f"--results={results}"]
+        command = [sys.executable, str(source / "run_eval.py"), *flags, f"--out={out}"]
+        environment = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def make_lasot(folder: Path) -> None:
+    """Writes LaSOT's 280 sequences and the results of trackers of growing noise, four decimals."""
+    rng = np.random.default_rng(0)
+    for name in lasot.TEST_NAMES:
+        centre = np.cumsum(rng.normal(0, 3, (LASOT_FRAMES, 2)), 0) + 300
+        sides = np.tile(rng.uniform(30, 90, 2), (LASOT_FRAMES, 1))
+        truth = np.concatenate([centre, sides], 1).round()
+        place = folder / "data" / name
+        place.mkdir(parents=True)
+        (place / "groundtruth.txt").write_text(table_text("%d", truth))
+        for label in ("full_occlusion", "out_of_view"):
+            flags = ["0"] * (LASOT_FRAMES - 50) + ["1"] * 50
+            (place / f"{label}.txt").write_text(",".join(flags) + "\n")
+        for number in range(LASOT_TRACKERS):
+            path = folder / "results" / f"tracker{number}" / f"{name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(table_text("%.4f", truth + rng.normal(0, 1 + number, truth.shape)))
+
+
+def table_text(form: str, rows: np.ndarray) -> str:
+    return (",".join([form] * 4) + "\n") * len(rows) % tuple(rows.ravel())
+
+
+def time_commands(args: argparse.Namespace) -> dict:
+    """The times, and what they were measured on."""
+    times: dict[str, list[float]] = {}
+    sources = {"now": ROOT} | ({"before": args.before} if args.before else {})
+    for _ in range(args.repeats):
+        for label, source in sources.items():
+            seconds = command_seconds(source, "VOT2018", args.vot_root, args.vot_results)
+            times.setdefault(f"vot2018_one_tracker_{label}_s", []).append(seconds)
+    with tempfile.TemporaryDirectory() as temporary:
+        make_lasot(Path(temporary))
+        for _ in range(args.repeats):
+            folders = Path(temporary) / "data", Path(temporary) / "results"
+            seconds = command_seconds(ROOT, "LaSOT", *folders)
+            times.setdefault("lasot_size_eight_trackers_s", []).append(seconds)
+    about = "python benchmarks/measures.py --commands" + " --before=DIR" * bool(args.before)
+    found = {"command": about, **machine()}
+    found |= {name: round(min(values), 2) for name, values in times.items()}
+    if args.before:
+        now, before = (found[f"vot2018_one_tracker_{label}_s"] for label in ("now", "before"))
+        found["vot2018_ratio"] = round(now / before, 3)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for flag in ("vot_root", "vot_results", "otb_root", "otb_results"):
         parser.add_argument(f"--{flag}", type=Path)
     parser.add_argument("--every", type=int, default=6, help="sequences per one for plain loops")
+    parser.add_argument("--commands", action="store_true", help="whole commands")
+    parser.add_argument("--before", type=Path, help="a checkout to compare with")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", help="JSON file for the times of commands")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if None in (args.vot_root, args.vot_results, args.otb_root, args.otb_results):
+        given = (args.vot_root, args.vot_results)
+        if None in (given if args.commands else (*given, args.otb_root, args.otb_results)):
             make_up(folder)
             args.vot_root = args.otb_root = folder
             args.vot_results, args.otb_results = folder / "vot", folder / "otb"
+        if args.commands:
+            text = json.dumps(time_commands(args), indent=1)
+            print(text)
+            if args.out:
+                Path(args.out).write_text(text + "\n")
+            return
         interval = registry.get("VOT2018").interval
         report(
             "VOT2018 (accuracy, robustness, EAO)",
