@@ -34,10 +34,10 @@ def tracker_of(network):
     return Tracker(config, make_variables(config))
 
 
-def seconds(work):
+def seconds(work, *arguments):
     """Wall and CPU seconds of a call."""
     started = time.perf_counter(), time.process_time()
-    work()
+    work(*arguments)
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
@@ -59,7 +59,7 @@ def measure(tracker, frames, count, rounds):
     pairs = []
     for i in range(rounds + 1):
         frame = frames[1 + i % (len(frames) - 1)]
-        pairs.append((seconds(lambda: together.update(frame)), seconds(lambda: one_by_one(frame))))
+        pairs.append((seconds(together.update, frame), seconds(one_by_one, frame)))
     pairs = pairs[1:]
     result = {}
     for kind, part in (("wall", 0), ("cpu", 1)):
