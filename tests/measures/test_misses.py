@@ -9,7 +9,7 @@ from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Run, wi
 from siamjax.datasets.forms.multistart import multistart_anchors, multistart_frames
 from siamjax.datasets.forms.restarts import marks
 from siamjax.datasets.sequence import NoFrames, Sequence
-from siamjax.measures import bootstrap, conventions, table
+from siamjax.measures import bootstrap, calibration, conventions, table
 
 BOX = np.array([20.0, 30.0, 40.0, 30.0])
 LETTERS = {"s": START, "f": FAILURE, ".": UNKNOWN, "o": REGION, "N": REGION}
@@ -173,7 +173,7 @@ MEASURES = {
 # precision and recall at the threshold of the best F, accuracy up to an earlier failure.
 BESIDE = {"longterm": {"precision", "recall"}, "multistart": {"accuracy"}}
 # how well scores tell losses, not how well a tracker follows
-OF_SCORES = {"loss_auroc"}
+OF_SCORES = {*calibration.FIGURES}
 
 
 def benchmark(rng):
