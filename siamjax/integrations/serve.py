@@ -164,7 +164,7 @@ class Server:
             entry = await asyncio.to_thread(self._add, path, Path(name).stem)
         except UserError as error:
             path.unlink()
-            raise UserError(f"{name}: not a video that OpenCV can read; encode it again") from error
+            raise UserError(f"{name}: not a video that FFmpeg can read; encode it again") from error
         return web.json_response(entry.describe())
 
     async def _first(self, request):

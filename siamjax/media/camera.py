@@ -3,9 +3,10 @@
 import functools
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import cv2
+import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.media.decoder import Timed
@@ -47,16 +48,20 @@ class Camera:
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if 0 < rate < 1000 else DEFAULT_FPS
 
-    def frames(self) -> Iterator[Timed]:
+    def frames(self) -> Generator[Timed, None, None]:
         """All frames that it gives; then it is closed."""
         try:
             while True:
                 good, frame = self._capture.read()
                 if not good:
                     return
-                yield 0.0, functools.partial(_same, frame)
+                yield 0.0, functools.partial(same, frame)
         finally:
             self._capture.release()
+
+    def close(self) -> None:
+        """For a camera whose frames are not wanted."""
+        self._capture.release()
 
 
 def parse_resolution(text: str) -> tuple[int, int]:
@@ -71,5 +76,6 @@ def parse_resolution(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _same(frame):
+def same(frame: np.ndarray) -> np.ndarray:
+    """(H, W, 3) BGR: a frame that is there already, where one is fetched."""
     return frame

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import av
 import cv2
@@ -58,7 +58,7 @@ class Decoder:
         self.announced = self._stream.frames or self._by_duration()
 
     def _by_duration(self) -> int | None:
-        if self._stream.duration is not None:
+        if self._stream.duration is not None and self._stream.time_base is not None:
             seconds = float(self._stream.duration * self._stream.time_base)
         elif self._container.duration is not None:
             seconds = self._container.duration / av.time_base
@@ -66,7 +66,7 @@ class Decoder:
             return None
         return round(seconds * self.fps) or None
 
-    def frames(self) -> Iterator[Timed]:
+    def frames(self) -> Generator[Timed, None, None]:
         """All frames, those that a damaged part leaves; then the video is closed."""
         begin, number = None, 0
         with self._container:

@@ -1,7 +1,7 @@
 """Images as a video: a folder of them, one file, or an animation."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import cv2
@@ -45,7 +45,7 @@ class Images(Video):
     def __getitem__(self, index: int) -> np.ndarray:
         return self._images[self._numbers[index]]
 
-    def _grabs(self) -> Iterator[Grab]:
+    def _grabs(self) -> Generator[Grab, None, None]:
         for i in range(len(self._images)):
             yield Grab(i, i / self._fps, functools.partial(self._images.__getitem__, i))
 
@@ -76,7 +76,7 @@ def image_file(path: Path, name: str, shown: str, selection: Selection) -> Image
     good, animation = (
         cv2.imdecodeanimation(np.frombuffer(data, np.uint8)) if data else (False, None)
     )
-    if good and len(animation.frames) > 1:
+    if good and animation is not None and len(animation.frames) > 1:
         frames = [np.ascontiguousarray(frame[..., :3]) for frame in animation.frames]
         seconds = sum(animation.durations) / 1000
         fps = len(frames) / seconds if seconds > 0 else DEFAULT_FPS

@@ -1,15 +1,16 @@
 """Cameras and live streams: a thread takes every frame that comes, the newest one is given."""
 
 import contextlib
+import functools
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Generator
 from typing import Any
 
 from siamjax.errors import UserError
-from siamjax.media.camera import Camera
+from siamjax.media.camera import Camera, same
 from siamjax.media.decoder import Decoder
 from siamjax.media.selection import Grab, Selection
 from siamjax.media.source import Video
@@ -19,14 +20,15 @@ _log = logging.getLogger(__name__)
 
 WAIT = 10.0  # s, for a connection and for each frame
 _PAUSE = 0.5  # s, between attempts to connect again
+_FRESH = 1.0  # s, for which a connection that nobody reads holds no old frames
 
 
 class Live(Video):
     """A camera or a stream.
 
-    It is opened when the object is made, and the first pass uses that connection. Frames are
-    numbered as they come. After a break it is opened once more; the second break is the end, and so
-    is the first one where that fails.
+    It is opened when the object is made, and the first pass uses that connection, unless it waited
+    long enough to hold old frames. Frames are numbered as they come. After a break it is opened
+    once more; the second break is the end, and so is the first one where that fails.
 
     Args:
         name: for default output names.
@@ -52,10 +54,11 @@ class Live(Video):
         self._shown, self._connect, self._record = shown, connect, record
         self._opened: Decoder | Camera | None = connect()
         self._rate, self._announced = self._opened.fps, self._opened.announced
+        self._since = time.monotonic()
         super().__init__(name, selection, self._rate)
         self._writer()  # tells at once where it cannot be
 
-    def numbered(self, skip: Container[int] = ()) -> Iterator[tuple[int, Any]]:
+    def numbered(self, skip: Container[int] = ()) -> Generator[tuple[int, Any], None, None]:
         """As of any video; frames that come while nobody asks are left out.
 
         Raises:
@@ -69,7 +72,7 @@ class Live(Video):
                 wanted = number + self.selection.stride
                 yield number, frame
 
-    def _grabs(self) -> Iterator[Grab]:
+    def _grabs(self) -> Generator[Grab, None, None]:
         with contextlib.ExitStack() as stack:
             writer = self._writer()
             if writer is not None:
@@ -81,9 +84,13 @@ class Live(Video):
                 last = grab.number
                 yield grab
 
-    def _connected(self, stopped: threading.Event) -> Iterator[Grab]:
+    def _connected(self, stopped: threading.Event) -> Generator[Grab, None, None]:
         """Every frame that comes, over both connections; times are those of the arrival."""
-        source, self._opened = self._opened or self._connect(), None
+        opened, self._opened = self._opened, None
+        if opened is not None and time.monotonic() - self._since > _FRESH:
+            opened.close()
+            opened = None
+        source = opened or self._connect()
         number, began = 0, time.monotonic()
         for connection in range(2):
             with contextlib.closing(source.frames()) as frames:
@@ -128,7 +135,9 @@ class _Arrivals:
     """
 
     def __init__(
-        self, frames: Callable[[threading.Event], Iterator[Grab]], writer: VideoWriter | None
+        self,
+        frames: Callable[[threading.Event], Generator[Grab, None, None]],
+        writer: VideoWriter | None,
     ):
         self._changed = threading.Condition()
         self._stopped = threading.Event()
@@ -171,7 +180,7 @@ class _Arrivals:
                             continue
                         if writer is not None:
                             writer.write(frame)
-                        self._newest = Grab(number, seconds, lambda frame=frame: frame)
+                        self._newest = Grab(number, seconds, functools.partial(same, frame))
                         self._changed.notify_all()
         except Exception as error:
             self._error = error

@@ -2,7 +2,7 @@
 
 import abc
 import contextlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Video(Iterable[np.ndarray], abc.ABC):
             for _, frame in frames:
                 yield frame
 
-    def numbered(self, skip: Container[int] = ()) -> Iterator[tuple[int, Any]]:
+    def numbered(self, skip: Container[int] = ()) -> Generator[tuple[int, Any], None, None]:
         """The frames with their numbers in the source, from 0.
 
         Args:
@@ -57,5 +57,5 @@ class Video(Iterable[np.ndarray], abc.ABC):
             yield from self.selection.of(grabs, skip)
 
     @abc.abstractmethod
-    def _grabs(self) -> Iterator[Grab]:
+    def _grabs(self) -> Generator[Grab, None, None]:
         """All frames of the source, in order."""

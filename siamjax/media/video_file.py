@@ -1,7 +1,7 @@
 """A video with an end: a file, or what an address gives."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from siamjax.errors import UserError
 from siamjax.media.decoder import Decoder
@@ -44,7 +44,7 @@ class VideoFile(Video):
             raise UserError(f"{shown}: a video without a readable frame; encode it again")
         super().__init__(name, selection, self._rate, self._announced)
 
-    def _grabs(self) -> Iterator[Grab]:
+    def _grabs(self) -> Generator[Grab, None, None]:
         count = 0
         for _ in range(2 if self._again else 1):
             # Every frame is decoded, none is sought: seeking is as exact as the container's index.

@@ -4,6 +4,7 @@ import contextlib
 import fractions
 import os
 from pathlib import Path
+from typing import cast
 
 import av
 import cv2
@@ -71,7 +72,8 @@ class VideoWriter:
             raise UserError(f"{self.path}: frames of {width}x{height} px are too small for a video")
         name = os.path.abspath(self._opened.enter_context(replacing(self.path)))
         self._container = self._opened.enter_context(av.open(name, "w"))
-        stream = self._container.add_stream(_CODECS[self.path.suffix.lower()], rate=self._rate)
+        codec = _CODECS[self.path.suffix.lower()]
+        stream = cast(av.VideoStream, self._container.add_stream(codec, rate=self._rate))
         self._size = width, height
         stream.width, stream.height = width // 2 * 2, height // 2 * 2
         stream.pix_fmt = "yuvj420p" if stream.name == "mjpeg" else "yuv420p"

@@ -148,6 +148,18 @@ def test_one_break_is_mended_and_the_second_is_the_end(device, caplog):
     ]
 
 
+def test_a_connection_that_waited_is_made_anew(device, monkeypatch):
+    """So that the first frame is not as old as the checkpoint took to load."""
+    monkeypatch.setattr(live, "_FRESH", 0.05)
+    video = read_video("0")
+    time.sleep(0.1)
+    device.feed(7)
+    frames = video.numbered()
+    assert grey(next(frames)) == (0, 7)
+    assert device.connections == 2
+    device.feed(None)
+
+
 def test_a_break_that_is_not_mended_is_the_end(device, caplog):
     video = read_video("0")
     frames = video.numbered()
