@@ -62,6 +62,8 @@ def main(
     print(f"{out}: {counts}, {len(manifest['shards'])} shards")
     for reason, count in manifest["skipped"].items():
         print(f"  skipped, {reason}: {count}")
+    if without := manifest.get("without_labels"):
+        print(f"  videos without labels: {len(without)}, the first: {', '.join(without[:3])}")
 
 
 def _by_beam(source, out, options, arguments, beam_options) -> bool:

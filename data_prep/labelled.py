@@ -35,7 +35,16 @@ class Labelled(Source):
         Raises:
             UserError: the folder does not have the layout.
         """
-        return {v.name: v for v in labels.read(self.root, self.format) if v.tracks}
+        return {v.name: v for v in self.read if v.tracks}
+
+    @functools.cached_property
+    def read(self) -> list[labels.Video]:
+        """All videos, also those without labels.
+
+        Raises:
+            UserError: the folder does not have the layout.
+        """
+        return labels.read(self.root, self.format)
 
     def videos(self) -> Videos:
         """One per video with labels; the payload is a hash of them."""
@@ -46,10 +55,11 @@ class Labelled(Source):
             yield Video(name, video.boxes, sha.hexdigest())
 
     def about(self) -> dict:
-        """How many tracks each category has."""
+        """How many tracks each category has, and the videos without any."""
         tracks = (each for video in self.known.values() for each in video.tracks)
         counts = Counter(each.category for each in tracks)
-        return {"categories": dict(sorted(counts.items()))}
+        without = [video.name for video in self.read if not video.tracks]
+        return {"categories": dict(sorted(counts.items())), "without_labels": without}
 
     def targets(self, video: Video, skipped: Skipped) -> Targets:
         """All boxes in the order of frames; a track is called by its name, or category and id."""

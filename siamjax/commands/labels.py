@@ -47,10 +47,12 @@ def run(args: argparse.Namespace) -> None:
     if args.to is not None and not hasattr(labels.module(args.to), "write"):
         known = ", ".join(labels.writable())
         raise UserError(f"--to={args.to}: this format is read only; choose one of {known}")
-    videos = labels.read(args.source, args.format, args.media)
     if args.to is None:
-        print("\n".join(report(videos)))
+        unread: dict[str, UserError] = {}
+        videos = labels.read(args.source, args.format, args.media, unread)
+        print("\n".join([*report(videos), *(f"cannot be read: {e}" for e in unread.values())]))
         return
+    videos = labels.read(args.source, args.format, args.media)
     made = labels.write(videos, args.to, args.out, args.images)
     files = "1 file" if len(made) == 1 else f"{len(made)} files"
     print(f"{_counts(videos)} -> {files}, {args.out}")
@@ -65,12 +67,12 @@ def report(videos: Sequence[labels.Video]) -> list[str]:
     for video in shown:
         place = "no frames found" if not video.has_frames else f"{video.count} frames"
         lines.append(f"{video.name}: {place}")
-        for each in video.tracks[:_SHOWN]:
+        for each in video.tracks[:_SHOWN] if len(videos) <= _SHOWN else ():
             span = f"frames {each.frames[0]}..{each.frames[-1]}, {len(each)} boxes"
             missing = gaps(each)
             behind = f", {missing} between them without one" if missing else ""
             lines.append(f"  {each.title}: {span}{behind}")
-        if len(video.tracks) > _SHOWN:
+        if len(videos) <= _SHOWN < len(video.tracks):
             lines.append(f"  and {len(video.tracks) - _SHOWN} more")
     if len(videos) > len(shown):
         lines.append(f"and {len(videos) - len(shown)} more videos")

@@ -17,6 +17,7 @@ from siamjax.errors import UserError
 from siamjax.files import folder_name
 from siamjax.media import labels
 from siamjax.media.labels import Track, Video
+from siamjax.media.labels.own import NoVideos
 
 LAYOUT = """\
 DIR/cat.mp4 and DIR/cat.xml, or .json, .csv, .txt, .mot: labels of any format
@@ -64,6 +65,8 @@ def _targets(root: Path) -> Targets:
     faults: dict[str, UserError] = {}
     try:
         videos = labels.read(root, faults=faults)
+    except NoVideos:
+        return {}
     except UserError as error:
         return {folder_name(root): error}
     found: Targets = dict(faults)

@@ -13,7 +13,8 @@ from types import ModuleType
 
 from siamjax import files
 from siamjax.errors import UserError
-from siamjax.media.labels import own
+from siamjax.media.frames import readable
+from siamjax.media.labels import jsons, own
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.pictures import paths as frame_paths
 from siamjax.media.labels.pictures import pictures
@@ -81,6 +82,8 @@ def detect(source: Path) -> str:
             return name
     if source.is_dir():
         return FOLDER
+    if source.suffix.lower() in (".zip", ".gz", ".tar", ".7z"):
+        raise UserError(f"{source}: an archive; unpack it and name what was in it")
     raise UserError(f"{source}: labels of no known format; name it: {', '.join(FORMATS)}")
 
 
@@ -106,14 +109,17 @@ def read(
     source = Path(source)
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
-    format = format or detect(source)
     places = Places(source, Path(media) if media else None)
-    if format == FOLDER:
-        videos = own.read(source, places, _any, faults)
-    elif hasattr(module(format), "read"):
-        videos = module(format).read(source, places)
-    else:
-        raise UserError(f"{format}: this format is written, not read")
+    try:
+        format = format or detect(source)
+        if format == FOLDER:
+            videos = own.read(source, places, _any, faults)
+        elif hasattr(module(format), "read"):
+            videos = module(format).read(source, places)
+        else:
+            raise UserError(f"{format}: this format is written, not read")
+    finally:
+        jsons.forget()
     names = [video.name for video in videos]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"{source}: two videos are called {twice}; rename one")
@@ -133,6 +139,7 @@ def contents(videos: Sequence[Video], format: str) -> dict[str, str]:
     known = module(format)
     if not hasattr(known, "write"):
         raise UserError(f"{format}: read only; write one of {', '.join(writable())}")
+    videos = [video.replace(name=readable(video.name)) for video in videos]
     if not getattr(known, "KEEPS_LOST", False):
         videos = [video.replace(tracks=[*map(_seen, video.tracks)]) for video in videos]
     return known.write(videos)
@@ -167,6 +174,12 @@ def write(
         paths = {out / name: text for name, text in made.items()}
     if images and out in paths:
         raise UserError(f"--images: needs a folder as --out, not the file {out}")
+    if not out.suffix or out.is_dir():
+        for name in (*made, *(n for v in videos for n in frame_paths(v, module(format)) if images)):
+            if ".." in Path(name).parts or Path(name).is_absolute():
+                raise UserError(
+                    f"--out={out}: the name {name} in the labels leads out of it; rename"
+                )
     inputs = {path.resolve() for video in videos for path in _inputs(video)}
     frames = [out / n for v in videos for n in frame_paths(v, module(format))] if images else []
     for path in (*paths, *frames):

@@ -20,7 +20,7 @@ from siamjax.media.labels.images import polygon_box, turned
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places, base_name, is_video
-from siamjax.media.labels.xml import element, load, root_tag
+from siamjax.media.labels.xml import element, load, root_tag, text_of
 
 Element = ElementTree.Element
 
@@ -162,9 +162,7 @@ def _text(video: Video) -> str:
             gone = following is None or following.frame > shape.frame + 1
             if gone and shape.frame + 1 < video.count:
                 _box(node, each, shape, shape.frame + 1, outside=True)
-    ElementTree.indent(root)
-    head = '<?xml version="1.0" encoding="utf-8"?>\n'
-    return head + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + text_of(root)
 
 
 def _box(node: Element, each: Track, shape: Shape, frame: int, outside: bool = False) -> None:

@@ -15,7 +15,7 @@ from siamjax.media.labels.cvat import meta_of, shape_of
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.places import Places, is_video
-from siamjax.media.labels.xml import element, load, root_tag
+from siamjax.media.labels.xml import element, load, root_tag, text_of
 
 Element = ElementTree.Element
 
@@ -105,6 +105,4 @@ def _text(video: Video) -> str:
             element(box, "attribute", each.id, name="track_id")
             if each.name:
                 element(box, "attribute", each.name, name="name")
-    ElementTree.indent(root)
-    head = '<?xml version="1.0" encoding="utf-8"?>\n'
-    return head + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + text_of(root)

@@ -1,5 +1,6 @@
 """JSON files of labels: read whole, and known by what stands at their top."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -8,18 +9,30 @@ from siamjax.errors import UserError
 
 
 def load(path: Path) -> Any:
-    """The content of a JSON file.
+    """The content of a JSON file, which is not to be changed: the last one is kept, as several
+    formats look at a file.
 
     Raises:
         UserError: not there, or not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        state = path.stat()
+        return _parsed(path, state.st_mtime_ns, state.st_size)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore it") from None
     except (ValueError, RecursionError) as error:
         fault = str(error) if len(str(error)) < 100 else type(error).__name__
         raise UserError(f"{path}: not a JSON file ({fault}); export it again") from None
+
+
+@functools.lru_cache(maxsize=1)
+def _parsed(path: Path, changed: int, size: int) -> Any:
+    return json.loads(path.read_bytes())
+
+
+def forget() -> None:
+    """Frees the file that is kept."""
+    _parsed.cache_clear()
 
 
 def head_of(path: Path) -> dict:

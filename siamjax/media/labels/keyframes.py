@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from siamjax.media.labels.model import Shape
+from siamjax.media.labels.model import MOST_FRAMES, Shape
 
 
 class Key(NamedTuple):
@@ -32,8 +32,14 @@ def filled(
         end: the frame behind the video's last, up to which the last key holds; None: not known,
             it does not hold.
         frames: those that were labelled; None: all.
+
+    Raises:
+        ValueError: a frame's number is none of a video.
     """
     keys = sorted(keys, key=lambda key: key.shape.frame)
+    numbers = [end or 0, *(key.shape.frame for key in keys)]
+    if not 0 <= min(numbers) <= max(numbers) < MOST_FRAMES:
+        raise ValueError(f"frames {min(numbers)} to {max(numbers)}")
     shapes = []
     for key, following in zip(keys, [*keys[1:], None]):
         first = key.shape.frame

@@ -18,6 +18,8 @@ from siamjax.errors import UserError
 from siamjax.media.decoded import DecodedFrames
 from siamjax.media.frames import ImageFiles
 
+MOST_FRAMES = 10_000_000  # more than any video has
+
 
 class Shape(NamedTuple):
     """One target in one frame; fields as of `Track`."""
@@ -107,10 +109,17 @@ def track(
     """
     by_frame: dict[int, Shape] = {}
     for shape in shapes:
-        if shape.frame not in by_frame:
+        reason = ""
+        if not 0 <= shape.frame < MOST_FRAMES:
+            reason = "frame number is none of a video"
+        elif not np.isfinite(np.asarray(shape.box, np.float64)).all():
+            reason = "box is not a number"
+        elif shape.frame in by_frame:
+            reason = "two boxes of a track in one frame"
+        else:
             by_frame[shape.frame] = shape
-        elif skipped is not None:
-            skipped["two boxes of a track in one frame"] += 1
+        if reason and skipped is not None:
+            skipped[reason] += 1
     ordered = [by_frame[frame] for frame in sorted(by_frame)]
     outlines = [shape.polygon for shape in ordered]
     names = {name for shape in ordered for name in shape.columns}

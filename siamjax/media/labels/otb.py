@@ -1,7 +1,8 @@
 """OTB text: one target's box per line, x,y,w,h in px counted from 0; line i belongs to frame i.
 
-Lines of NaN, and empty ones, are frames without the target. (The files of the OTB benchmark itself
-count px from 1; its loader knows that.) A single line is the first box alone.
+Lines of NaN, and empty ones, are frames without the target. A file that is called as in the OTB
+benchmark, groundtruth_rect.txt, counts px from 1 as its files do (also those of `siamjax render`).
+A single line is the first box alone.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ def read(source: Path, places: Places) -> list[Video]:
         UserError: not such a table.
     """
     boxes = tables.read_table(source)
+    if source.stem.startswith("groundtruth_rect"):
+        boxes = boxes - [1, 1, 0, 0]
     good = np.flatnonzero(np.isfinite(boxes).all(1))
     tracks = [track("0", [Shape(int(i), boxes[i]) for i in good])] if len(good) else []
     found = places.media(source.stem)

@@ -23,6 +23,12 @@ SUFFIXES = (".csv", ".txt", ".mot", ".xml", ".json")
 # files with boxes that lie in a video's folder, the first counts
 USUAL = ("groundtruth.txt", "groundtruth_rect.txt", "boxes.txt", "gt/gt.txt", "annotations.xml")
 _LISTS = ("classes.txt", "labels.txt", "list.txt")  # of names
+
+
+class NoVideos(UserError):
+    """A folder without videos."""
+
+
 Reader = Callable[[Path, Places], list[Video]]
 
 
@@ -38,7 +44,8 @@ def read(
         faults: takes what is wrong with a video, by its name; None: that is raised.
 
     Raises:
-        UserError: no video, labels without their video, a video with two label files.
+        NoVideos: no video.
+        UserError: labels without their video, a video with two label files.
     """
     place = frame_folder(root)
     media = {} if place == root else _media(root, places)
@@ -67,7 +74,7 @@ def read(
         else:
             found[name] = [Video(name, (), **frames, source=root)]
     if not found:
-        raise UserError(
+        raise NoVideos(
             f"{root}: no video in it; expected are videos, or folders of frames, and their labels"
             " beside them under the same name, or inside"
         )
@@ -132,12 +139,14 @@ def _one(path: Path, name: str, found: dict, read_file: Reader) -> Video:
 
 
 def _of_several(path: Path, media: dict[str, dict], read_file: Reader) -> list[Video]:
-    """The videos of this folder that a file is about.
+    """The videos of this folder that a file is about; all of them where the folder has none.
 
     Raises:
         UserError: none of them.
     """
     read = read_file(path, Places(path, None))
+    if not media:  # a folder of labels alone
+        return read
     known = []
     folders: dict[str, list[Video]] = {}
     for video in read:

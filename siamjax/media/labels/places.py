@@ -63,6 +63,7 @@ class Places:
     def __init__(self, source: Path, media: Path | None = None):
         """Args: media: a folder to look in first, or the video itself; None: beside the labels."""
         self.source, self.given = Path(source), media
+        self._last: tuple[Path, int] | None = None  # where the last image was found
         beside = self.source if self.source.is_dir() else self.source.parent
         self.folders = [beside, beside.parent]
         if media is not None and media.is_dir():
@@ -90,12 +91,17 @@ class Places:
         """The image of a name, which may be a path, below one of the folders or their sub-folders
         `inside`; None: it is not there."""
         parts = Path(name.replace("\\", "/")).parts
-        for folder in self.folders:
-            for sub in ("", *inside, *INNER[1:]):
-                for k in range(len(parts)):
-                    path = folder.joinpath(sub, *parts[k:])
-                    if path.is_file():
-                        return path
+        places = [
+            (f / sub, k)
+            for f in self.folders
+            for sub in ("", *inside, *INNER[1:])
+            for k in range(len(parts))
+        ]
+        for folder, k in [*filter(None, [self._last]), *places]:
+            path = folder.joinpath(*parts[k:])
+            if k < len(parts) and path.is_file():
+                self._last = folder, k
+                return path
         return None
 
 

@@ -15,7 +15,7 @@ from siamjax.errors import UserError
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.places import Places
-from siamjax.media.labels.xml import element, load, root_tag
+from siamjax.media.labels.xml import element, load, root_tag, text_of
 
 Element = ElementTree.Element
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -117,5 +117,4 @@ def _text(video: Video, image: PurePosixPath, shapes) -> str:
         box = ElementTree.SubElement(node, "bndbox")
         for name, side in zip(_SIDES, (x + 1, y + 1, x + w, y + h)):
             element(box, name, f"{side:.2f}".rstrip("0").rstrip("."))
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
+    return text_of(root)

@@ -1,5 +1,6 @@
 """XML files of labels."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -39,3 +40,10 @@ def element(parent: Element, tag: str, text: str, **attributes: str) -> Element:
     node = ElementTree.SubElement(parent, tag, attributes)
     node.text = text
     return node
+
+
+def text_of(root: Element) -> str:
+    """A file's text; characters that XML cannot hold become U+FFFD."""
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text) + "\n"

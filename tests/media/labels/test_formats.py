@@ -386,3 +386,47 @@ def test_broken_files_are_named_in_one_line(tmp_path, name):
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+HUGE = {
+    "a.xml": CVAT.format(
+        more="", tracks=f'<track id="0" label="x">{BOX.format(0, 0, 1, 11)}'
+        f"{BOX.format(10**12, 0, 1, 11)}</track>"
+    ),
+    "b.xml": CVAT.format(
+        more=f"<stop_frame>{10**12}</stop_frame>",
+        tracks=f'<track id="0" label="x">{BOX.format(0, 0, 1, 11)}</track>',
+    ),
+    "c.xml": CVAT.format(
+        more="", tracks=f'<track id="0" label="x">{BOX.format(-3, 0, 1, 11)}</track>'
+    ),
+    "a.json": json.dumps(studio([key(1, 0), key(10**12, 0)])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_frame_numbers_of_no_video_are_refused_at_once(tmp_path, name):
+    """They would fill the memory with interpolated boxes."""
+    path = put(tmp_path / name, HUGE[name])
+    with pytest.raises(UserError, match=r"export it again") as caught:
+        labels.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_boxes_that_are_no_numbers_and_frames_before_the_first_are_counted(tmp_path):
+    images = [{"id": 0, "file_name": "v/0.jpg", "frame_index": -1, "video_id": 1}]
+    images += [{"id": 1, "file_name": "v/1.jpg", "frame_index": 1, "video_id": 1}]
+    boxes = [{"image_id": i, "track_id": 1, "bbox": [1, 2, 3, 4]} for i in (0, 1)]
+    content = {"videos": [{"id": 1, "name": "v"}], "images": images, "annotations": boxes}
+    (video,) = labels.read(put(tmp_path / "a.json", content))
+    assert rows(video.tracks[0]) == {1: [1, 2, 3, 4]}
+    assert video.skipped == {"frame number is none of a video": 1}
+    cvat(tmp_path / "b.xml", [(0, 0, float("nan")), (1, 0, 5), (2, 1, 5)])
+    (video,) = labels.read(tmp_path / "b.xml")
+    assert rows(video.tracks[0]) == {1: [5, 2, 10, 10]}
+    assert video.skipped == {"box is not a number": 1}
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path):
+    with pytest.raises(UserError, match=r"task\.zip: an archive; unpack it"):
+        labels.read(put(tmp_path / "task.zip", "PK"))

@@ -1,11 +1,13 @@
 """One layout of own videos, whatever the labels; what is written never replaces what is read."""
 
 import json
+from collections import Counter
 
 import cv2
 import numpy as np
 import pytest
 
+from data_prep.folder import Folder
 from siamjax.cli import dispatch
 from siamjax.data.index import Index
 from siamjax.datasets import registry
@@ -14,6 +16,8 @@ from siamjax.measures import ope
 from siamjax.media import labels
 from siamjax.media.labels import Shape, Video, track
 from siamjax.media.labels.check import faults
+from siamjax.media.tracks import Row, Tracks
+from siamjax.synthetic import SyntheticVideo
 
 from .test_formats import BOX, CVAT, cvat, image, put, rows, shape, studio
 
@@ -329,3 +333,82 @@ def test_frames_of_folders_are_copied_as_they_are(mine, tmp_path):
     assert copy.read_bytes() == before
     with pytest.raises(UserError, match="--images: needs a folder as --out"):
         labels.write([video], "csv", tmp_path / "x.csv", images=True)
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "txt", "mot"])
+def test_what_track_writes_is_read_as_labels(tmp_path, name):
+    """Before: `siamjax track --mot=v.mot` read back by `python -m data_prep.folder` gave boxes one
+    pixel to the lower right, `--csv` "its first line must be frame,track,left,top,width,height",
+    and `--json` was no file with labels."""
+    boxes = [(10.0, 20.0, 8.0, 6.0), (10.25, 20.5, 8.0, 6.0)]
+    tracked = [Row(i, 0, *box, 0.75, 0.0, False) for i, box in enumerate(boxes)]
+    tracks = Tracks(tracked, boxes[:1], "v", 25.0, "small.npz")
+    pictures(tmp_path / "v", 2)
+    put(tmp_path / f"v.{name}", labels.text(name, tracks))
+    source = Folder(tmp_path)
+    (video,) = source.videos()
+    found = [target.box for target in source.targets(video, Counter())]
+    np.testing.assert_allclose(found, [(x, y, x + w, y + h) for x, y, w, h in boxes], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out"])
+def test_names_do_not_lead_out_of_the_output(tmp_path, name):
+    video = Video(name, [track("1", [Shape(0, (1, 2, 3, 4))])])
+    with pytest.raises(UserError, match="leads out of it; rename"):
+        labels.write([video], "csv", tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Bytes that are not UTF-8, and characters that XML does not have."""
+    video = Video("caf\udce9", [track("1", [Shape(0, (1, 2, 3, 4))], "a\x00\x0bb<&>")])
+    video = video.replace(stated_size=(64, 48))
+    for name in labels.writable():
+        made = labels.write([video], name, tmp_path / name)
+        assert all("caf\udce9" not in str(path) for path in made), name
+    (back,) = labels.read(tmp_path / "cvat")[0].tracks  # a folder of labels alone
+    assert back.name == "a\ufffd\ufffdb<&>"
+    (back,) = labels.read(tmp_path / "json" / "caf\ufffd.json")[0].tracks
+    assert back.name == "a\x00\x0bb<&>"
+
+
+def test_videos_without_labels_are_named(tmp_path, capsys):
+    film(tmp_path / "mine.avi")
+    film(tmp_path / "other.avi")
+    put(tmp_path / "mine.csv", "frame,x,y,w,h\n0,1,2,30,40\n")
+    out = tmp_path / "set"
+    dispatch(
+        ["prepare", "folder", f"--source={tmp_path}", f"--out={out}", "--crop=31", "--exemplar=7"]
+    )
+    assert "videos without labels: 1, the first: other" in capsys.readouterr().out
+    benchmark = registry.load("folder", tmp_path)
+    assert "no labels of other" in benchmark.left_out["other"]
+
+
+def test_a_folder_that_has_nothing_to_do_with_it_is_not_taken(tmp_path, monkeypatch):
+    """Without --data_root a folder ./data is looked into."""
+    put(tmp_path / "data" / "vid" / "index" / "frame.npy", "")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="folder was not found; give its folder as --data_root=DIR"):
+        registry.load("folder")
+
+
+def test_what_render_writes_is_read_from_1(tmp_path):
+    """Before: `siamjax eval --dataset=folder` on what `siamjax render --out=r --length=3` wrote
+    took 124.3683,105.5876 for the first box, one pixel to the lower right of where the target is.
+    """
+    dispatch(["render", f"--out={tmp_path / 'r'}", "--length=3", "--size=160x160"])
+    truth = SyntheticVideo(0, 3, 160, 160).boxes[0]
+    (video,) = labels.read(tmp_path / "r")
+    np.testing.assert_allclose(video.tracks[0].boxes, truth, atol=1e-4)
+    (sequence,) = registry.load("folder", tmp_path / "r").sequences
+    np.testing.assert_allclose(sequence.boxes, truth, atol=1e-4)
+
+
+def test_a_look_says_what_cannot_be_read(mine, capsys):
+    put(mine / "frames.txt", "1,2,3,4\n" * 3)
+    dispatch(["labels", str(mine)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("6 videos")
+    assert lines[-1].startswith("cannot be read: ")
+    assert "frames.txt: 3 rows for 5 images" in lines[-1]
