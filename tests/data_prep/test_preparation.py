@@ -42,7 +42,7 @@ TREES = {
     "det": (Det, 3),
     "vid": (Vid, 7),
     "youtubebb": (Youtubebb, 5),
-    "got10k": (Got10k, 5),
+    "got10k": (Got10k, 3),
     "lasot": (Lasot, 3),
     "trackingnet": (Trackingnet, 13),
     "folder": (Folder, 8),
