@@ -64,8 +64,6 @@ def run(args: argparse.Namespace) -> int | None:
     )
     outputs = chosen(args, video.name)
     _check_flags(args, video, outputs)
-    if video.live:  # compiles before the first frame, so that the second one comes right after it
-        api.load(args.checkpoint, constants=constants.parse(args.set))
     with KeptRows(outputs.rows, [*outputs.paths.values()], args.resume) as kept:
         window = _Window(video.name) if args.show else None
         # a camera does not wait: nothing may take time behind its first frame
