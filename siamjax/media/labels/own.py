@@ -1,6 +1,7 @@
 """A folder of own videos with their labels beside or inside, in any format.
 
     mine/cat.mp4          mine/cat.xml           a video file and its labels (CVAT, here)
+    mine/bat.mp4          mine/bat/annotations.xml   the same, as an export is unpacked
     mine/dog/0001.jpg ..  mine/dog.csv           a folder of frames and its labels
     mine/fox/0001.jpg ..  mine/fox/groundtruth.txt, or img/ with the frames; labels inside
     mine/owl/0001.jpg ..  mine/owl/0001.json ..  labels image by image, of any such format
@@ -17,7 +18,7 @@ from siamjax.errors import UserError
 from siamjax.files import folder_name
 from siamjax.media.labels.images import Item, Picture, join
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places, frame_folder, images_of, is_video
+from siamjax.media.labels.places import Places, composed, frame_folder, images_of, is_video
 
 SUFFIXES = (".csv", ".txt", ".mot", ".xml", ".json")
 # files with boxes that lie in a video's folder, the first counts
@@ -50,16 +51,16 @@ def read(
     place = frame_folder(root)
     media = {} if place == root else _media(root, places)
     if place == root or (place is not None and len(media) == 1):
-        return _kept(faults, folder_name(root), _inside, root, read_file)
+        return _kept(faults, folder_name(root), _inside, root, {}, read_file)
     found: dict[str, list[Video]] = {}
     sources: dict[str, Path] = {}
-    files = sorted(_label_files(root))
-    for path in sorted(files, key=lambda path: path.stem not in media):  # those of one video first
-        if path.stem in media:
-            one = (path, path.stem, media[path.stem], read_file)
-            videos = {path.stem: _kept(faults, path.stem, _one, *one)}
+    stems = {path: composed(path.stem) for path in sorted(_label_files(root))}
+    # those of one video first
+    for path, stem in sorted(stems.items(), key=lambda item: item[1] not in media):
+        if stem in media:
+            videos = {stem: _kept(faults, stem, _one, path, stem, media[stem], read_file)}
         else:
-            read = _kept(faults, path.stem, _of_several, path, media, read_file)
+            read = _kept(faults, stem, _of_several, path, media, read_file)
             videos = {video.name: [video] for video in read}
         for name in videos:
             if name in sources:
@@ -69,8 +70,9 @@ def read(
     for name, frames in media.items():
         if name in found:
             continue
-        if "images" in frames and (root / name).is_dir():
-            found[name] = _kept(faults, name, _inside, root / name, read_file)
+        folder = next((p for p in root.iterdir() if composed(p.name) == name and p.is_dir()), None)
+        if folder is not None:
+            found[name] = _kept(faults, name, _inside, folder, frames, read_file)
         else:
             found[name] = [Video(name, (), **frames, source=root)]
     if not found:
@@ -113,7 +115,7 @@ def _media(root: Path, places: Places) -> dict[str, dict]:
             this: dict = {"media": path} if path.is_file() and is_video(path) else {}
             if path.is_dir() and (images := images_of(path)):
                 this = {"images": images}
-            name = path.stem if "media" in this else path.name
+            name = composed(path.stem if "media" in this else path.name)
             if this and name in found and place == root:
                 raise UserError(f"{place}: two videos are called {name}; rename one")
             if this:
@@ -150,10 +152,11 @@ def _of_several(path: Path, media: dict[str, dict], read_file: Reader) -> list[V
     known = []
     folders: dict[str, list[Video]] = {}
     for video in read:
-        head = video.name.split("/")[0]
-        if video.name in media:
-            frames = {"media": None, "images": (), **media[video.name]}
-            known.append(video.replace(**frames))
+        name = composed(video.name)
+        head = name.split("/")[0]
+        if name in media:
+            frames = {"media": None, "images": (), **media[name]}
+            known.append(video.replace(name=name, **frames))
         elif head in media:
             folders.setdefault(head, []).append(video)
     known += [_joined(path, name, parts, media[name]) for name, parts in folders.items()]
@@ -166,22 +169,27 @@ def _of_several(path: Path, media: dict[str, dict], read_file: Reader) -> list[V
     return known
 
 
-def _inside(folder: Path, read_file: Reader) -> Video:
-    """A video that is a folder of frames, with the labels in it.
+def _inside(folder: Path, found: dict, read_file: Reader) -> Video:
+    """A video with its labels in a folder.
+
+    Args:
+        folder: of its frames, or with the name of its file.
+        found: its file as `media`; else its frames are in the folder.
 
     Raises:
         UserError: two label files that may be meant.
     """
-    images = images_of(folder)
-    name = folder_name(folder)
+    images = () if "media" in found else images_of(folder)
+    found = found if "media" in found else {"images": images}
+    name = composed(folder_name(folder))
     for usual in USUAL:
         if (folder / usual).is_file():
-            return _one(folder / usual, name, {"images": images}, read_file)
+            return _one(folder / usual, name, found, read_file)
     stems = {path.stem for path in images}
-    for place in dict.fromkeys((images[0].parent, folder)):
+    for place in dict.fromkeys((*(image.parent for image in images[:1]), folder)):
         files = [path for path in _label_files(place) if path.name not in _LISTS]
         if any(path.stem in stems for path in files):
-            return _joined(place, name, read_file(place, Places(place, None)), {"images": images})
+            return _joined(place, name, read_file(place, Places(place, None)), found)
         if len(files) > 1:
             listed = ", ".join(sorted(path.name for path in files)[:4])
             raise UserError(
@@ -189,8 +197,8 @@ def _inside(folder: Path, read_file: Reader) -> Video:
                 " with a row x,y,w,h per frame groundtruth.txt, or leave one"
             )
         if files:
-            return _one(files[0], name, {"images": images}, read_file)
-    return Video(name, (), images=images, source=folder)
+            return _one(files[0], name, found, read_file)
+    return Video(name, (), **found, source=folder)
 
 
 def _joined(source: Path, name: str, videos: list[Video], found: dict) -> Video:

@@ -1,6 +1,7 @@
 """Where the frames of labels lie: a video file, a folder of images, or single images."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,11 @@ INNER = ("", "img", "img1", "color", "frames", "images", "JPEGImages")
 def base_name(name: str) -> str:
     """The last part of a path or address, of any system, without what follows a "?"."""
     return name.split("?")[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC): macOS stores file names decomposed."""
+    return unicodedata.normalize("NFC", name)
 
 
 def is_video(path: Path) -> bool:
@@ -113,14 +119,15 @@ def in_folder(folder: Path, name: str) -> dict:
     """
     if is_video(Path(name)) and (folder / name).is_file():
         return {"media": folder / name}
-    names = os.listdir(folder) if folder.is_dir() else []
-    stems = {name, Path(name).stem if is_video(Path(name)) else name}
-    files = [n for n in names if is_video(Path(n)) and Path(n).stem in stems]
-    found: list[dict] = [{"media": folder / n} for n in sorted(files)]
-    for stem in sorted(stems & set(names)):
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    stems = {composed(n) for n in (name, Path(name).stem if is_video(Path(name)) else name)}
+    files = [n for n in names if is_video(Path(n)) and composed(Path(n).stem) in stems]
+    found: list[dict] = [{"media": folder / n} for n in files]
+    folders = [n for n in names if composed(n) in stems and n not in files]
+    for stem in folders:
         if images := images_of(folder / stem):
             found.append({"images": images})
     if len(found) > 1:
-        listed = " and ".join(sorted(files) + sorted(stems & set(names) - set(files)))
+        listed = " and ".join(files + folders)
         raise UserError(f"{folder}: {listed} are two videos of one name; rename one")
     return found[0] if found else {}

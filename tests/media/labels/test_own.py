@@ -412,3 +412,24 @@ def test_a_look_says_what_cannot_be_read(mine, capsys):
     assert lines[0].startswith("6 videos")
     assert lines[-1].startswith("cannot be read: ")
     assert "frames.txt: 3 rows for 5 images" in lines[-1]
+
+
+def test_decomposed_names_of_macos_meet_composed_ones(tmp_path):
+    """Before: `python -m data_prep.folder` said "boxes of a video Zoë, but there is nothing"."""
+    decomposed, composed = "Zoe\u0308", "Zo\u00eb"
+    film(tmp_path / f"{decomposed}.avi")
+    put(tmp_path / f"{composed}.csv", "frame,x,y,w,h\n0,1,2,30,40\n")
+    pictures(tmp_path / f"a{decomposed}", 2)
+    put(tmp_path / f"a{decomposed}" / "groundtruth.txt", "1,2,3,4\n1,2,3,4\n")
+    videos = labels.read(tmp_path)
+    assert [(video.name, video.boxes) for video in videos] == [(composed, 1), (f"a{composed}", 2)]
+    assert all(video.has_frames for video in videos)
+    (video,) = labels.read(tmp_path / f"{composed}.csv")
+    assert video.media == tmp_path / f"{decomposed}.avi"
+
+
+def test_an_unpacked_export_beside_its_video(tmp_path):
+    film(tmp_path / "bat.avi")
+    cvat(tmp_path / "bat" / "annotations.xml", [(0, 0, 5), (1, 1, 5)])
+    (video,) = labels.read(tmp_path)
+    assert (video.name, video.boxes, video.media) == ("bat", 1, tmp_path / "bat.avi")
