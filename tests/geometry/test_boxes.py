@@ -63,7 +63,15 @@ def test_iou_broadcasts_and_takes_jax_arrays():
 
 
 @pytest.mark.parametrize(
-    "box", [(0, 0, 1, 1), (0, 0, 160, 120), (-10, -10, 11, 11), [3.5, 4, 2.25, 1], np.ones(4)]
+    "box",
+    [
+        (0, 0, 1, 1),
+        (0, 0, 160, 120),
+        (0, 0, 1600, 1200),
+        (-10, -10, 11, 11),
+        [3.5, 4, 2.25, 1],
+        np.ones(4),
+    ],
 )
 def test_boxes_that_are_taken(box):
     np.testing.assert_array_equal(boxes.check_box(box, (160, 120)), box)
