@@ -54,7 +54,7 @@ except SystemExit:
 """
 
 
-TRACK = (".track", ".track_outputs", ".track_resume")
+TRACK = (".track", ".track_others", ".track_outputs", ".track_resume", ".tracker_flags")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import argparse
 
 from siamjax.commands.flags import check_least
 from siamjax.datasets import registry
-from siamjax.evaluation import specs
 
 
 def add_benchmark(parser: argparse.ArgumentParser, examples: str = "OTB100 or synthetic") -> None:
@@ -14,25 +13,6 @@ def add_benchmark(parser: argparse.ArgumentParser, examples: str = "OTB100 or sy
     add("--data_root", help="folder of the benchmark; default $SIAMJAX_DATA, then ./data")
     add("--sequences", help="only these, comma-separated")
     add("--limit", type=int, help="only the first so many sequences")
-
-
-def add_trackers(parser: argparse.ArgumentParser) -> None:
-    """`--tracker`, repeatable, read by `siamjax.evaluation.specs.parse`; =help lists them."""
-    text = (
-        "a tracker: a built-in name, a checkpoint's path, module:Class or OpenCV's with its model"
-        " files; again for more; help lists them"
-    )
-    parser.add_argument("--tracker", action=_Trackers, default=[], metavar="[NAME=]SPEC", help=text)
-
-
-class _Trackers(argparse.Action):
-    """Collects what --tracker gives; --tracker=help lists the trackers and ends."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        if values == "help":
-            print(specs.listing())
-            parser.exit()
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
 
 
 def load_benchmark(args: argparse.Namespace, images: bool = True) -> registry.Benchmark:

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from siamjax import constants
-from siamjax.commands.benchmark_flags import add_benchmark, add_trackers, load_benchmark
+from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
 from siamjax.commands.flags import add_set, words
+from siamjax.commands.tracker_flags import add_trackers
 from siamjax.evaluation import trackers
 
 DESCRIPTION = """\

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from siamjax import api, constants
-from siamjax.commands.benchmark_flags import add_benchmark, add_trackers, load_benchmark
+from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
 from siamjax.commands.flags import add_checkpoint, add_set, check_least, words
+from siamjax.commands.tracker_flags import add_trackers
 from siamjax.datasets import result_folders
 from siamjax.datasets.forms.base import LENGTHS
 from siamjax.datasets.registry import Benchmark

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import itertools
+import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,12 @@ from siamjax import api, constants, media
 from siamjax.commands import target_flags
 from siamjax.commands.flags import add_checkpoint, add_set
 from siamjax.commands.target_flags import Given, Numbered
+from siamjax.commands.track_others import OtherTargets, TrackerFailed
 from siamjax.commands.track_outputs import Outputs, add_outputs, annotate, chosen, labelled
 from siamjax.commands.track_resume import KeptRows
+from siamjax.commands.tracker_flags import add_trackers
 from siamjax.errors import UserError
+from siamjax.evaluation import specs, trackers
 from siamjax.geometry.boxes import check_box
 from siamjax.media import labels
 from siamjax.media.journal import Past
@@ -35,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     target_flags.add_targets(parser)
     add_checkpoint(parser)
+    add_trackers(parser, more="")
     add_set(parser)
     add_outputs(parser)
     add("--start", default="0", help="first frame: its number from 0, or seconds as 4.5s")
@@ -53,7 +58,7 @@ def run(args: argparse.Namespace) -> int | None:
     Raises:
         UserError: what the user has to change. Rows of frames that were tracked before are kept.
     """
-    constants.parse(args.set)  # refused before anything is opened
+    spec = _spec(args)  # refused before anything is opened
     video = media.read_video(
         args.video,
         start=args.start,
@@ -63,11 +68,11 @@ def run(args: argparse.Namespace) -> int | None:
         record=args.record,
     )
     outputs = chosen(args, video.name)
-    _check_flags(args, video, outputs)
+    _check_flags(args, video, outputs, spec)
     with KeptRows(outputs.rows, [*outputs.paths.values()], args.resume) as kept:
         window = _Window(video.name) if args.show else None
         # a camera does not wait: nothing may take time behind its first frame
-        ready = _tracker(args, len(args.box)) if video.live else None
+        ready = _tracker(spec, len(args.box)) if video.live else None
         unseen = kept.unseen if not (window or outputs.video) else ()
         with contextlib.closing(video.numbered(unseen)) as frames:
             number, first = next(frames, (-1, None))
@@ -77,13 +82,15 @@ def run(args: argparse.Namespace) -> int | None:
             size = (first.shape[1], first.shape[0])
             targets = _targets(args, video, window, number, first, kept.past)
             _check_targets(targets, outputs, args.video, number, size)
-            trackers = ready or _tracker(args)
+            trackers = ready or _tracker(spec)
             steps = _steps(args, video, (number, first), frames, targets, kept, *trackers)
             ran = _follow(steps, outputs.video, video.fps, window, args.heatmap, targets, kept)
         if not ran.rows:
+            if ran.failed:
+                raise ran.failed
             late = targets.boxes[0][-1].shown
             raise UserError(f"{late}: not reached, frame {ran.last} was the last one; nothing done")
-        weights = str(args.checkpoint or api.default_checkpoint().name)
+        weights = args.checkpoint or spec.name
         boxes = [_first_box(targets, k) for k in range(len(targets.names))]
         rate = video.fps * args.stride  # of the numbers of frames
         tracks = Tracks(ran.rows, boxes, video.name, rate, weights, targets.names)
@@ -93,11 +100,30 @@ def run(args: argparse.Namespace) -> int | None:
     return _report(ran, video, paths, targets)
 
 
-def _tracker(args: argparse.Namespace, targets: int = 1) -> tuple:
+def _spec(args: argparse.Namespace) -> specs.Spec:
+    """The tracker that --tracker, --checkpoint and --set name."""
+    if len(args.tracker) + bool(args.checkpoint) > 1:
+        raise UserError("--tracker: give one tracker, and then no --checkpoint")
+    values = constants.parse(args.set)
+    if not args.tracker:
+        path = args.checkpoint or api.default_checkpoint()
+        return specs.Spec(Path(path).name, api.load, "", str(path), values)
+    (spec,) = trackers.select(None, args.tracker, constants=values)
+    other = spec.checkpoint is None
+    for flag, given in (("--resume", args.resume), ("--heatmap", args.heatmap)):
+        if other and given:
+            raise UserError(f"{flag}: only for siamjax's own tracker, not for {spec.name}")
+    return spec
+
+
+def _tracker(spec: specs.Spec, targets: int = 1) -> tuple:
     """The tracker, and one for several targets, ready for so many."""
     from siamjax.tracking import multi
 
-    tracker = api.load(args.checkpoint, constants=constants.parse(args.set))
+    if spec.checkpoint is None:
+        other = OtherTargets(spec)
+        return other, other
+    tracker = api.load(spec.checkpoint, constants=spec.constants)
     tracker.doubts = False  # `follow` doubts the boxes, by their flags
     several = multi.MultiTracker(tracker)
     several.prepare(targets)
@@ -125,18 +151,19 @@ def _steps(args, video: media.Video, first, others, targets: Numbered, kept, tra
 
 
 class _Ran(NamedTuple):
-    """What was tracked: rows, number of frames, and number of the last one."""
+    """What was tracked: rows, number of frames, and number of the last one; what ended it."""
 
     rows: list[Row]
     count: int
     last: int
     interrupted: bool
+    failed: TrackerFailed | None = None
 
 
 def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
     """Tracks, keeps the rows and shows the frames until there are no more, or until it is ended."""
     rows: list[Row] = []
-    count, last, interrupted = 0, -1, False
+    count, last, interrupted, failed = 0, -1, False, None
     with media.VideoWriter(out, fps) if out else contextlib.nullcontext() as writer:
         try:
             for step in steps:
@@ -152,7 +179,9 @@ def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
                     break
         except KeyboardInterrupt:
             interrupted = True
-    return _Ran(rows, count, last, interrupted)
+        except TrackerFailed as error:
+            failed = error
+    return _Ran(rows, count, last, interrupted, failed)
 
 
 def _report(ran: _Ran, video: media.Video, paths: Sequence[str], targets: Numbered) -> int | None:
@@ -161,6 +190,9 @@ def _report(ran: _Ran, video: media.Video, paths: Sequence[str], targets: Number
         print(f"{ran.count} frames -> {', '.join(paths)}")
     if video.live and video.dropped:
         print(f"{video.dropped} frames came while the tracker was busy, and were left out")
+    if ran.failed:
+        print(f"{ran.failed}; what was found before is kept", file=sys.stderr)
+        return 1
     if not ran.interrupted:
         for frame, _, one in targets.boxes:
             if frame > ran.last:
@@ -171,9 +203,10 @@ def _report(ran: _Ran, video: media.Video, paths: Sequence[str], targets: Number
     return 130
 
 
-def _check_flags(args: argparse.Namespace, video: media.Video, outputs: Outputs) -> None:
-    weights = Path(args.checkpoint) if args.checkpoint else api.default_checkpoint()
-    inputs = {"--box_file": args.box_file, "--checkpoint": weights}
+def _check_flags(
+    args: argparse.Namespace, video: media.Video, outputs: Outputs, spec: specs.Spec
+) -> None:
+    inputs = {"--box_file": args.box_file, "--checkpoint": spec.checkpoint}
     given = {flag: path for flag, path in inputs.items() if path is not None}
     outputs.check(args.video, given, args.record)
     if video.live and (args.add or args.resume):

@@ -1,17 +1,31 @@
 """Targets through a video: boxes that are given in some of its frames, and a row per target and
 frame from there on."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from siamjax.geometry.boxes import check_box
 from siamjax.media.journal import Past, State
 from siamjax.media.tracks import Row
-from siamjax.tracking.multi import MultiTracker
-from siamjax.tracking.session import Prediction, Tracker
+from siamjax.tracking.session import Prediction
 from siamjax.tracking.tracker import Motion
+
+
+@runtime_checkable
+class Targets(Protocol):
+    """What follows targets that come and go; see `siamjax.tracking.multi.MultiTracker`."""
+
+    @property
+    def targets(self) -> Mapping[int | str, Any]:
+        """By id; each has its `motion`."""
+
+    def add(self, frame, box, name: int | str | None = None) -> int | str:
+        """Starts a target, or a known one again."""
+
+    def update(self, frame) -> dict[int | str, Any]:
+        """What the frame gave, with the fields of `Prediction`, by id."""
 
 
 class Start(NamedTuple):
@@ -50,7 +64,7 @@ class Step(NamedTuple):
 
 def follow(
     frames,
-    targets: MultiTracker,
+    targets: Targets,
     starts: Sequence[Start],
     past: Past | None = None,
 ) -> Iterator[Step]:
@@ -59,7 +73,7 @@ def follow(
     Args:
         frames: pairs of a number and pixels, which may be None in frames of `past` in which no box
             is given.
-        targets: without targets.
+        targets: a `MultiTracker`, or what has its methods; without targets.
         starts: of each target at least one; the first of a frame that is read.
         past: rows and states of an earlier run, which are taken as they are.
 
@@ -93,17 +107,16 @@ def _given_row(start: Start) -> Row:
     return Row(start.frame, start.target, x, y, w, h, 1.0, 0.0, False)
 
 
-def _row(number: int, target, found: Prediction) -> Row:
+def _row(number: int, target, found) -> Row:
     return Row(number, target, *found.box, found.score, found.second_peak, found.lost)
 
 
-def _state(target: Tracker) -> State:
-    assert target.motion is not None
+def _state(target) -> State:
     (cx, cy), (w, h) = target.motion.centre.tolist(), target.motion.size.tolist()
     return State(cx, cy, w, h, bool(target.motion.lost))
 
 
-def _restore(targets: MultiTracker, past: Past) -> None:
+def _restore(targets: Targets, past: Past) -> None:
     for target, (cx, cy, w, h, lost) in past.states.items():
         motion = Motion(np.array([cx, cy]), np.array([w, h]), np.bool_(lost))
         targets.targets[target].motion = motion
