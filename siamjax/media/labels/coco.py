@@ -20,7 +20,7 @@ from siamjax.media.labels import rle
 from siamjax.media.labels.images import Item, Picture, area_of, frame_name, group, polygon_box
 from siamjax.media.labels.jsons import head_of, load
 from siamjax.media.labels.model import Shape, Video
-from siamjax.media.labels.places import Places, holds_videos
+from siamjax.media.labels.places import Places, holds_videos, visible
 
 OUT = "annotations/instances_default.json"
 
@@ -35,9 +35,9 @@ def files_of(source: Path) -> list[Path]:
     """The files that may hold the labels of a source."""
     if source.is_file():
         return [source]
-    found = sorted(source.glob("annotations/*.json"))
+    found = visible(source, "annotations/*.json")
     if not found and not holds_videos(source):
-        found = sorted(source.glob("*.json"))
+        found = visible(source, "*.json")
     named = [path for path in found if path.name.startswith("instances")]
     return named or found
 

@@ -16,12 +16,12 @@ from siamjax.errors import UserError
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group, polygon_box
 from siamjax.media.labels.jsons import head_of, load
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places, base_name, holds_videos
+from siamjax.media.labels.places import Places, base_name, holds_videos, visible
 
 
 def matches(source: Path) -> bool:
     """Such a JSON file, or a folder of such and of no videos."""
-    if source.is_dir() and not any(source.glob("*.json")) and holds_videos(source):
+    if source.is_dir() and not visible(source, "*.json") and holds_videos(source):
         return False
     return any("shapes" in head_of(path) for path in _files(source)[:1])
 
@@ -29,7 +29,7 @@ def matches(source: Path) -> bool:
 def _files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
-    return sorted(source.glob("*.json")) or sorted(source.glob("*/*.json"))
+    return visible(source, "*.json") or visible(source, "*/*.json")
 
 
 def read(source: Path, places: Places) -> list[Video]:

@@ -17,7 +17,7 @@ from siamjax.errors import UserError
 from siamjax.media.frames import list_images
 from siamjax.media.labels.jsons import load
 from siamjax.media.labels.model import Shape, Video, track
-from siamjax.media.labels.places import Places
+from siamjax.media.labels.places import Places, visible
 
 _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 
@@ -46,7 +46,7 @@ def read(source: Path, places: Places) -> list[Video]:
     pictures = source / "JPEGImages" / top.relative_to(source / "Annotations")
     meta = load(source / "meta.json") if (source / "meta.json").is_file() else {}
     videos = meta.get("videos", {}) if isinstance(meta, dict) else {}
-    folders = sorted(path for path in top.iterdir() if path.is_dir())
+    folders = [path for path in visible(top, "*") if path.is_dir()]
     return [
         _video(folder, pictures / folder.name, videos.get(folder.name, {})) for folder in folders
     ]

@@ -41,6 +41,14 @@ def images_of(folder: Path) -> tuple[Path, ...]:
     return tuple(place / name for name in image_names(place)) if place else ()
 
 
+def visible(folder: Path, *patterns: str) -> list[Path]:
+    """What is in a folder by patterns, in order, without hidden files and folders: macOS leaves a
+    file "._0001.json" beside each "0001.json" on disks of other systems."""
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    parts = {path: path.relative_to(folder).parts for path in found}
+    return sorted(path for path in found if not any(part[0] == "." for part in parts[path]))
+
+
 def holds_videos(folder: Path) -> bool:
     """Whether a folder has video files, or folders of frames, beside whatever else is in it."""
     return any(

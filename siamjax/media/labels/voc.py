@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from siamjax.errors import UserError
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places
+from siamjax.media.labels.places import Places, visible
 from siamjax.media.labels.xml import element, load, root_tag, text_of
 
 Element = ElementTree.Element
@@ -30,7 +30,7 @@ def _files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     inner = source / "Annotations"
-    return sorted(inner.rglob("*.xml")) if inner.is_dir() else sorted(source.glob("*.xml"))
+    return visible(inner, "**/*.xml") if inner.is_dir() else visible(source, "*.xml")
 
 
 def read(source: Path, places: Places) -> list[Video]:

@@ -18,7 +18,7 @@ from siamjax.errors import UserError
 from siamjax.media.frames import IMAGE_SUFFIXES
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group, polygon_box
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places
+from siamjax.media.labels.places import Places, visible
 from siamjax.media.labels.sizes import image_size
 from siamjax.media.lines import as_number, read_lines
 
@@ -36,13 +36,13 @@ def matches(source: Path) -> bool:
 
 
 def _yaml(source: Path) -> Path | None:
-    return next(iter(sorted((*source.glob("data.y*ml"), *source.glob("dataset.y*ml")))), None)
+    return next(iter(visible(source, "data.y*ml", "dataset.y*ml")), None)
 
 
 def _beside(source: Path) -> list[Path]:
     """Texts that lie beside the image of their name."""
     stems = {p.stem for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES}
-    return sorted(path for path in source.glob("*.txt") if path.stem in stems)
+    return [path for path in visible(source, "*.txt") if path.stem in stems]
 
 
 def read(source: Path, places: Places) -> list[Video]:
@@ -52,9 +52,9 @@ def read(source: Path, places: Places) -> list[Video]:
         UserError: a class without a name, an image that is not there.
     """
     names = _names(source)
-    inner = sorted(path for path in source.rglob("labels") if path.is_dir())
-    files = [p for folder in inner for p in sorted(folder.rglob("*.txt")) if p.name not in _LISTS]
-    files = files or _beside(source) or sorted(source.glob("obj_*_data/**/*.txt"))
+    inner = [path for path in visible(source, "**/labels") if path.is_dir()]
+    files = [p for folder in inner for p in visible(folder, "**/*.txt") if p.name not in _LISTS]
+    files = files or _beside(source) or visible(source, "obj_*_data/**/*.txt")
     skipped: Counter[str] = Counter()
     pictures = [_picture(path, source, names, places, skipped) for path in files]
     return group([picture for picture in pictures if picture], source, skipped, places)
