@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from siamjax.evaluation import style
-from siamjax.evaluation.canvas import WIDE, Canvas
+from siamjax.evaluation.canvas import WIDE, Canvas, short
 from siamjax.evaluation.scoring import Scores
 from siamjax.measures.result import Plot
 
@@ -78,7 +78,7 @@ def panels(canvas: Canvas, plot: Plot) -> Figure:
             line = canvas.line(tracker, i, linewidth=medium.line * 0.8)
             axes.plot(thresholds, curves[name][tracker], **line)
         best = min(order, key=lambda t: (np.isnan(values[name][t]), sign * values[name][t]))
-        first = f"{best} {scores.number(plot.figure, values[name][best])}"
+        first = f"{short(best)} {scores.number(plot.figure, values[name][best])}"
         axes.set_title(f"{scores.sized(name)}\n{first}", fontsize=medium.font * 0.9)
         if place % columns == 0:
             axes.set_ylabel(plot.y)
@@ -86,5 +86,5 @@ def panels(canvas: Canvas, plot: Plot) -> Figure:
             axes.set_xlabel(plot.x)
     grid[0, 0].set_xlim(style.limits([thresholds], 0.0))
     grid[0, 0].set_ylim(style.limits([y for name in names for y in curves[name].values()]))
-    canvas.legend(figure, {tracker: tracker for tracker in order})
+    canvas.legend(figure, canvas.named(order))
     return figure

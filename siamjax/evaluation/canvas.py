@@ -3,12 +3,15 @@
 Drawn by matplotlib without a display; sizes and colours are in `siamjax.evaluation.style`.
 """
 
+import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -17,8 +20,9 @@ from siamjax.evaluation.style import Medium, Style
 from siamjax.files import write_whole
 
 MARKS = 9  # markers on a line
+LONGEST = 40  # characters of a name
 WIDE = 2.06  # a figure over both columns of a page, in columns
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "pdf.fonttype": 42,  # text stays text
     "svg.fonttype": "none",
     "svg.hashsalt": "siamjax",
@@ -28,6 +32,14 @@ _SETTINGS = {
     "grid.linewidth": 0.6,
     "axes.linewidth": 0.7,
 }
+# fonts with the letters of other scripts, the first that is installed
+_SCRIPTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans",
+    "WenQuanYi Zen Hei",
+    "Unifont",
+)
 _LARGER = {"*": 1.7, "P": 1.3, "X": 1.3}  # markers that seem smaller than they are
 
 
@@ -112,16 +124,22 @@ class Canvas:
     def named(self, trackers: Sequence[str], by: str = "") -> dict[str, str]:
         """Tracker -> its name with its value of a figure."""
         values = {t: self.scores.trackers[t].get(by) if by else None for t in trackers}
-        return {
-            tracker: tracker if value is None else f"{tracker} [{self.scores.number(by, value)}]"
-            for tracker, value in values.items()
+        numbers = {
+            t: "" if v is None else f" [{self.scores.number(by, v)}]" for t, v in values.items()
         }
+        return {tracker: short(tracker) + number for tracker, number in numbers.items()}
+
+
+def short(name: str) -> str:
+    """A name that leaves room for the axes: the middle of a long one is left out."""
+    half = LONGEST // 2
+    return name if len(name) <= LONGEST else f"{name[:half]}…{name[1 - half :]}"
 
 
 def finished(medium: Medium, drawers: Mapping[str, Callable[[], Figure]]) -> dict[str, Figure]:
     """Name -> figure, with all its parts in their places, so that files need not place them."""
     figures = {}
-    with matplotlib.rc_context(_SETTINGS | {"font.size": medium.font}):
+    with _drawing(**{"font.size": medium.font}):
         for name, draw in drawers.items():
             figures[name] = draw()
             figures[name].draw_without_rendering()
@@ -129,12 +147,26 @@ def finished(medium: Medium, drawers: Mapping[str, Callable[[], Figure]]) -> dic
     return figures
 
 
+@contextlib.contextmanager
+def _drawing(**more: Any) -> Iterator[None]:
+    """With the settings of all plots, and fonts of other scripts where they are installed."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    fonts = ["DejaVu Sans", *(font for font in _SCRIPTS if font in installed)]
+    settings = _SETTINGS | {"font.family": fonts} | more
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # letters that no font has are boxes in PNG and PDF, and letters in SVG
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
 def to_svg(figure: Figure) -> str:
     """SVG text that may stand inside HTML; the same bytes for the same figure."""
     out = io.StringIO()
-    with matplotlib.rc_context(_SETTINGS):
+    with _drawing():
         figure.savefig(out, format="svg", metadata={"Date": None})
-    text = out.getvalue()
+    # Verdana has the widths of DejaVu Sans, where a browser lacks that
+    own = "font-family: 'DejaVu Sans'"
+    text = out.getvalue().replace(own, f"{own}, Verdana, sans-serif")
     return text[text.index("<svg") :]
 
 
@@ -159,11 +191,12 @@ def save(
 
 def save_png(figure: Figure, path: Path, dpi: int = 130) -> None:
     """Writes a figure as PNG, whole."""
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=dpi))
+    with _drawing():
+        write_whole(path, lambda file: figure.savefig(file, format="png", dpi=dpi))
 
 
 def save_pdf(figure: Figure, path: Path) -> None:
     """Writes a figure as PDF with embedded fonts, whole; the same bytes for the same figure."""
-    with matplotlib.rc_context(_SETTINGS):
+    with _drawing():
         meta: dict[str, Any] = {"CreationDate": None}
         write_whole(path, lambda file: figure.savefig(file, format="pdf", metadata=meta))

@@ -88,7 +88,7 @@ def per_sequence(result: Result, first: str, second: str) -> tuple[str, dict[str
     The figure is the one trackers are ranked by where sequences have it, else the first they have;
     "" and nothing where they have none. Sequences on which either is unknown are left out.
     """
-    ours, theirs = result.per_sequence[first], result.per_sequence[second]
+    ours, theirs = (result.per_sequence.get(tracker, {}) for tracker in (first, second))
     sample = next(iter(ours.values()), {})
     figure = next((name for name in [result.main, *sample] if name in sample), "")
     if not figure:

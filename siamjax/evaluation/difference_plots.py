@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from siamjax.evaluation import compare, style
-from siamjax.evaluation.canvas import Canvas
+from siamjax.evaluation.canvas import Canvas, short
 from siamjax.evaluation.scoring import Scores
 
 SIDE = 12  # sequences named on either side, those with the largest differences
@@ -30,8 +30,8 @@ def bars(canvas: Canvas, first: str, second: str) -> Figure:
     if len(shown) > 2 * SIDE:
         shown = [*shown[:SIDE], *shown[-SIDE:]]
     named = {
-        first: f"{first} better on {above} of {len(found)}",
-        second: f"{second} better on {below}",
+        first: f"{short(first)} better on {above} of {len(found)}",
+        second: f"{short(second)} better on {below}",
     }
     title = f"{scores.label(name)}, differences by sequence"
     figure = canvas.figure(title, 0.12 + 0.043 * len(shown), list(named.values()))
@@ -48,6 +48,6 @@ def bars(canvas: Canvas, first: str, second: str) -> Figure:
     axes.set_yticks(rows, [sequence for sequence, _ in shown], fontsize=canvas.medium.font * 0.8)
     axes.set_ylim(rows[-1] + 0.6, -0.6)
     axes.set_xlim(style.limits([values, [0.0]]))
-    axes.set_xlabel(f"{scores.label(name)}: {first} less {second}")
+    axes.set_xlabel(f"{scores.label(name)}: {short(first)} less {short(second)}")
     canvas.legend(figure, named, lines=False)
     return figure

@@ -144,8 +144,9 @@ def score_all(evaluations: Iterable[Finished]) -> dict[str, Scored]:
             in common.
     """
     groups: dict[Plan, list[Finished]] = {}
-    for one in evaluations:
-        groups.setdefault(dataclasses.replace(one.plan, data_root=None), []).append(one)
+    for evaluation in evaluations:
+        plan = dataclasses.replace(evaluation.plan, data_root=None)
+        groups.setdefault(plan, []).append(evaluation)
     scored = [_score(together) for together in groups.values()]
     names = [one.benchmark.name for one in scored]
     full = [f"{one.benchmark.name}-{one.benchmark.protocol}" for one in scored]

@@ -1,6 +1,7 @@
 """The plots of a report, from the descriptions that a measure gives."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,16 @@ def draw_all(
     canvas = Canvas(scores, medium, styles or style.styles([scores.ranked()]))
     drawers: dict[str, Callable[[], Figure]] = {}
     for name, plot in scores.plots.items():
-        drawers[name] = lambda plot=plot: _draw(canvas, plot)
+        drawers[name] = partial(_draw, canvas, plot)
     main = next(iter(scores.attributes), None)
     if main is not None and attribute_plots.known(scores, main):
-        drawers["attributes"] = lambda: attribute_plots.markers(canvas, main)
+        drawers["attributes"] = partial(attribute_plots.markers, canvas, main)
     for name, plot in scores.plots.items():
         if medium.attributes and attribute_plots.has_panels(scores, plot):
-            drawers[f"{name}_by_attribute"] = lambda plot=plot: attribute_plots.panels(canvas, plot)
+            drawers[f"{name}_by_attribute"] = partial(attribute_plots.panels, canvas, plot)
     two = difference_plots.pair(scores)
     if two is not None:
-        drawers["differences"] = lambda: difference_plots.bars(canvas, *two)
+        drawers["differences"] = partial(difference_plots.bars, canvas, *two)
     return finished(medium, drawers)
 
 
@@ -114,6 +115,7 @@ def _bars(canvas: Canvas, plot: Plot, named: Mapping[str, str]) -> Figure:
         ends += [value, high]
     axes.set_yticks(rows, list(named.values()))
     axes.set_ylim(max(len(named), 1) - 0.4, -0.6)
-    axes.set_xlim(min(0.0, style.limits(ends)[0]), style.limits(ends)[1])
+    low, high = style.limits(ends)
+    axes.set_xlim(low if min(ends) < 0 else 0, high)
     axes.set(xlabel=plot.y, ylabel=plot.x)
     return figure
