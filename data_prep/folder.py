@@ -5,8 +5,12 @@ The folder holds videos or folders of frames, and their labels beside or inside,
 reads, too. A folder of one format, such as YOLO's, is taken as it is.
 """
 
+from collections.abc import Collection
+from pathlib import Path
+
 from data_prep.command import run
 from data_prep.labelled import Labelled
+from data_prep.source import Videos
 
 
 class Folder(Labelled):
@@ -17,6 +21,17 @@ class Folder(Labelled):
     """
 
     name = "folder"
+
+    def __init__(self, root: str | Path, names: Collection[str] | None = None):
+        """`names`: of the videos that are taken; None: all."""
+        super().__init__(root)
+        self.names = names
+
+    def videos(self) -> Videos:
+        """As the base class, those that are taken."""
+        for video in super().videos():
+            if self.names is None or video.name in self.names:
+                yield video
 
 
 if __name__ == "__main__":

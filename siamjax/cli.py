@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": ("siamjax.commands.demo", "render, train, track, evaluate: the whole path in minutes"),
     "eval": ("siamjax.commands.eval", "score trackers, or result files, on a benchmark"),
     "export": ("siamjax.commands.export", "one file that tracks without siamjax"),
+    "finetune": ("siamjax.commands.finetune", "a network learns from your own labelled videos"),
     "inspect": ("siamjax.commands.inspect", "look at a network, at training pairs, at shards"),
     "labels": ("siamjax.commands.labels", "look at labels of videos, and convert them"),
     "prepare": ("siamjax.commands.prepare", "training sets from data sets or your own videos"),

@@ -23,6 +23,7 @@ REASONS: dict[str, dict[str, str]] = {
     "siamjax.commands.curve": {"siamjax.evaluation": JAX},
     "siamjax.commands.demo": {"siamjax.training.loop": JAX},
     "siamjax.commands.export": {"siamjax.tracking.export": JAX},
+    "siamjax.commands.finetune": {"siamjax.finetuning": JAX, "siamjax.finetuning.run": JAX},
     "siamjax.commands.inspect": {
         "siamjax.models": JAX,
         "siamjax.training": "pairs_page: `inspect shards` needs no JAX; " + JAX,

@@ -42,7 +42,7 @@ class Folder(Dataset):
         if not root.is_dir():
             return []
         _READ.clear()
-        _READ[root] = _targets(root)
+        _READ[root] = targets(root)
         return sorted(_READ[root])
 
     def load(self, root: Path, name: str) -> Sequence:
@@ -52,7 +52,7 @@ class Folder(Dataset):
             Absent: no such target.
             UserError: its labels cannot be read, or do not fit its frames.
         """
-        found = (_READ.get(root) or _targets(root)).get(name)
+        found = (_READ.get(root) or targets(root)).get(name)
         if found is None:
             raise Absent(f"{root}: no target {name}")
         if isinstance(found, UserError):
@@ -60,7 +60,7 @@ class Folder(Dataset):
         return _sequence(name, *found)
 
 
-def _targets(root: Path) -> Targets:
+def targets(root: Path) -> Targets:
     """Video and track by the sequence's name, or what is wrong."""
     faults: dict[str, UserError] = {}
     try:

@@ -37,7 +37,9 @@ from siamjax.training.step import make_step
 Validate = Callable[[ml_collections.ConfigDict, dict, int, int], dict[str, float]]
 
 
-def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
+def train(
+    config, workdir, validate: Validate | None = None, until: float | None = None
+) -> dict[str, Any]:
     """Trains a network, or resumes training where the checkpoints in `workdir` end.
 
     Writes `config.json`, `metrics.jsonl`, `checkpoints/` and `tensorboard/`. A resumed run makes
@@ -52,14 +54,15 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
             after its checkpoint is saved; larger is better. The mean of the scores decides which
             checkpoints are kept as the best. An empty dict: not evaluated. What it raises is
             counted, and training continues. Called by the first host alone.
+        until: `time.monotonic()` after which it stops as by SIGTERM; for one host.
 
     Returns:
         The last line of metrics: means of loss, cls_loss, loc_loss, grad_norm since the line before
-        it, lr, epoch, step; `finished`, False when SIGTERM ended it early; and
+        it, lr, epoch, step; `finished`, False when SIGTERM or `until` ended it early; and
         `validation_errors`, how many validations raised.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C ended it, after a checkpoint was saved.
+        KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
         UserError: a folder that can't be written or that another process trains in, a config other
             than the one the run began with, no training data, a batch that can't be split over the
             devices, too many steps with a non-finite loss in a row, a full disk.
@@ -67,17 +70,12 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
     workdir = Path(workdir).absolute()
     compile_cache.enable()
     host_batch = parallel.host_batch_size(config.train.batch_size, config.train.accumulate)
-    per_epoch = config.data.pairs_per_epoch // config.train.batch_size
-    if per_epoch < 1 or config.train.epochs < 1:
-        raise UserError(
-            f"--config.data.pairs_per_epoch={config.data.pairs_per_epoch} makes no step of "
-            f"--config.train.batch_size={config.train.batch_size} pairs"
-        )
+    per_epoch = _steps_per_epoch(config)
     # Whatever refuses the run comes before the first file is written.
     loader_lib.make_sampler(config)
     data = resume.identity(config)
     resume.check(workdir, config, data)
-    run = _Run(config, workdir, per_epoch, data)
+    run = _Run(config, workdir, per_epoch, data, until)
     with hosts.Hosts(workdir), Resources() as resources:
         parallel.from_lead(lambda: run.own(resources))
         run.stop = stopping.Stop(resources)
@@ -98,13 +96,23 @@ def train(config, workdir, validate: Validate | None = None) -> dict[str, Any]:
     return _summary(workdir) | {"finished": finished}
 
 
+def _steps_per_epoch(config) -> int:
+    steps = config.data.pairs_per_epoch // config.train.batch_size
+    if steps < 1 or config.train.epochs < 1:
+        raise UserError(
+            f"--config.data.pairs_per_epoch={config.data.pairs_per_epoch} makes no step of "
+            f"--config.train.batch_size={config.train.batch_size} pairs"
+        )
+    return steps
+
+
 class _Run:
     """One run: the state, the programs, and where batches come from and numbers go."""
 
     stop: stopping.Stop
 
-    def __init__(self, config, workdir: Path, per_epoch: int, data: dict[str, str]):
-        self.config, self.workdir, self.data = config, workdir, data
+    def __init__(self, config, workdir: Path, per_epoch: int, data: dict[str, str], until):
+        self.config, self.workdir, self.data, self.until = config, workdir, data, until
         self.per_epoch, self.total = per_epoch, per_epoch * config.train.epochs
         self.lead = jax.process_index() == 0
         self.rates = schedule.learning_rates(config.train)
@@ -182,6 +190,8 @@ class _Run:
                 self.board.images(self.done, pictures)
             epoch_ends = self._due(self.per_epoch)
             stop = self.stop.asked(self.done)
+            late = self.until is not None and time.monotonic() > self.until
+            stop = stop or late
             if epoch_ends or stop or self._due(train.checkpoint_every):
                 self._record()
                 self._save()
@@ -190,7 +200,8 @@ class _Run:
                 stop = stop or self.stop.came  # meanwhile
             if stop and self.done < self.total:
                 where = f"step {self.done} of {self.total}"
-                self._tell(f"stopped by {self.stop.name} at {where}; the same command resumes it")
+                reason = "the end of its time" if late else self.stop.name
+                self._tell(f"stopped by {reason} at {where}; the same command resumes it")
                 return False
         return True
 

@@ -1,0 +1,61 @@
+"""`siamjax finetune`: a network learns from a few videos of one's own."""
+
+import argparse
+from pathlib import Path
+
+from data_prep.folder import Folder
+from data_prep.parts import Options
+from data_prep.preparation import Preparation
+from siamjax import api
+from siamjax.commands.flags import add_checkpoint
+from siamjax.errors import UserError
+
+DESCRIPTION = """\
+Trains neck and head of a network on your own labelled videos, and tells whether
+that helped: some videos are left out and tracked before and after. The labels
+may be in any format that siamjax labels reads. The same command resumes.
+
+Fields of the experiment configs/finetune.py are changed by
+--config.section.field=value.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    add = parser.add_argument
+    add("folder", help="videos or folders of frames, and their labels beside them or inside")
+    add("--minutes", type=float, default=10.0, help="bound of the whole (default: %(default)g)")
+    add_checkpoint(parser)
+    add("--backbone", action="store_true", help="train layers of the backbone, too")
+    add("--seed", type=int, default=0, help="of the split and the training")
+    add("--config", default="finetune", help="experiment, a file or a name (default: %(default)s)")
+    add("--out", default="runs/finetune", help="folder (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Trains, and prints what it gave.
+
+    Raises:
+        UserError: what the user has to change.
+    """
+    from siamjax.finetuning import plan, table  # JAX
+    from siamjax.finetuning.run import AFTER, BEFORE, Finetuning
+
+    if not args.minutes > 0:
+        raise UserError(f"--minutes={args.minutes:g}: must be above 0")
+    folder, out = Path(args.folder), Path(args.out)
+    checkpoint = api.training_folder(args.checkpoint or api.default_checkpoint()).resolve()
+    new = plan.Plan(str(folder.resolve()), str(checkpoint), args.backbone, args.minutes, args.seed)
+
+    def prepare(names, place, crops):
+        options = Options(crop=crops.stored, exemplar=crops.exemplar, context=crops.context)
+        Preparation(Folder(folder, names), place, options).prepare()
+
+    scores = Finetuning(folder, out, new, args.config, args.overrides).run(prepare)
+    if scores is None:
+        print("one video: none was left out, so what the training gives on others is not known")
+    else:
+        print("\n".join(table.lines(scores, BEFORE, AFTER)))
+        table.write(out, scores, BEFORE, AFTER)
+        print(f"{out / 'finetune.json'}, {out / 'evaluation' / 'report.html'}")
+    print(f"siamjax track VIDEO --box=X,Y,W,H --checkpoint={out / 'train'}")

@@ -1,0 +1,246 @@
+"""The steps of a fine-tuning, each of which a resumed one skips when it is done."""
+
+import dataclasses
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ml_collections
+
+from siamjax import api, files, locks
+from siamjax.config import load_config
+from siamjax.datasets import folder as own_videos
+from siamjax.datasets import registry
+from siamjax.datasets.registry import Benchmark
+from siamjax.errors import UserError
+from siamjax.evaluation import report, scoring, trackers
+from siamjax.evaluation.scoring import Scores
+from siamjax.finetuning import pictures, plan
+from siamjax.finetuning.plan import Plan
+from siamjax.media import labels
+from siamjax.training import metrics
+from siamjax.training.loop import train
+
+OF_NETWORK = ("model", "anchors", "crops", "tracker")  # sections taken from the checkpoint
+BEFORE, AFTER = "before", "after"
+_PROBE_STEPS = 8  # of the training that measures the speed
+_PROBE_FRAMES = 20
+_PLANNED = 0.9  # share of the time for training that is planned
+_SPARE = 0.1  # share of all time for saving, loading and reporting
+
+Say = Callable[[str], None]
+# (names of videos, folder of the shards, section `crops` of the config) -> shards
+Prepare = Callable[[Sequence[str], Path, ml_collections.ConfigDict], None]
+
+
+class Finetuning:
+    """One run in a folder.
+
+    Attributes:
+        out: its folder: labels.html, shards/, train/, evaluation/.
+        plan: what it does.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        out: Path,
+        new: Plan,
+        experiment: str = "finetune",
+        overrides: Sequence[str] = (),
+    ):
+        """Reads the labels and the checkpoint; nothing is written.
+
+        Args:
+            folder: the videos and their labels.
+            new: with the folder's videos still unknown.
+            experiment, overrides: as `siamjax.config.load_config` takes them.
+
+        Raises:
+            UserError: nothing to train on; `out` belongs to another run.
+        """
+        self.started = time.monotonic()
+        self.folder, self.out = folder, out
+        videos = [video for video in labels.read(folder) if video.has_frames and video.boxes > 1]
+        if not videos:
+            raise UserError(f"{folder}: no video with labels; siamjax labels {folder} looks at it")
+        self.videos = videos
+        self.config = _experiment(new, out, load_config(experiment, overrides))
+        names = [video.name for video in videos]
+        trained, left_out = plan.split(names, self.config.finetune.left_out, new.seed)
+        new = dataclasses.replace(new, trained=trained, left_out=left_out, labels=_digest(videos))
+        old = plan.read(out)
+        if old is not None:
+            plan.check_same(old, new, out)
+            new = dataclasses.replace(old, minutes=new.minutes)
+        self.plan = new
+
+    def run(self, prepare: Prepare, say: Say = print) -> Scores | None:
+        """Does what is not done yet.
+
+        Args:
+            prepare: makes the shards, unless they are there.
+            say: takes a line at the beginning of each step.
+
+        Returns:
+            Of the trackers `BEFORE` and `AFTER` on the videos left out; None: there are none.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C or SIGTERM; the same command resumes.
+            UserError: what the user has to change.
+        """
+        with locks.Lock(self.out, fix="wait for it to end, or give another --out"):
+            counts = f"{len(self.plan.trained)} videos to train on, {len(self.plan.left_out)} not"
+            say(f"1/4 labels: {counts} -> {self.out / 'labels.html'}")
+            self._keep()
+            page = pictures.page(self.videos, self.plan.left_out)
+            files.write_whole(self.out / "labels.html", page)
+            prepare(self.plan.trained, self.out / "shards", self.config.crops)
+            benchmark = self._benchmark()
+            if benchmark is not None:
+                say(f"2/4 tracking {len(benchmark.sequences)} targets before training")
+                self._track(benchmark, self.plan.checkpoint, BEFORE)
+            if not self.plan.steps:
+                self._measure()
+            say(f"3/4 training {self.plan.steps} steps -> {self.out / 'train'}")
+            if not self._done():
+                self._train()
+            if benchmark is None:
+                return None
+            say("4/4 tracking after training")
+            self._track(benchmark, self.out / "train", AFTER)
+            return self._score(benchmark)
+
+    @property
+    def _end_of_training(self) -> float:
+        """By `time.monotonic()`."""
+        return self.started + 60 * self.plan.minutes * (1 - _SPARE) - self.plan.tracking
+
+    def _keep(self, **changes) -> None:
+        self.plan = dataclasses.replace(self.plan, **changes)
+        self.plan.write(self.out)
+
+    def _benchmark(self) -> Benchmark | None:
+        """The targets of the videos that were left out, as long as there is time for."""
+        targets = own_videos.targets(self.folder).items()
+        known = ((name, t[0].name) for name, t in targets if not isinstance(t, UserError))
+        names = [name for name, video in known if video in self.plan.left_out]
+        if not names:
+            return None
+        benchmark = registry.load("folder", self.folder, names)
+        if not self.plan.frames:
+            seconds = _seconds_per_frame(benchmark, self.plan.checkpoint)
+            share = self.config.finetune.evaluation * 60 * self.plan.minutes / 2
+            self._keep(frames=max(2, int(share / seconds / len(names))))
+        cut = tuple(s.first(min(self.plan.frames, len(s))) for s in benchmark.sequences)
+        return dataclasses.replace(benchmark, sequences=cut)
+
+    def _track(self, benchmark: Benchmark, checkpoint: str | Path, name: str) -> None:
+        """Tracks the videos that were left out."""
+        begun = time.monotonic()
+        chosen = trackers.select(checkpoint, name=name)
+        _, failed = trackers.run(benchmark, self.out / "evaluation", chosen)
+        if failed:
+            raise UserError(f"tracking failed: {failed[0]}")
+        taken = time.monotonic() - begun
+        if taken > self.plan.tracking:
+            self._keep(tracking=taken)
+
+    def _score(self, benchmark: Benchmark) -> Scores:
+        place = self.out / "evaluation"
+        results = {name: place / "results" / name for name in (BEFORE, AFTER)}
+        scores = scoring.score(benchmark, results, place / "times")
+        report.write(place, scores, benchmark, results)
+        return scores
+
+    def _measure(self) -> None:
+        """Trains a few steps for their speed, and plans as many as the time allows.
+
+        Raises:
+            UserError: too few.
+        """
+        probe = self.out / "probe"
+        shutil.rmtree(probe, ignore_errors=True)
+        train(self._with_steps(_PROBE_STEPS, epochs=1, log_every=1), probe)
+        speeds = [line.get("pairs_per_s") for line in metrics.read_lines(probe / "metrics.jsonl")]
+        speed = max(filter(None, speeds))
+        shutil.rmtree(probe)
+        left = _PLANNED * (self._end_of_training - time.monotonic())
+        settings, batch = self.config.finetune, self.config.train.batch_size
+        steps = min(settings.most, max(0, int(left * speed / batch)))
+        steps -= steps % settings.epochs
+        if steps < settings.least:
+            raise UserError(
+                f"--minutes={self.plan.minutes:g}: there is time for {steps} steps at"
+                f" {speed:.1f} pairs/s, {settings.least} are needed; give more minutes"
+            )
+        self._keep(steps=steps)
+
+    def _with_steps(self, steps: int, **fields) -> ml_collections.ConfigDict:
+        config = self.config.copy_and_resolve_references()
+        config.train.update(fields)
+        config.data.pairs_per_epoch = steps // config.train.epochs * config.train.batch_size
+        return config
+
+    def _done(self) -> bool:
+        return (self.out / "evaluation" / "results" / AFTER).is_dir()
+
+    def _train(self) -> None:
+        """Trains until the end of the plan or of the time, whichever comes first.
+
+        Raises:
+            KeyboardInterrupt: it was stopped.
+        """
+        until = self._end_of_training
+        config = self._with_steps(self.plan.steps)
+        final = train(config, self.out / "train", until=until)
+        if not final["finished"] and time.monotonic() < until:
+            raise KeyboardInterrupt
+
+
+def _experiment(
+    new: Plan, out: Path, config: ml_collections.ConfigDict
+) -> ml_collections.ConfigDict:
+    """The experiment of the training, on the checkpoint's network.
+
+    Raises:
+        UserError: it has no section `finetune`.
+    """
+    if "finetune" not in config:
+        raise UserError("--config: an experiment like configs/finetune.py is needed")
+    stored, _ = api.load_variables(new.checkpoint)
+    with config.unlocked():
+        for section in OF_NETWORK:
+            config[section] = stored[section]
+        own = {"path": str(out.resolve() / "shards"), "frame_range": 100, "videos": 0}
+        config.data.sources.own = ml_collections.ConfigDict(own)
+        config.train.epochs = config.finetune.epochs
+    config.seed = new.seed
+    config.train.init_from = new.checkpoint
+    if new.backbone:
+        config.train.unfreeze_layers = tuple(stored.train.unfreeze_layers)
+    return config
+
+
+def _digest(videos: Sequence[labels.Video]) -> str:
+    sha = hashlib.sha256()
+    for video in videos:
+        for each in video.tracks:
+            sha.update(f"{video.name} {each.id}".encode())
+            sha.update(each.frames.tobytes() + each.boxes.tobytes())
+    return sha.hexdigest()
+
+
+def _seconds_per_frame(benchmark: Benchmark, checkpoint: str) -> float:
+    """Of tracking, without compilation."""
+    tracker = api.load(checkpoint)
+    sequence = benchmark.sequences[0]
+    count = min(len(sequence), _PROBE_FRAMES)
+    tracker.init(sequence.frames[0], sequence.boxes[0])
+    tracker.update(sequence.frames[min(1, count - 1)])
+    begun = time.monotonic()
+    for i in range(count):
+        tracker.update(sequence.frames[i])
+    return (time.monotonic() - begun) / count

@@ -1,0 +1,183 @@
+"""Fine-tuning on own videos: the split, the plan, the table, the command at its smallest."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.folder import Folder
+from siamjax import api
+from siamjax.cli import dispatch
+from siamjax.config import load_config
+from siamjax.errors import UserError
+from siamjax.finetuning import plan, table
+from siamjax.measures.result import Result
+from siamjax.models import build, init_variables, weights
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ["--config.finetune.most=20", "--config.train.batch_size=2", "--config.data.workers=0"]
+
+
+@given(st.integers(2, 30), st.floats(0, 1), st.integers(0, 99))
+def test_split(count, share, seed):
+    names = [f"v{i}" for i in range(count)]
+    trained, left_out = plan.split(names, share, seed)
+    assert sorted(trained + left_out) == sorted(names)
+    assert len(left_out) == min(count - 1, max(1, int(np.ceil(share * count))))
+    assert plan.split(names[::-1], share, seed) == (trained, left_out)
+
+
+def test_nothing_is_left_out_of_one_video():
+    assert plan.split(["only"], 0.2, 0) == (("only",), ())
+
+
+def test_splits_differ_by_seed():
+    names = list(map(str, range(10)))
+    assert len({plan.split(names, 0.2, seed) for seed in range(8)}) > 3
+
+
+def test_a_plan_is_read_back_and_another_is_refused(tmp_path):
+    assert plan.read(tmp_path) is None
+    first = plan.Plan("a", "w.npz", False, 10.0, 0, ("x", "y"), ("z",), "hash", 5, 1.5, 40)
+    first.write(tmp_path)
+    assert plan.read(tmp_path) == first
+    longer = dataclasses.replace(first, minutes=20.0, frames=0, tracking=0.0, steps=0)
+    plan.check_same(first, longer, tmp_path)
+    for change in ({"checkpoint": "v.npz"}, {"backbone": True}, {"labels": "other"}, {"seed": 1}):
+        (field,) = change
+        with pytest.raises(UserError, match=f"began with {field}.*another --out"):
+            plan.check_same(first, dataclasses.replace(first, **change), tmp_path)
+    (tmp_path / plan.FILE).write_text("{}")
+    with pytest.raises(UserError, match="not a plan"):
+        plan.read(tmp_path)
+
+
+def scores(**gains):
+    """Of two trackers: 0.5 before, 0.5 and the gain after."""
+    rows = {
+        tracker: {name: {"success_auc": 0.5 + sign * gain} for name, gain in gains.items()}
+        for tracker, sign in (("before", 0), ("after", 1))
+    }
+    means = {
+        tracker: {"success_auc": float(np.mean([row["success_auc"] for row in table.values()]))}
+        for tracker, table in rows.items()
+    }
+    return Result(overlap="", trackers=means, per_sequence=rows)
+
+
+def test_a_loss_is_printed_as_plainly_as_a_gain(tmp_path):
+    gain = table.lines(scores(cat=0.1, dog=0.2, fox=0.3), "before", "after")
+    assert gain[1].split() == ["cat", "0.500", "0.600", "+0.100"]
+    assert gain[4].split() == ["mean", "0.500", "0.700", "+0.200"]
+    assert gain[5].startswith("gain of 0.200, 95 % interval over 3 targets +0.100 to +0.300")
+    assert "chance" not in gain[5]
+    loss = table.lines(scores(cat=-0.1, dog=0.05), "before", "after")
+    assert loss[3].split() == ["mean", "0.500", "0.475", "-0.025"]
+    assert loss[4].startswith("loss of 0.025")
+    assert loss[4].endswith("may be chance")
+    alone = table.lines(scores(cat=-0.1), "before", "after")
+    assert alone[-1].startswith("loss of 0.100 on one target: too little")
+    table.write(tmp_path, scores(cat=0.25), "before", "after")
+    written = json.loads((tmp_path / "finetune.json").read_text())
+    assert written["targets"] == {"cat": {"before": 0.5, "after": 0.75}}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Three videos of 12 frames of a bright box that moves, one with two targets."""
+    root = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("cat", "dog", "fox")):
+        (root / name).mkdir()
+        scene = cv2.resize(rng.integers(0, 200, (8, 8, 3), np.uint8), (160, 120))
+        rows = ["frame,track,left,top,width,height"]
+        for i in range(12):
+            frame = scene.copy()
+            for target in range(2 if name == "fox" else 1):
+                x, y = 20 + 4 * i, 20 + 10 * k + 40 * target
+                cv2.rectangle(frame, (x, y), (x + 29, y + 19), (40, 250 - 200 * target, 250), -1)
+                rows.append(f"{i},{target},{x},{y},30,20")
+            cv2.imwrite(str(root / name / f"{i:04d}.png"), frame)
+        (root / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny network with random weights."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    narrow = ["--config.model.width=0.05", "--config.model.levels=(2,)"]
+    config = load_config("demo", [*narrow, "--config.model.adjust_channels=(4,)"])
+    weights.save(path, config, init_variables(build(config), 0))
+    return path
+
+
+def test_chosen_videos_alone_are_a_source(videos):
+    assert [video.name for video in Folder(videos, ("dog", "fox")).videos()] == ["dog", "fox"]
+    assert [video.name for video in Folder(videos).videos()] == ["cat", "dog", "fox"]
+
+
+def test_bad_input(videos, checkpoint, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for arguments, message in (
+        ([str(tmp_path / "none")], "no such file or folder"),
+        ([str(tmp_path / "empty")], "no video"),
+        ([str(videos), "--minutes=0"], "--minutes=0"),
+        ([str(videos), "--config=demo"], "experiment like configs/finetune"),
+        ([str(videos), "--checkpoint=/none"], "no such checkpoint"),
+    ):
+        arguments += [] if "--checkpoint=/none" in arguments else [f"--checkpoint={checkpoint}"]
+        with pytest.raises(UserError, match=message):
+            dispatch(["finetune", *arguments, f"--out={tmp_path / 'out'}"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_whole_is_killed_and_resumed(videos, checkpoint, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["finetune", str(videos), f"--checkpoint={checkpoint}", f"--out={out}", *QUICK]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "siamjax.cli", *command], cwd=ROOT, stderr=subprocess.PIPE
+    )
+    metrics = out / "train" / "metrics.jsonl"
+    begun = time.monotonic()
+    while not (metrics.is_file() and metrics.stat().st_size):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < begun + 500
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = plan.read(out)
+    assert before.steps == 20
+    dispatch(command)
+    printed = capsys.readouterr().out
+    assert plan.read(out).steps == 20
+    (left,) = before.left_out
+    found = json.loads((out / "finetune.json").read_text())
+    assert all(name.split(".")[0] == left for name in found["targets"])
+    assert "mean" in printed
+    assert str(out / "train") in printed
+    assert (out / "labels.html").read_text().count("<figure>") == 12
+    assert (out / "evaluation" / "report.html").is_file()
+    assert api.load(out / "train").config.model.width == 0.05
+    with pytest.raises(UserError, match="began with seed"):
+        dispatch([*command, "--seed=1"])
+
+
+@pytest.mark.slow
+def test_one_video_tells_what_cannot_be_known(videos, checkpoint, tmp_path, capsys):
+    out = tmp_path / "run"
+    dispatch(
+        ["finetune", str(videos / "cat"), f"--checkpoint={checkpoint}", f"--out={out}", *QUICK]
+    )
+    assert "what the training gives on others is not known" in capsys.readouterr().out
+    assert (out / "train" / "checkpoints").is_dir()
