@@ -1,0 +1,108 @@
+"""What each benchmark states of itself: sizes, first pixels, intervals, protocols; and rows of truth
+in annotation files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from siamjax.datasets import lasot, otb, registry, uav123
+from siamjax.datasets.forms.base import numbered, rows_text, seconds
+
+FLAT = ("ope", "ope", "flat")
+VOT = ("supervised", "vot", "vot")
+# sequences; what its files count the first pixel as; protocol, measures, form of results; lengths
+# that the expected overlap averages over; whether tuning on it spoils it; whether a server scores
+STATED = {
+    "synthetic": (16, 0, FLAT, None, False, False),
+    "OTB100": (100, 1, FLAT, None, True, False),
+    "OTB50": (50, 1, FLAT, None, True, False),
+    "OTB2013": (51, 1, FLAT, None, True, False),
+    "VOT2016": (60, 0, VOT, (108, 371), True, False),
+    "VOT2017": (60, 0, VOT, (100, 356), True, False),
+    "VOT2018": (60, 0, VOT, (100, 356), True, False),
+    "VOT2019": (60, 0, VOT, (46, 291), True, False),
+    "VOT2018-LT": (35, 0, ("longterm",) * 3, None, True, False),
+    "UAV123": (123, 1, FLAT, None, True, False),
+    "UAV20L": (20, 1, FLAT, None, True, False),
+    "LaSOT": (280, 0, FLAT, None, True, False),
+    "TrackingNet": (511, 0, FLAT, None, True, True),
+    "GOT-10k-val": (180, 0, ("ope", "got10k", "got10k"), None, False, False),
+    "GOT-10k-test": (180, 0, ("ope", "got10k", "got10k"), None, True, True),
+    "NFS30": (100, 0, FLAT, None, True, False),
+    "NFS240": (100, 0, FLAT, None, True, False),
+    "DTB70": (70, 1, FLAT, None, True, False),
+    "folder": (0, 0, FLAT, None, False, False),
+}
+
+
+def test_all_are_stated():
+    assert set(registry.datasets()) == set(STATED)
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_what_a_benchmark_states(name):
+    d = registry.get(name)
+    ways = (d.protocol, d.measures, d.results)
+    assert (d.total, d.base, ways, d.interval, d.test, d.server) == STATED[name]
+
+
+def test_first_images_of_parts_and_late_annotations():
+    assert uav123._FIRST_IMAGE["car6_5"] == 3925
+    assert uav123._FIRST_IMAGE["bird1_2"] == 775
+    assert uav123._FIRST_IMAGE["uav1_3"] == 2473
+    assert otb._FIRST_IMAGE == {"BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "David": 300}
+    assert otb._SKIPPED_BOXES == {"Tiger1": 5}
+    assert len(lasot.ATTRIBUTES) == 14
+
+
+def test_rows_of_truth_in_annotation_files(tmp_path):
+    def truth(rows):
+        (tmp_path / "OTB2015.json").write_text(json.dumps({"Boy": {"gt_rect": rows}}))
+        (boy,) = registry.load("OTB100", tmp_path, images=False).sequences
+        return boy.groundtruth
+
+    box, polygon = [2, 3, 10, 8], [2, 3, 12, 3, 12, 11, 2, 11]
+    np.testing.assert_array_equal(truth([box, box]), [[1, 2, 10, 8]] * 2)
+    np.testing.assert_array_equal(truth([polygon]), [np.subtract(polygon, 1)])
+    for unknown in (None, []):  # no target: still boxes
+        found = truth([box, unknown])
+        np.testing.assert_array_equal(found, [[1, 2, 10, 8], [np.nan] * 4])
+    # a box among polygons is the polygon of its outermost pixels
+    mixed = truth([polygon, box])
+    np.testing.assert_array_equal(mixed[1], np.subtract([2, 3, 11, 3, 11, 10, 2, 10], 1))
+
+
+def test_rows_as_text():
+    flags = np.zeros(40, bool)
+    assert rows_text(flags) == ""
+    flags[4] = True
+    assert rows_text(flags) == "row 5"
+    flags[6:9] = True
+    assert rows_text(flags) == "rows 5, 7-9"
+    flags[[11, 13]] = True
+    assert rows_text(flags, most=2) == "rows 5, 7-9 and 2 more"
+    assert rows_text(flags, most=3) == "rows 5, 7-9, 12 and 1 more"
+    many = np.arange(40) % 2 == 0
+    assert rows_text(many) == "rows 1, 3, 5, 7, 9, 11, 13, 15 and 12 more"
+
+
+def test_numbered_files(tmp_path):
+    for name in ("car_002.txt", "car_001.bin", "car_001.txt", "car1_001.txt", "car_01.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "car [1]_001.txt").write_text("")
+    found = numbered(tmp_path, "car", 3, (".txt", ".bin"))
+    assert [path.name for path in found] == ["car_001.txt", "car_002.txt"]
+    assert [p.name for p in numbered(tmp_path, "car", 3, (".bin", ".txt"))][0] == "car_001.bin"
+    assert [p.name for p in numbered(tmp_path, "car [1]", 3, (".txt",))] == ["car [1]_001.txt"]
+    assert numbered(tmp_path / "none", "car", 3, (".txt",)) == []
+
+
+def test_seconds_that_do_not_fit_are_not_taken(tmp_path):
+    path = tmp_path / "car_001.txt"
+    assert seconds(path, 2).size == 0
+    (tmp_path / "car_time.txt").write_text("0.5,1.5\n0.25\n")
+    np.testing.assert_array_equal(seconds(path, 2), [1, 0.25])
+    assert seconds(path, 3).size == 0
+    (tmp_path / "car_001_time.value").write_text("\n0.125\n")
+    np.testing.assert_array_equal(seconds(path, 2), [np.nan, 0.125])
