@@ -33,7 +33,7 @@ LEFT_OUT = {
     r"runs/(resnet50|r50|mine)|r50\.npz|pysot|\.pth|\.model": "needs other weights",
     r"onnxenv|votenv|^vot |vot_results|VOT_RESULTS": "needs an environment of its own",
     r"^pip (un)?install|pip install": "would change this environment",
-    r"^siamjax labels mine|--data_root=held_out|--out_labels=video": "needs own videos",
+    r"^siamjax (labels|finetune) mine|--data_root=held_out|--out_labels=video": "needs own videos",
     r"--distributed|beam_runner": "needs several machines",
     r"mytracker:|\.onnx;": "needs a file of the user's; tests/evaluation/test_specs.py has them",
     r"\.rows\.csv": "needs a run that was killed; tests/media/test_journal.py reads one",
