@@ -1,13 +1,23 @@
-"""What each benchmark states of itself: sizes, first pixels, intervals, protocols; and rows of truth
-in annotation files."""
+"""What each benchmark states of itself: sizes, first pixels, intervals, protocols; rows of truth in
+annotation files, and what result files are read by."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from siamjax.datasets import lasot, otb, registry, uav123
-from siamjax.datasets.forms.base import numbered, rows_text, seconds
+from siamjax.datasets.forms.base import (
+    REGION,
+    Run,
+    fitted,
+    numbered,
+    rows_text,
+    seconds,
+    unscored,
+)
+from siamjax.errors import UserError
 
 FLAT = ("ope", "ope", "flat")
 VOT = ("supervised", "vot", "vot")
@@ -73,6 +83,47 @@ def test_rows_of_truth_in_annotation_files(tmp_path):
     np.testing.assert_array_equal(mixed[1], np.subtract([2, 3, 11, 3, 11, 10, 2, 10], 1))
 
 
+def test_a_run_by_default():
+    run = unscored(np.ones((3, 4)))
+    assert run.codes.tolist() == [REGION] * 3
+    assert np.isnan(run.scores).all()
+    assert (run.missing, run.notes, len(run.seconds), len(run.reading)) == (0, (), 0, 0)
+    first = dataclasses.replace(run, seconds=np.arange(3.0), missing=1).first(2)
+    assert (len(first.codes), len(first.seconds), len(first.reading), first.missing) == (2, 2, 0, 0)
+    assert dataclasses.replace(run, missing=2).first(2).missing == 1
+
+
+def test_runs_are_fitted_to_their_sequence(tmp_path):
+    run = Run(np.arange(20.0).reshape(5, 4), np.full(5, REGION, np.int8), np.arange(5.0))
+    path = tmp_path / "a.txt"
+    assert fitted(path, run, 5) is run
+    longer = fitted(path, run, 7)
+    np.testing.assert_array_equal(longer.regions[:5], run.regions)
+    assert np.isnan(longer.regions[5:]).all()
+    assert longer.codes.tolist() == [REGION] * 7
+    np.testing.assert_array_equal(longer.scores, [0, 1, 2, 3, 4, np.nan, np.nan])
+    assert longer.missing == 2
+    shorter = fitted(path, run, 3)
+    np.testing.assert_array_equal(shorter.scores, [0, 1, 2])
+    assert shorter.missing == 0
+    assert shorter.notes[0].text.endswith("a.txt: 5 rows for 3 frames: the last 2 are left out")
+    skipping = fitted(path, run, 3, skipped=2)
+    np.testing.assert_array_equal(skipping.scores, [2, 3, 4])
+    np.testing.assert_array_equal(skipping.regions, run.regions[2:])
+    assert fitted(path, run, 4, skipped=2).scores.tolist() == [0, 1, 2, 3]
+
+
+def test_a_gap_in_numbered_images_is_named(tmp_path):
+    frames = tmp_path / "TEST/frames/abc"
+    frames.mkdir(parents=True)
+    for number in (0, 1, 3, 4):
+        (frames / f"{number}.jpg").write_text("")
+    (tmp_path / "TEST/anno").mkdir()
+    (tmp_path / "TEST/anno/abc.txt").write_text("1,2,10,8\n" * 5)
+    with pytest.raises(UserError, match=r"frame number 2 of 0\.\.4 is missing"):
+        registry.load("TrackingNet", tmp_path)
+
+
 def test_rows_as_text():
     flags = np.zeros(40, bool)
     assert rows_text(flags) == ""
@@ -93,7 +144,7 @@ def test_numbered_files(tmp_path):
     (tmp_path / "car [1]_001.txt").write_text("")
     found = numbered(tmp_path, "car", 3, (".txt", ".bin"))
     assert [path.name for path in found] == ["car_001.txt", "car_002.txt"]
-    assert [p.name for p in numbered(tmp_path, "car", 3, (".bin", ".txt"))][0] == "car_001.bin"
+    assert numbered(tmp_path, "car", 3, (".bin", ".txt"))[0].name == "car_001.bin"
     assert [p.name for p in numbered(tmp_path, "car [1]", 3, (".txt",))] == ["car [1]_001.txt"]
     assert numbered(tmp_path / "none", "car", 3, (".txt",)) == []
 
