@@ -114,8 +114,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: damaged, or the folder has another name than the step in it.
     """
-    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-        meta = reader.restore(path / "meta")
+    meta = json.loads((path / "meta" / "metadata").read_text())
     stored = meta["crc32c"].pop("meta", None)  # absent before 0.3
     if stored not in (None, text_checksum(meta)):
         raise ValueError("checksum of meta differs")
@@ -132,7 +131,11 @@ def read(path: Path, with_training: bool):
     """
     meta = read_meta(path)
     items = {}
-    with ocp.StandardCheckpointer() as reader:
+    host = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=host, active_processes={host}, barrier_sync_key_prefix=f"read{host}"
+    )
+    with ocp.StandardCheckpointer(multiprocessing_options=alone) as reader:
         for name in ("variables", "training") if with_training else ("variables",):
             items[name] = jax.tree.map(np.asarray, reader.restore(path / name))
             if checksum(items[name]) != meta["crc32c"][name]:

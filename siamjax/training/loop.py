@@ -271,6 +271,7 @@ class _Run:
 
     def _validate(self, validate: Validate) -> None:
         """Scores the state, whose checkpoint is saved; what goes wrong is said and counted."""
+        self.saved.wait()
         epoch = self.done // self.per_epoch - 1
         line: dict[str, Any] = {"step": self.done, "epoch": epoch}
         score, scores = None, {}

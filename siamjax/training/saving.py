@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import json
+import logging
 import math
 import re
 import shutil
 import sys
+import threading
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class Checkpoints:
         self._lead = jax.process_index() == 0
         # Nothing is removed by orbax: scores come after their checkpoint is saved.
         options = ocp.CheckpointManagerOptions(max_to_keep=None, cleanup_tmp_directories=True)
+        self._loud = _quiet()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self._folder, options=options)
@@ -115,6 +118,15 @@ class Checkpoints:
             args = ocp.args.Composite(**saves, meta=ocp.args.JsonSave(meta))
             self._manager.save(step, args=args, force=True)
 
+    def wait(self) -> None:
+        """Returns when the save in progress is done.
+
+        Raises:
+            UserError: it could not be written.
+        """
+        with self._disk_errors():
+            self._manager.wait_until_finished()
+
     def is_scored(self, step: int) -> bool:
         """Whether `score` was called for the checkpoint of a step."""
         return (self._folder / str(step) / _SCORE).is_file()
@@ -130,8 +142,7 @@ class Checkpoints:
         Raises:
             UserError: the checkpoint, or its score, can't be written.
         """
-        with self._disk_errors():
-            self._manager.wait_until_finished()
+        self.wait()
         if self._lead:
             finite = None if score is None or not math.isfinite(score) else float(score)
             write_whole(self._folder / str(step) / _SCORE, json.dumps({"score": finite}))
@@ -179,6 +190,7 @@ class Checkpoints:
             UserError: it could not be written.
         """
         with Resources() as resources, self._disk_errors():
+            resources.push(self._loud)
             resources.closing(self._manager)
             self._manager.wait_until_finished()
             self._remove_others()
@@ -233,6 +245,26 @@ class Checkpoints:
                 f" {_FIXES.get(code, 'look after the disk')} and give the same command again;"
                 f" the last good checkpoint: {last}"
             ) from error
+
+
+def _quiet() -> contextlib.ExitStack:
+    """Orbax's threads print and log the traceback of what `wait_until_finished` raises anyway; until
+    the stack is closed they don't."""
+
+    def hook(arguments):
+        if not type(arguments.thread).__module__.startswith("orbax"):
+            before(arguments)
+
+    def wanted(record):
+        return not (record.exc_info and "orbax" in record.pathname)
+
+    before, log = threading.excepthook, logging.getLogger("absl")
+    threading.excepthook = hook
+    log.addFilter(wanted)
+    stack = contextlib.ExitStack()
+    stack.callback(setattr, threading, "excepthook", before)
+    stack.callback(log.removeFilter, wanted)
+    return stack
 
 
 def _score(path: Path) -> float | None:

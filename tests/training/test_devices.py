@@ -193,7 +193,10 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def long(tiny):
-    return tiny(data__pairs_per_epoch=120, epochs=2, unfreeze_epoch=2, checkpoint_every=10)
+    """120 steps at a low rate, at which rounding does not grow."""
+    rates = dict.fromkeys(("warmup_start", "warmup_end", "lr_start", "lr_end"), 1e-5)
+    size = {"data__pairs_per_epoch": 120, "epochs": 2, "unfreeze_epoch": 2}
+    return tiny(checkpoint_every=10, **size, **rates)
 
 
 @pytest.fixture(scope="module")
@@ -218,8 +221,8 @@ def test_a_host_that_is_killed(long, by_two, tmp_path, run_train, victim):
     assert pair.processes[1 - victim].returncode == (3 if victim else -signal.SIGABRT)
     (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert re.match(rf"error: host .* \(process {victim} of 2\) shows no sign of life", line)
-    command = line.split("resume from step ")[1]
-    assert command.startswith("20, here: python")
+    step, command = line.split("resume from step ")[1].split(", here: python")
+    assert int(step) in (20, 30, 40)
     assert f"run_train.py --config={tmp_path}/experiment.py --workdir={workdir}" in command
     assert not (workdir / ".hosts").exists()
     shutil.copytree(workdir, tmp_path / "alone")
