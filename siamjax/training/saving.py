@@ -248,8 +248,8 @@ class Checkpoints:
 
 
 def _quiet() -> contextlib.ExitStack:
-    """Orbax's threads print and log the traceback of what `wait_until_finished` raises anyway; until
-    the stack is closed they don't."""
+    """Orbax's threads print and log the traceback of what `wait_until_finished` raises anyway;
+    until the stack is closed they don't."""
 
     def hook(arguments):
         if not type(arguments.thread).__module__.startswith("orbax"):
