@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,9 +176,9 @@ def test_the_whole_is_killed_and_resumed(videos, checkpoint, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_one_video_tells_what_cannot_be_known(videos, checkpoint, tmp_path, capsys):
-    out = tmp_path / "run"
-    dispatch(
-        ["finetune", str(videos / "cat"), f"--checkpoint={checkpoint}", f"--out={out}", *QUICK]
-    )
+    own, out = tmp_path / "own", tmp_path / "run"
+    shutil.copytree(videos / "cat", own / "cat")
+    shutil.copy(videos / "cat.csv", own)
+    dispatch(["finetune", str(own), f"--checkpoint={checkpoint}", f"--out={out}", *QUICK])
     assert "what the training gives on others is not known" in capsys.readouterr().out
     assert (out / "train" / "checkpoints").is_dir()
