@@ -48,10 +48,11 @@ class Nfs(Dataset):
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Boxes left, top, width, height (N, 4), and where the target is lost (N,)."""
-    lines, rows = read_lines(path), []
+    lines = read_lines(path)
+    rows: list[tuple[float, ...]] = []
     for number, words in enumerate(lines.rows, lines.first):
         if not words:
-            rows.append([np.nan] * 4 + [1])
+            rows.append((np.nan, np.nan, np.nan, np.nan, 1))
             continue
         try:
             left, top, right, bottom, _, lost = map(float, words[1:7])

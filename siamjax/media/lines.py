@@ -86,6 +86,11 @@ def column(names: tuple[str, ...], wanted: str) -> int | None:
     return next((i for i, name in enumerate(names) if name in wanted.split()), None)
 
 
+def place(names: tuple[str, ...], wanted: str) -> int:
+    """As `column`, of a header that has it."""
+    return next(i for i, name in enumerate(names) if name in wanted.split())
+
+
 def as_number(word: str) -> float | None:
     """A word's number, NaN for "none" and its like; None: it is no number."""
     try:
@@ -97,7 +102,8 @@ def as_number(word: str) -> float | None:
 def _header(lines: list[str]) -> tuple[tuple[str, ...], int]:
     """The names in the last line of names or comments above the first row, and the number of lines
     up to it. Without such a line, empty ones at the head are frames."""
-    names, head = (), 0
+    names: tuple[str, ...] = ()
+    head = 0
     for number, line in enumerate(lines, 1):
         words = line.translate(_SEPARATORS).split()
         if not words:

@@ -17,11 +17,11 @@ from fastnumbers import try_array
 
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import box_of_region, pixel_corners
-from siamjax.media.lines import FORMS, Lines, as_number, box_form, column, read_lines
+from siamjax.media.lines import FORMS, Lines, as_number, box_form, column, place, read_lines
 from siamjax.media.plain import read_plain
 
 _FRAME, _TARGET, _CONFIDENCE = "frame", "target track trackid id", "confidence conf score"
-_MOT = 6  # columns of MOT Challenge up to the box: frame, target, x, y, w, h
+_MOT = ("frame", "id", "x", "y", "w", "h", "confidence")  # and more; the box is in the first six
 _MOST_FRAMES = 10_000_000  # more than any video has
 
 
@@ -204,12 +204,12 @@ def _has_frames(lines: Lines) -> bool:
     if lines.names:
         return box_form(lines.names) is not None and column(lines.names, _FRAME) is not None
     found = {*map(len, lines.rows)} - {0}
-    return bool(found) and min(found) >= _MOT and 8 not in found
+    return bool(found) and min(found) >= len(_MOT) - 1 and 8 not in found
 
 
 def _columns(path: Path, lines: Lines, form: str, lenient: bool) -> Lines:
     """The four columns of the boxes alone."""
-    chosen = [column(lines.names, wanted) for wanted in FORMS[form]]
+    chosen = [place(lines.names, wanted) for wanted in FORMS[form]]
     rows = []
     for number, row in enumerate(lines.rows, lines.first):
         if row and len(row) != len(lines.names):
@@ -234,12 +234,10 @@ def _sizes(form: str, boxes: np.ndarray) -> np.ndarray:
 
 def _box_rows(lines: Lines) -> BoxRows:
     """The boxes of a table with a header, or of MOT Challenge's."""
-    form, base = "sizes", 1
-    target, confidence, columns = 1, _MOT, [0, 2, 3, 4, 5]
-    if lines.names:
-        form, base = box_form(lines.names), 0
-        wanted = (_TARGET, _CONFIDENCE, _FRAME, *FORMS[form])
-        target, confidence, *columns = (column(lines.names, name) for name in wanted)
+    names, base = (lines.names, 0) if lines.names else (_MOT, 1)
+    form = box_form(names) or "sizes"
+    columns = [place(names, wanted) for wanted in (_FRAME, *FORMS[form])]
+    target, confidence = column(names, _TARGET), column(names, _CONFIDENCE)
     found, targets, unread = [], [], []
     for number, row in enumerate(lines.rows, lines.first):
         if not row:
@@ -247,7 +245,8 @@ def _box_rows(lines: Lines) -> BoxRows:
         words = [_word(row, i) for i in columns]
         words.append("1" if confidence is None else _word(row, confidence, "1"))
         numbers = [as_number(word) for word in words]
-        if None in numbers or not base <= numbers[0] < _MOST_FRAMES or numbers[0] % 1:
+        frame = numbers[0]
+        if None in numbers or frame is None or not base <= frame < _MOST_FRAMES or frame % 1:
             unread.append(number)
             continue
         found.append(numbers)

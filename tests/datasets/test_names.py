@@ -73,8 +73,10 @@ def test_results_are_those_of_the_sequence(tmp_path, folders, names, files, expe
 
 def test_two_sequences_of_one_name_are_refused(folders):
     """Before: two sequences, and one file of results for both."""
-    with pytest.raises(UserError, match="two sequences are called café; rename or remove one"):
+    with pytest.raises(UserError, match="two videos are called café; rename one"):
         registry.load("folder", folders(NFC, NFD))
+    with pytest.raises(UserError, match="two sequences are called café; rename or remove one"):
+        registry.load("VOT2018", folders(NFC, NFD))
 
 
 def test_sequences_are_named_exactly_first(folders):

@@ -94,6 +94,8 @@ def test_decimal_commas(tmp_path):
     np.testing.assert_array_equal(read(tmp_path, text, (4, 8)), expected)
     np.testing.assert_array_equal(read(tmp_path, "x;y;w;h\n" + text), expected)
     np.testing.assert_array_equal(read(tmp_path, text.replace(";", "\t")), expected)
+    np.testing.assert_array_equal(read(tmp_path, "\n" + text)[1:], expected)
+    np.testing.assert_array_equal(read(tmp_path, "0,5;1,25\n", (2,)), [[0.5, 1.25]])
     with pytest.raises(UserError, match="may be decimal points or separators in '1,5;2,5;3,5;4,5'"):
         read(tmp_path, "1,5;2,5;3,5;4,5\n", (4, 8))
 
