@@ -18,7 +18,7 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.media.labels import rle
 from siamjax.media.labels.images import Item, Picture, area_of, frame_name, group, polygon_box
-from siamjax.media.labels.jsons import head_of, load
+from siamjax.media.labels.jsons import WRONG, head_of, load
 from siamjax.media.labels.model import Shape, Video
 from siamjax.media.labels.places import Places, holds_videos, visible
 
@@ -65,7 +65,7 @@ def read(source: Path, places: Places) -> list[Video]:
     content = load(path)
     try:
         return _videos(content, path, places)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except WRONG as error:
         raise UserError(f"{path}: not COCO's JSON ({error!r}); export it again") from None
 
 

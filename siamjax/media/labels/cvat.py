@@ -17,6 +17,7 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.files import folder_name
 from siamjax.media.labels.images import polygon_box, turned
+from siamjax.media.labels.jsons import WRONG
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places, base_name, is_video
@@ -55,7 +56,7 @@ def read(source: Path, places: Places) -> list[Video]:
         nodes = [t for t in root.iter("track") if id is None or t.get("task_id") == id]
         try:
             videos.append(_video(source, task, nodes, places, len(tasks) > 1))
-        except (KeyError, TypeError, ValueError) as error:
+        except WRONG as error:
             raise UserError(f"{source}: not CVAT's XML 1.1 ({error!r}); export it again") from None
     return videos
 

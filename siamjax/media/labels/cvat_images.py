@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from siamjax.errors import UserError
 from siamjax.media.labels.cvat import meta_of, shape_of
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group
+from siamjax.media.labels.jsons import WRONG
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.places import Places, is_video
 from siamjax.media.labels.xml import element, load, root_tag, text_of
@@ -43,7 +44,7 @@ def read(source: Path, places: Places) -> list[Video]:
     skipped: Counter[str] = Counter()
     try:
         pictures = [_picture(node, places, skipped) for node in load(source).iter("image")]
-    except (KeyError, TypeError, ValueError) as error:
+    except WRONG as error:
         raise UserError(f"{source}: not CVAT's XML 1.1 ({error!r}); export it again") from None
     return group(pictures, source, skipped, places)
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from siamjax.errors import UserError
 
+# what a file that is built in another way than its format makes readers raise
+WRONG = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+
 
 def load(path: Path) -> Any:
     """The content of a JSON file, which is not to be changed: the last one is kept, as several

@@ -14,7 +14,7 @@ import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group, polygon_box
-from siamjax.media.labels.jsons import head_of, load
+from siamjax.media.labels.jsons import WRONG, head_of, load
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.places import Places, base_name, holds_videos, visible
 
@@ -47,7 +47,7 @@ def read(source: Path, places: Places) -> list[Video]:
             continue
         try:
             pictures.append(_picture(content, path, below.parent, places, skipped))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except WRONG as error:
             raise UserError(f"{path}: not labelme's JSON ({error!r}); save it again") from None
     if not pictures:
         raise UserError(f"{source}: no labelme file in it")

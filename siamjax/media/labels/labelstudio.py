@@ -19,7 +19,7 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.media.decoded import DecodedFrames
 from siamjax.media.labels.images import turned
-from siamjax.media.labels.jsons import head_of, load
+from siamjax.media.labels.jsons import WRONG, head_of, load
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places, base_name
@@ -54,7 +54,7 @@ def read(source: Path, places: Places) -> list[Video]:
     try:
         tasks = content if isinstance(content, list) else [content]
         return [_video(task, source, places) for task in tasks if any(True for _ in _regions(task))]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except WRONG as error:
         raise UserError(f"{source}: not Label Studio's JSON ({error!r}); export it again") from None
 
 

@@ -17,7 +17,7 @@ from siamjax.errors import UserError
 from siamjax.media.frames import list_images
 from siamjax.media.labels.jsons import load
 from siamjax.media.labels.model import Shape, Video, track
-from siamjax.media.labels.places import Places, visible
+from siamjax.media.labels.places import Places, need_folder, visible
 
 _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 
@@ -40,6 +40,7 @@ def read(source: Path, places: Places) -> list[Video]:
     Raises:
         UserError: there are no masks, or one is not readable.
     """
+    need_folder(source)
     top = _top(source)
     if top is None:
         raise UserError(f"{source}: no masks Annotations/<video>/<frame>.png in it")

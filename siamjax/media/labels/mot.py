@@ -46,7 +46,7 @@ def matches(source: Path) -> bool:
     except UserError:
         return suffix == ".mot"
     first = [as_number(word) for word in next(filter(None, lines.rows), [])]
-    whole = [value is not None and value == int(value) for value in first[:2] if value == value]
+    whole = [value is not None and value % 1 == 0 for value in first[:2]]
     return suffix == ".mot" or (len(first) in _WIDTHS and whole == [True, True])
 
 
@@ -78,7 +78,7 @@ def tracks_of(path: Path, classes: Sequence[str], skipped: Counter[str]) -> list
             skipped["line is not a box"] += 1
             continue
         confidence, kind, visible = (*numbers[6:], *(1, 0, 1)[len(numbers[6:]) :])[:3]
-        if len(numbers) != 9:
+        if len(numbers) != 9 or not math.isfinite(kind):
             kind, visible = 0, 1
         if confidence == 0 or visible == 0:
             skipped["confidence is 0" if confidence == 0 else "wholly occluded"] += 1

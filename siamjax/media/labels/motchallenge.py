@@ -13,9 +13,10 @@ from pathlib import Path
 
 from siamjax.errors import UserError
 from siamjax.files import folder_name
-from siamjax.media.labels.model import Video
+from siamjax.media.labels.model import MOST_FRAMES, Video
 from siamjax.media.labels.mot import CLASSES, text, tracks_of
-from siamjax.media.labels.places import Places, images_of, is_video
+from siamjax.media.labels.places import Places, images_of, is_video, lines_of, need_folder
+from siamjax.media.lines import as_number
 
 _TRUTH = Path("gt", "gt.txt")
 
@@ -47,6 +48,7 @@ def read(source: Path, places: Places) -> list[Video]:
     Raises:
         UserError: no such sequence, or a table that cannot be read.
     """
+    need_folder(source)
     sequences = _sequences(source)
     if not sequences:
         raise UserError(f"{source}: no <sequence>/{_TRUTH} in it")
@@ -56,22 +58,30 @@ def read(source: Path, places: Places) -> list[Video]:
 def _sequence(folder: Path, places: Places) -> Video:
     skipped: Counter[str] = Counter()
     names = folder / "gt" / "labels.txt"
-    classes = names.read_text().splitlines() if names.is_file() else CLASSES
+    classes = lines_of(names) if names.is_file() else CLASSES
     tracks = tracks_of(folder / _TRUTH, classes, skipped)
     info = _info(folder / "seqinfo.ini")
     images = images_of(folder / info.get("imdir", "img1"))
-    width, height = (int(float(info.get(side, 0))) for side in ("imwidth", "imheight"))
+    width, height, length = (
+        int(_number(info, side)) for side in ("imwidth", "imheight", "seqlength")
+    )
     found = {"images": images} if images else places.media(folder.name)
     return Video(
         name=folder_name(folder),
         tracks=tracks,
         **found,
         stated_size=(width, height) if width and height else None,
-        fps=float(info["framerate"]) if "framerate" in info else None,
-        length=int(float(info["seqlength"])) if "seqlength" in info else None,
+        fps=_number(info, "framerate") or None,
+        length=length or None,
         skipped=skipped,
         source=folder,
     )
+
+
+def _number(info: dict[str, str], name: str) -> float:
+    """A number of seqinfo.ini; 0 where it has none that a video can have."""
+    value = as_number(info.get(name, "0"))
+    return value if value is not None and 0 <= value < MOST_FRAMES else 0.0
 
 
 def _info(path: Path) -> dict[str, str]:

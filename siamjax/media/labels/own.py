@@ -127,7 +127,10 @@ def _label_files(root: Path) -> list[Path]:
     return [
         path
         for path in root.iterdir()
-        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.is_file()
+        and path.suffix.lower() in SUFFIXES
+        and path.name not in _LISTS
+        and not path.name.startswith(".")
     ]
 
 
@@ -187,7 +190,7 @@ def _inside(folder: Path, found: dict, read_file: Reader) -> Video:
             return _one(folder / usual, name, found, read_file)
     stems = {path.stem for path in images}
     for place in dict.fromkeys((*(image.parent for image in images[:1]), folder)):
-        files = [path for path in _label_files(place) if path.name not in _LISTS]
+        files = _label_files(place)
         if any(path.stem in stems for path in files):
             return _joined(place, name, read_file(place, Places(place, None)), found)
         if len(files) > 1:

@@ -71,6 +71,21 @@ def check_rows(path: Path, count: int, images: Sequence[Path]) -> None:
         )
 
 
+def need_folder(source: Path) -> None:
+    """For formats that are folders.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not source.is_dir():
+        raise UserError(f"{source}: labels of this format are a folder; name it")
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a text file; bytes that are no UTF-8 become U+FFFD."""
+    return path.read_text("utf-8-sig", errors="replace").splitlines()
+
+
 class Places:
     """Where to look for the frames of a label file."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from siamjax.errors import UserError
-from siamjax.media.labels.jsons import head_of, load
+from siamjax.media.labels.jsons import WRONG, head_of, load
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places
 
@@ -31,7 +31,7 @@ def read(source: Path, places: Places) -> list[Video]:
     try:
         tracks = [_target(k, target) for k, target in enumerate(tree["targets"])]
         name, fps = str(tree["video"]), tree.get("fps")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except WRONG as error:
         raise UserError(f"{source}: not siamjax's JSON ({error!r}); write it again") from None
     video = Video(name, tracks, **places.media(source.stem, name), fps=fps, source=source)
     return [video.replace(checkpoint=str(tree.get("checkpoint") or ""))]

@@ -15,7 +15,7 @@ from siamjax.files import folder_name
 from siamjax.geometry.polygons import corners
 from siamjax.media.labels.images import area_of, polygon_box
 from siamjax.media.labels.model import Shape, Video, track
-from siamjax.media.labels.places import Places, check_rows, images_of
+from siamjax.media.labels.places import Places, check_rows, images_of, lines_of
 from siamjax.media.lines import read_lines
 
 _TRUTH = "groundtruth.txt"
@@ -54,7 +54,7 @@ def _files(source: Path) -> list[Path]:
     listed = source / "list.txt"
     if not listed.is_file():
         return sorted(source.glob(f"*/{_TRUTH}")) or [source / _TRUTH]
-    names = filter(None, map(str.strip, listed.read_text("utf-8-sig").splitlines()))
+    names = filter(None, map(str.strip, lines_of(listed)))
     return [source / name / _TRUTH for name in names if (source / name / _TRUTH).is_file()]
 
 

@@ -19,7 +19,7 @@ def load(path: Path) -> Element:
         return ElementTree.parse(path).getroot()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore it") from None
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(f"{path}: not an XML file ({error}); export it again") from None
 
 
@@ -30,7 +30,7 @@ def root_tag(path: Path) -> str:
     try:
         for _, node in ElementTree.iterparse(path, ("start",)):
             return node.tag
-    except (OSError, ElementTree.ParseError, ValueError):
+    except (OSError, ElementTree.ParseError, LookupError, ValueError):
         pass
     return ""
 

@@ -18,7 +18,7 @@ from siamjax.errors import UserError
 from siamjax.media.frames import IMAGE_SUFFIXES
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group, polygon_box
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places, visible
+from siamjax.media.labels.places import Places, lines_of, need_folder, visible
 from siamjax.media.labels.sizes import image_size
 from siamjax.media.lines import as_number, read_lines
 
@@ -51,6 +51,7 @@ def read(source: Path, places: Places) -> list[Video]:
     Raises:
         UserError: a class without a name, an image that is not there.
     """
+    need_folder(source)
     names = _names(source)
     inner = [path for path in visible(source, "**/labels") if path.is_dir()]
     files = [p for folder in inner for p in visible(folder, "**/*.txt") if p.name not in _LISTS]
@@ -115,14 +116,17 @@ def _names(source: Path) -> dict[int, str]:
     if path is None:
         places = (source, source / "labels", source.parent)
         lists = [found for place in places for name in _LISTS for found in place.glob(name)]
-        lines = lists[0].read_text("utf-8-sig").splitlines() if lists else []
+        lines = lines_of(lists[0]) if lists else []
         return {i: line.strip() for i, line in enumerate(lines) if line.strip()}
     try:
-        names = yaml.safe_load(path.read_text("utf-8-sig")).get("names") or {}
-    except (AttributeError, UnicodeDecodeError, yaml.YAMLError):
+        names = yaml.safe_load("\n".join(lines_of(path))).get("names") or {}
+    except (AttributeError, RecursionError, yaml.YAMLError):
         raise UserError(f"{path}: not readable as YAML; write it anew, with names: [...]") from None
-    pairs = enumerate(names) if isinstance(names, list) else names.items()
-    return {int(number): str(name) for number, name in pairs}
+    try:
+        pairs = enumerate(names) if isinstance(names, list) else names.items()
+        return {int(number): str(name) for number, name in pairs}
+    except (AttributeError, TypeError, ValueError):
+        raise UserError(f"{path}: names are to be a list, or numbers with a name each") from None
 
 
 def image_path(video: Video, frame: int) -> str:

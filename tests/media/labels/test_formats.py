@@ -430,3 +430,38 @@ def test_boxes_that_are_no_numbers_and_frames_before_the_first_are_counted(tmp_p
 def test_an_archive_is_to_be_unpacked(tmp_path):
     with pytest.raises(UserError, match=r"task\.zip: an archive; unpack it"):
         labels.read(put(tmp_path / "task.zip", "PK"))
+
+
+INFINITE = {"id": 1, "file_name": "v/1", "frame_index": float("inf")}
+FOREIGN = {
+    "yolo/data.yaml": (b"names: [a, \xba]\n", ""),
+    "mot/gt/labels.txt": (b"caf\xe9\n", ""),
+    "mot/seqinfo.ini": (b"[Sequence]\nframeRate=x\nimWidth=3t\nseqLength=\n", ""),
+    "vot/list.txt": (b"b\xccg\n", "no video in it"),
+    "a.xml": (b'<?xml version="1.0" encoding="u"?><annotations/>', "labels of no known format"),
+    "a.json": (json.dumps({"images": [INFINITE], "annotations": []}).encode(), "export it again"),
+    "a.mot": (b"inf,1,1,2,3,4\n1,1,1,2,3,4,1,nan,1\n", ""),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_bytes_and_numbers(tmp_path, name):
+    """Found by damaging files at random: read, or refused in one line."""
+    put(tmp_path / "mot" / "gt" / "gt.txt", "1,1,1,2,3,4,1,1,1\n")
+    image(tmp_path / "yolo" / "images" / "1.jpg")
+    put(tmp_path / "yolo" / "labels" / "1.txt", "0 0.5 0.5 0.5 0.5\n")
+    path, (content, message) = tmp_path / name, FOREIGN[name]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    source = tmp_path / name.split("/")[0]
+    if message:
+        with pytest.raises(UserError, match=message):
+            labels.read(source)
+    else:
+        assert sum(video.boxes for video in labels.read(source)) == 1
+
+
+@pytest.mark.parametrize("name", ["yolo", "masks", "motchallenge"])
+def test_formats_that_are_folders(tmp_path, name):
+    with pytest.raises(UserError, match=r"a\.txt: labels of this format are a folder; name it"):
+        labels.read(put(tmp_path / "a.txt", "0 0.5 0.5 0.1 0.1\n"), name)
