@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import re
 import shutil
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from siamjax import bundled
 from siamjax.data import index, shards
 from siamjax.errors import UserError
 from siamjax.files import replacing
+from siamjax.processes import begin_worker
 
 Make = Callable[[list[int]], None]
 
@@ -165,7 +165,7 @@ def _in_processes(work: Path, workers: int, missing: Sequence[int]) -> None:
         return
     make = functools.partial(bundled.call, "data_prep.parts", "make_part", str(work))
     spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, spawn, _start) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, spawn, begin_worker) as pool:
         done = [pool.submit(make, i) for i in missing]
         try:
             for future in concurrent.futures.as_completed(done):
@@ -178,19 +178,6 @@ def _in_processes(work: Path, workers: int, missing: Sequence[int]) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _start() -> None:
-    """In a worker: Ctrl-C is the parent's, and the worker ends with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent) -> None:
-    parent.join()
-    os._exit(1)
 
 
 def _link(old: Path, new: Path) -> None:

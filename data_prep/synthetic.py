@@ -23,6 +23,7 @@ from siamjax.data import index, jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.errors import UserError, run_main
 from siamjax.geometry.boxes import xywh_to_xyxy
+from siamjax.processes import begin_worker
 from siamjax.synthetic import SyntheticVideo
 
 NAME = "synthetic"
@@ -82,7 +83,7 @@ def build(
     with shards.ShardWriter(out, NAME, jpeg_quality=QUALITY) as writer:
         # spawned, not forked: the caller may have started JAX's threads
         spawn = multiprocessing.get_context("spawn")
-        pool = spawn.Pool(workers, cv2.setNumThreads, (1,)) if workers else None
+        pool = spawn.Pool(workers, _start) if workers else None
         with pool or contextlib.nullcontext():
             clips = pool.imap(_crops_of, jobs) if pool else map(_crops_of, jobs)
             bar = tqdm(clips, str(out), videos, unit="video", disable=not progress)
@@ -90,6 +91,11 @@ def build(
                 for crop in crops:
                     writer.add_encoded(name, *crop)
         writer.close(**made_with)
+
+
+def _start():
+    begin_worker()
+    cv2.setNumThreads(1)
 
 
 def _crops_of(job):

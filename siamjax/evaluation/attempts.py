@@ -21,6 +21,7 @@ from siamjax.datasets.results import Run
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.evaluation.protocols import Stopped, Tracker
+from siamjax.processes import begin_worker
 
 Factory = Callable[[], Tracker]
 Lead = Callable[[Tracker, Sequence, int], Run]  # a protocol
@@ -159,6 +160,7 @@ _leader: Any  # of a worker process
 
 def _start(lead: Lead, factory: Factory) -> None:
     global _leader
+    begin_worker()
     cv2.setNumThreads(1)
     _leader = Leader(lead, factory)
 
