@@ -9,6 +9,7 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import box_of_region
 from siamjax.media import tables
+from siamjax.media.frames import readable
 
 Box = tuple[float, float, float, float]
 
@@ -136,7 +137,7 @@ def _added(text: str) -> Given:
 
 def _named(text: str, rest: str) -> tuple[Box, str]:
     numbers, colon, name = rest.partition(":")
-    name = " ".join(name.split())
+    name = readable(" ".join(name.split()))
     try:
         x, y, w, h = (float(part) for part in numbers.replace(",", " ").split())
     except ValueError:

@@ -85,11 +85,6 @@ def run(args: argparse.Namespace) -> int | None:
             trackers = ready or _tracker(spec)
             steps = _steps(args, video, (number, first), frames, targets, kept, *trackers)
             ran = _follow(steps, outputs.video, video.fps, window, args.heatmap, targets, kept)
-        if not ran.rows:
-            if ran.failed:
-                raise ran.failed
-            late = targets.boxes[0][-1].shown
-            raise UserError(f"{late}: not reached, frame {ran.last} was the last one; nothing done")
         weights = args.checkpoint or spec.name
         boxes = [_first_box(targets, k) for k in range(len(targets.names))]
         rate = video.fps * args.stride  # of the numbers of frames
@@ -181,6 +176,10 @@ def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
             interrupted = True
         except TrackerFailed as error:
             failed = error
+        if not rows:  # no output then
+            late = targets.boxes[0][-1].shown
+            nothing = UserError(f"{late}: not reached, frame {last} was the last one; nothing done")
+            raise failed or (KeyboardInterrupt if interrupted else nothing)
     return _Ran(rows, count, last, interrupted, failed)
 
 

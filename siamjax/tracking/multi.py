@@ -16,10 +16,10 @@ from siamjax.errors import UserError
 from siamjax.tracking.frames import as_bgr
 from siamjax.tracking.session import Prediction, Search, Tracker
 
-# Sizes of the batches. Accelerators repeat the last window up to the next size; a CPU gains
-# nothing by a batch above four, and splits (benchmarks/multi.py).
+# Sizes of the batches. Accelerators repeat the last window up to the next size. A CPU splits: with
+# small networks more than two at a time fall out of its cache (benchmarks/multi.py).
 SIZES = (1, 2, 4, 8)
-MOST_ON_CPU = 4
+MOST_ON_CPU = 2
 
 
 class MultiTracker:

@@ -33,6 +33,12 @@ def test_targets_are_numbered_as_they_are_given():
     assert names == ["red cat", "", ""]
 
 
+def test_a_name_of_foreign_bytes_can_be_written():
+    """As the shell of a Latin-1 machine gives it."""
+    (name,) = numbered(b"--box=1,2,3,4:na\xefve".decode("utf-8", "surrogateescape"))[1]
+    assert name.encode("utf-8").decode() == name
+
+
 def test_a_number_names_a_target_before():
     boxes, names = numbered("--box=1,2,3,4", "--box=1,2,3,4:Kätzchen: 2", "--add=9:5,5,5,5:1")
     assert boxes[2] == (9, 1, (5, 5, 5, 5))

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamjax import files
+from siamjax import files, media
 from siamjax.errors import UserError
 from siamjax.media import VideoWriter, labels, read_video
+from siamjax.media.selection import Selection
+from siamjax.media.source import Video
+from siamjax.tracking import session
 
 BOX = "--box=40,50,30,24"
 
@@ -171,6 +174,82 @@ def test_bad_flags_leave_nothing(track, source, arguments, message):
     with pytest.raises(UserError, match=message):
         track("a.webm", BOX, *arguments)
     assert os.listdir() == ["a.webm"]
+
+
+def test_a_target_behind_the_end_is_named(track, source, capsys):
+    track("a.webm", BOX, "--add=50:10,10,20,20", "--csv=a.csv")
+    assert "--add in frame 50: not reached, frame 11 was the last one" in capsys.readouterr().out
+    assert len(table("a.csv")) == 12
+    with pytest.raises(UserError, match=r"frame 50: not reached, .*; nothing done"):
+        track("a.webm", "--add=50:10,10,20,20", "--out=b.webm", "--json=b.json")
+    assert sorted(os.listdir()) == ["a.csv", "a.webm"]
+
+
+def test_nothing_is_followed_before_the_first_box(track, source):
+    track("a.webm", "--add=8:10,10,20,20", "--csv=a.csv", "--out=o.webm")
+    assert [row["frame"] for row in table("a.csv")] == ["8", "9", "10", "11"]
+    assert len(list(read_video("o.webm"))) == 12
+
+
+def test_ctrl_c_before_the_first_row(track, source, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session.Tracker, "init", interrupted)
+    with pytest.raises(KeyboardInterrupt):  # exit code 130
+        track("a.webm", BOX, "--csv=a.csv", "--out=o.webm")
+    assert os.listdir() == ["a.webm"]
+
+
+class Fake(Video):
+    """A camera that gives the clip, every other frame of it in time."""
+
+    live = True
+
+    def __init__(self, clip):
+        super().__init__("fake", Selection())
+        self._clip, self.asked = clip, []
+
+    def numbered(self, skip=()):
+        for number in range(0, 12, 2):
+            self.asked.append(session._answer_together._cache_size())
+            yield number, self._clip.frames[number]
+            self.dropped += 1
+
+    def _grabs(self):
+        return iter(())
+
+
+def test_a_live_source(track, clip, monkeypatch, capsys):
+    camera = Fake(clip)
+    monkeypatch.setattr(media, "read_video", lambda *_, **__: camera)
+    assert track("0", BOX, "--box=100,20,40,40", "--csv=a.csv") is None
+    # nothing is compiled behind the first frame
+    assert len(set(camera.asked)) == 1
+    assert [row["frame"] for row in table("a.csv")[::2]] == ["0", "2", "4", "6", "8", "10"]
+    assert "6 frames came while the tracker was busy" in capsys.readouterr().out
+    for flag in ("--add=4:10,10,20,20", "--resume"):
+        with pytest.raises(UserError, match="only for video files and folders, 0 is live"):
+            track("0", BOX, flag, "--csv=b.csv")
+    assert os.listdir() == ["a.csv"]
+
+
+def test_ctrl_c_is_how_a_live_source_ends(track, clip, monkeypatch, capsys):
+    camera = Fake(clip)
+    monkeypatch.setattr(media, "read_video", lambda *_, **__: camera)
+    search, seen = session.Tracker.search, []
+
+    def interrupted(self, frame):
+        seen.append(1)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return search(self, frame)
+
+    monkeypatch.setattr(session.Tracker, "search", interrupted)
+    assert track("0", BOX, "--csv=a.csv") == 130
+    assert "interrupted after 3 frames; they are kept\n" in capsys.readouterr().out
+    assert len(table("a.csv")) == 3
+    assert os.listdir() == ["a.csv"]
 
 
 def test_constants_may_be_set(track, source):
