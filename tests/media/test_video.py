@@ -338,3 +338,20 @@ def test_seconds_follow_the_times_of_the_frames():
 def test_what_cannot_be_wanted(sources, wanted, message):
     with pytest.raises(UserError, match=message):
         read_video(sources / "clip.avi", **wanted)
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path):
+    """Before: OpenCV wrote 100 kB of a video that needs more, "written", exit code 0."""
+    code = (
+        "import numpy as np; from siamjax.media import VideoWriter; "
+        "from siamjax.errors import run_main\n"
+        "def main():\n"
+        "    with VideoWriter('clip.avi') as writer:\n"
+        "        for frame in np.random.default_rng(0).integers(0, 255, (20, 240, 320, 3), 'u1'):\n"
+        "            writer.write(frame)\n"
+        "run_main(main)"
+    )
+    command = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, os.listdir(tmp_path)) == (2, [])
+    assert done.stderr.startswith("error: clip.avi: too large for the file system")
