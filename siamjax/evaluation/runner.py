@@ -22,7 +22,8 @@ from siamjax.files import write_whole
 Runs = Callable[[list[Job]], Iterator[tuple[Job, Outcome]]]
 
 
-class Shard(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Shard:
     """The part of an evaluation that one of several machines runs."""
 
     index: int

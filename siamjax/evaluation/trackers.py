@@ -171,7 +171,7 @@ def _alone(out: Path, shard: Shard) -> Iterator[None]:
         name = f".part-{index}-of-{count}.lock"
         return Lock(out, name, "wait for it to end, or choose another --out")
 
-    with lock(*shard):
+    with lock(shard.index, shard.count):
         for path in out.glob(".part-*-of-*.lock"):
             _, index, _, count = path.stem.split("-")
             if int(count) != shard.count:

@@ -179,6 +179,7 @@ def test_the_command_scores_the_rest_and_says_so(own, tmp_path, capsys, clips, m
     from siamjax.commands import eval as command
 
     monkeypatch.setattr(command, "load_benchmark", lambda args, images: clips)
+    monkeypatch.setattr(command.report, "write", lambda *_: "report.html")  # without its plots
     flaky = tmp_path / "flaky.py"
     flaky.write_text(
         "from own_trackers import Fails\n"

@@ -69,6 +69,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_parts_fill_one_folder_and_one_call_scores(clips, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "load_benchmark", lambda args, images: clips)
+    monkeypatch.setattr(command.report, "write", write_scores)
     flags = ["eval", "--dataset=synthetic", "--tracker=static", "--tracker=template_matching"]
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     for i in (1, 0):
@@ -83,6 +84,11 @@ def test_parts_fill_one_folder_and_one_call_scores(clips, tmp_path, monkeypatch,
     cli.dispatch([*flags, f"--out={whole}"])
     assert files(parts / "results") == files(whole / "results")
     assert figures(parts) == figures(whole)
+
+
+def write_scores(out, scores, *_):
+    """The report without its plots."""
+    (out / "scores.json").write_text(json.dumps(scores.to_dict()))
 
 
 def figures(folder: Path) -> dict:
@@ -177,9 +183,16 @@ def jobs_of(root):
 
 
 def test_batches_wait_for_a_free_device(clips, tiny, tmp_path, monkeypatch):
-    batched.run(clips, "t", *tiny, tmp_path / "one", 1)
+    twice = [
+        dataclasses.replace(sequence, name=f"{sequence.name}{again}")
+        for again in "abc"
+        for sequence in clips.sequences
+    ]
+    clips = dataclasses.replace(clips, sequences=tuple(twice))
+    batched.run(clips, "t", *tiny, tmp_path / "one", 2)
     monkeypatch.setattr(batched.jax, "local_devices", lambda: jax.devices() * 2)
-    assert batched.run(clips, "t", *tiny, tmp_path / "two", 1) == []
+    assert batched.run(clips, "t", *tiny, tmp_path / "two", 2) == []
+    assert len(list((tmp_path / "two" / "results" / "t").glob("*.txt"))) == 6
     assert files(tmp_path / "two" / "results") == files(tmp_path / "one" / "results")
 
 

@@ -95,7 +95,7 @@ def test_a_checkpoint_by_its_path_and_the_bundled_one(checkpoint, tmp_path, monk
 def test_constants_in_brackets_go_before_those_for_all(checkpoint):
     spec = specs.parse(f"x={checkpoint}[lr=0.1;penalty_k=0.3]", {"lr": 0.2, "instance": 287.0})
     assert spec.constants == {"instance": 287.0, "lr": 0.1, "penalty_k": 0.3}
-    assert spec.make().constants.lr == 0.1
+    assert spec.make.args == (str(checkpoint), dict(spec.constants))
     assert spec.identity != specs.parse(str(checkpoint)).identity
     with pytest.raises(UserError, match="no constant 'rl'; did you mean lr"):
         specs.parse(f"{checkpoint}[rl=0.1]")
