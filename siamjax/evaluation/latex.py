@@ -5,6 +5,7 @@ text: all characters with a meaning in LaTeX are escaped. pdfLaTeX knows the let
 languages; names in other scripts need LuaLaTeX or XeLaTeX.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from siamjax.datasets.sequence import key
@@ -21,6 +22,7 @@ _ESCAPES = str.maketrans(
 )
 _MARKS = {1: r"\textbf{%s}", 2: r"\underline{%s}", 3: r"\textit{%s}"}
 _LEGEND = "best bold, second underlined, third italic"
+WIDE, NARROW = 100, 10  # characters of a table's headings that are too many for a page; of a line
 _HEAD = r"% needs \usepackage{booktabs} and, with pdfLaTeX, \usepackage[T1]{fontenc}" + "\n"
 
 
@@ -32,7 +34,9 @@ def escaped(text: str) -> str:
 def table(scores: Scores) -> str:
     """The figures of all trackers, best first."""
     columns = {figure: scores.figures[figure] for figure in scores.columns}
-    heads = [_directed(figure) for figure in columns.values()]
+    widest = max(map(len, scores.trackers), default=0)
+    wide = widest + sum(len(figure.label) + 4 for figure in columns.values()) > WIDE
+    heads = [_directed(figure, wide) for figure in columns.values()]
     cells = [
         _column(figure, {tracker: row.get(name) for tracker, row in scores.trackers.items()})
         for name, figure in columns.items()
@@ -78,9 +82,14 @@ def _caption(scores: Scores) -> str:
     return scores.caption.split("; brackets")[0]  # the numbers have none here
 
 
-def _directed(figure: Figure) -> str:
+def _directed(figure: Figure, wide: bool = False) -> str:
+    """A heading with an arrow to better values; on several lines in a wide table."""
     arrow = r"$\downarrow$" if figure.lower_is_better else r"$\uparrow$"
-    return f"{escaped(figure.label)} {arrow}"
+    if not wide:
+        return f"{escaped(figure.label)} {arrow}"
+    lines = textwrap.wrap(figure.label, NARROW, break_long_words=False) or [""]
+    text = r" \\ ".join(map(escaped, lines))
+    return rf"\begin{{tabular}}[b]{{@{{}}r@{{}}}}{text} {arrow}\end{{tabular}}"
 
 
 def _column(figure: Figure, values: Mapping[str, float | None]) -> dict[str, str]:

@@ -86,12 +86,28 @@ def test_tables_are_complete():
         assert re.search(r"\\toprule\n.*\n\\midrule\n", text)
 
 
+def test_headings_of_a_wide_table_stand_on_several_lines():
+    figures = {f"f{i}": Figure(f"norm. precision & more {i}") for i in range(8)}
+    wide = scores(a=(0.5, 1))
+    wide.figures, wide.trackers = figures, {"a": dict.fromkeys(figures, 0.5)}
+    head = next(line for line in latex.table(wide).splitlines() if line.startswith("Tracker"))
+    assert head.count(r"norm. \\ precision \\ \& more 3 $\uparrow$") == 1
+
+
 @pytest.mark.slow
 def test_tables_compile(tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("needs pdflatex (Debian: texlive-latex-recommended)")
     some = scores(**{SPECIAL: (0.7, 1), "Žižek–Ångström": (0.6, 2), "_plain": (np.nan, 3)})
-    parts = [latex.table(some), latex.attribute_tables(some), latex.overview([some, some])]
+    wide = scores(**{SPECIAL: (0.7, 1)})
+    wide.figures = {f"f{i}": Figure(f"norm. precision & more {i}") for i in range(8)}
+    wide.trackers = {"a": dict.fromkeys(wide.figures, 0.5)}
+    parts = [
+        latex.table(some),
+        latex.table(wide),
+        latex.attribute_tables(some),
+        latex.overview([some, some]),
+    ]
     body = "\n".join(parts)
     packages = "".join(rf"\usepackage{{{name}}}" for name in ("booktabs", "graphicx"))
     source = (
