@@ -17,7 +17,7 @@ from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import finished, report, runner, scoring, specs, submission, trackers
 from siamjax.evaluation.style import MEDIA
-from siamjax.measures import conventions
+from siamjax.measures import conventions, table
 
 DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
 
@@ -60,7 +60,6 @@ def run(args: argparse.Namespace) -> int | None:
     check_least(args, repetitions=1, workers=0, batch=0)
     if args.realtime is not None and args.realtime <= 0:
         raise UserError(f"--realtime={args.realtime:g}: give frames per second above 0")
-    conventions.get(args.convention)
     shard = _shard(args)
     chosen = _named_trackers(args)
     benchmark = load_benchmark(args, images=args.results is None)
@@ -68,6 +67,8 @@ def run(args: argparse.Namespace) -> int | None:
         benchmark = runner.with_protocol(benchmark, args.protocol)
     if args.measures is not None:
         benchmark = runner.with_toolkit_measures(benchmark)
+    rules = conventions.get(args.convention, benchmark.name)
+    table.check_rules(benchmark.dataset.measures, rules)
     out = Path(args.out or f"runs/eval/{benchmark.name}")
     if args.results is not None:
         scores, found = _score_existing(args, benchmark)  # `found` keeps what archives held

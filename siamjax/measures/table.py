@@ -39,6 +39,20 @@ MEASURES = {
 }
 
 
+def check_rules(name: str, rules: Rules) -> None:
+    """Whether a measure can follow a convention.
+
+    Raises:
+        UserError: it follows none.
+    """
+    measure = import_module(MEASURES[name])
+    if rules.text and "rules" not in inspect.signature(measure.score).parameters:
+        raise UserError(
+            f"--convention={rules.name} is about one-pass figures, this benchmark is scored by"
+            f" {name}: leave it out, or add --protocol=ope"
+        )
+
+
 def score(
     name: str,
     sequences: Sequences,
@@ -57,13 +71,9 @@ def score(
     Raises:
         UserError: a convention for a measure that follows none.
     """
+    check_rules(name, rules)
     measure = import_module(MEASURES[name])
     more = {"rules": rules} if rules.text else {}
-    if more and "rules" not in inspect.signature(measure.score).parameters:
-        raise UserError(
-            f"--convention={rules.name} is about one-pass figures, this benchmark is scored by"
-            f" {name}: leave it out, or add --protocol=ope"
-        )
     parts = {
         tracker: measure.score(sequences, own, interval, **more) for tracker, own in runs.items()
     }

@@ -39,6 +39,16 @@ def run_eval(*flags, cwd=None):
         (["--dataset=synthetic", "--sequences=x", "--baselines=static"], "no sequence 'x'"),
         (["--dataset=synthetic", "--checkpoint=/no/such/file"], "no such file"),
         (["--dataset=synthetic", "--results=/no/such"], "no such folder"),
+        (["--dataset=synthetic", "--baselines=static", "--convention=x"], "choose one of pysot"),
+        (
+            [
+                "--dataset=synthetic",
+                "--baselines=static",
+                "--convention=otb",
+                "--protocol=longterm",
+            ],
+            "--convention=otb is about one-pass figures",
+        ),
         (["--dataset=synthetic", "--results=/tmp", "--baselines=static"], "leave out"),
     ],
 )
@@ -84,6 +94,18 @@ def test_scoring_needs_no_jax():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_times_of_a_sequence_are_its_own(tmp_path):
+    """Before: by `glob(name + "*")` David's frames/s were also those of David2, 18 for 100."""
+    times = tmp_path / "times/a"
+    times.mkdir(parents=True)
+    for name in ("David", "David2", "David_002", "clip [720p]", "car10"):
+        (times / f"{name}.txt").write_text("0.1,0.1\n")
+    from siamjax.evaluation import scoring
+
+    found = scoring._time_files(times, {"David", "clip [720p]", "car1"})
+    assert [path.stem for path in found] == ["David", "David_002", "clip [720p]"]
 
 
 @pytest.mark.reference
