@@ -20,8 +20,6 @@ from track import BOX, make_config, make_frames, make_variables
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-COUNTS = (1, 2, 4, 8)
-
 
 def tracker_of(network):
     """The bundled tracker, or one of `track.NETWORKS` with random weights."""
@@ -75,6 +73,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--networks", default="bundled,resnet50", help="comma-separated")
     parser.add_argument("--rounds", type=int, default=12, help="frames each")
+    parser.add_argument("--counts", default="1,2,4,8", help="of targets, comma-separated")
     parser.add_argument("--most", type=int, help="windows in one batch on a CPU")
     parser.add_argument("--out", help="JSON file for the results")
     args = parser.parse_args()
@@ -86,7 +85,8 @@ def main():
     frames = make_frames()
     for network in args.networks.split(","):
         tracker = tracker_of(network)
-        results[network] = {n: measure(tracker, frames, n, args.rounds) for n in COUNTS}
+        counts = map(int, args.counts.split(","))
+        results[network] = {n: measure(tracker, frames, n, args.rounds) for n in counts}
         print(network, json.dumps(results[network], indent=1), flush=True)
     if args.out:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
