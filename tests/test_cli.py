@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -173,12 +174,15 @@ def test_flags_take_both_spellings(flag, tmp_path):
     assert (args.video, args.box_file) == ("a_b-c.mp4", "my-x_y.txt")
 
 
-def test_both_spellings_in_scripts_and_preparation(tmp_path):
-    (tmp_path / "train2017").mkdir()
-    done = command("-m", "data_prep", "det", f"--source={tmp_path}", "--jpeg-quality=500")
-    assert "--jpeg_quality=500: must be in 0..100" in done.stderr
-    done = command("run_eval.py", "--data-root=nowhere", "--dataset=OTB100", "--baselines=static")
-    assert "nowhere" in done.stderr
+def test_both_spellings_in_scripts_and_preparation(tmp_path, monkeypatch, capsys):
+    with pytest.raises(UserError, match=r"--jpeg_quality=500: must be in 0\.\.100"):
+        dispatch(["prepare", "det", f"--source={tmp_path}", "--jpeg-quality=500"])
+    flags = ["--data-root=nowhere", "--dataset=OTB100", "--baselines=static"]
+    monkeypatch.setattr(sys, "argv", ["run_eval.py", *flags])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(ROOT / "run_eval.py"), run_name="__main__")
+    assert left.value.code == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_an_unknown_flag_is_named_as_it_was_given():

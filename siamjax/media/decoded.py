@@ -35,7 +35,9 @@ class DecodedFrames(Sequence):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            numbers = range(self._claimed) if self._numbers is None else self._numbers
+            numbers = self._numbers
+            if numbers is None:  # an estimate does not bound what is asked for
+                numbers = range(max(self._claimed, index.stop or 0))
             return DecodedFrames(self.path, numbers[index])
         if self._numbers is not None:
             return self._decode(self._numbers[index])

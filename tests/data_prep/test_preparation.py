@@ -61,10 +61,8 @@ def test_each_source_becomes_a_data_set(request, tmp_path, capsys, name):
     assert sorted(p.name for p in out.parent.iterdir() if p.name.startswith("out")) == ["out"]
 
 
-@pytest.mark.parametrize(
-    "program",
-    [["data_prep", "composite"], pytest.param(["data_prep.composite"], marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [["data_prep", "composite"], ["data_prep.composite"]])
 def test_worker_processes_find_the_source_of_a_command(tmp_path, composite_tree, program):
     """As a script the source's module is called __main__, which workers cannot import."""
     argv = [f"--source={composite_tree}", f"--out={tmp_path / 'out'}", "--workers=2", "--limit=3"]

@@ -43,6 +43,10 @@ def test_slices_and_copies_read_on_their_own(film):
     assert values(frames, 6) == [6]
     with pytest.raises(IndexError):
         part[4]
+    longer = frames[:10]  # a container's count is an estimate
+    assert (len(longer), values(longer, 7)) == (10, [7])
+    with pytest.raises(UserError, match="behind the last"):
+        longer[8]
 
 
 def test_a_frame_behind_the_end_is_named(film):
