@@ -3,16 +3,13 @@
 import functools
 import os
 from collections.abc import Callable, Generator, Iterator
+from typing import cast
 
 import av
-import cv2
 import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.media.source import DEFAULT_FPS
-
-# what a picture is turned by, anticlockwise in degrees, when it is shown
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 Timed = tuple[float, Callable[[], np.ndarray | None]]  # seconds since the first, gives the frame
 
@@ -105,10 +102,16 @@ def _is_cover(stream) -> bool:
 
 
 def _pixels(frame: av.VideoFrame) -> np.ndarray | None:
-    """(H, W, 3) BGR, turned as it is shown."""
+    """(H, W, 3) BGR, turned and mirrored as it is shown."""
     try:
         image = frame.to_ndarray(format="bgr24")
     except (av.FFmpegError, ValueError):
         return None
-    turn = _TURNS.get(round(frame.rotation / 90) * 90 % 360)
-    return image if turn is None else cv2.rotate(image, turn)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    # where a pixel (x, y) is shown: (a x + c y, b x + d y), in units of 2**-16
+    a, b, _, c, d, *_ = np.frombuffer(cast(bytes, matrix), np.int32).tolist()
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        image, a, d = image.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

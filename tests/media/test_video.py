@@ -169,19 +169,26 @@ def test_interlaced_fields_are_woven():
         assert frame[1::2].mean() == pytest.approx(180, abs=1)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_rotation_of_the_metadata_is_obeyed(tmp_path, quarters):
-    """A quarter turn is clockwise, as telephones that are held upright write it."""
+def test_rotation_of_the_metadata_is_obeyed(tmp_path, quarters, mirrored):
+    """A quarter turn is clockwise, as telephones that are held upright write it; then left and
+    right are exchanged, as some front cameras do.
+
+    Before: a mirrored video was never mirrored, its upper left stood elsewhere.
+    """
     picture = np.zeros((48, 64, 3), np.uint8)
     picture[:24, :32] = 200  # upper left
     write(tmp_path / "clip.mp4", [picture] * 3)
     data = bytearray((tmp_path / "clip.mp4").read_bytes())
     cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarters]
-    matrix = [cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30]
+    side = -1 if mirrored else 1
+    rows = [(side * cos, sin, 0), (side * -sin, cos, 0)]
+    matrix = [*(value << 16 for row in rows for value in row), 0, 0, 1 << 30]
     place = data.index(b"tkhd") + 44  # of the matrix in the head of the track
     data[place : place + 36] = struct.pack(">9i", *matrix)
     (tmp_path / "clip.mp4").write_bytes(data)
-    expected = np.rot90(picture, -quarters)
+    expected = np.rot90(picture, -quarters)[:, ::side]
     for frame in read_video(tmp_path / "clip.mp4"):
         assert frame.shape == expected.shape
         assert np.abs(frame.astype(int) - expected).mean() < 5
