@@ -6,7 +6,7 @@ languages; names in other scripts need LuaLaTeX or XeLaTeX.
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from siamjax.datasets.sequence import key
 from siamjax.evaluation.marks import places
@@ -34,9 +34,7 @@ def escaped(text: str) -> str:
 def table(scores: Scores) -> str:
     """The figures of all trackers, best first."""
     columns = {figure: scores.figures[figure] for figure in scores.columns}
-    widest = max(map(len, scores.trackers), default=0)
-    wide = widest + sum(len(figure.label) + 4 for figure in columns.values()) > WIDE
-    heads = [_directed(figure, wide) for figure in columns.values()]
+    heads = _headings(scores.trackers, [(f.label, f) for f in columns.values()])
     cells = [
         _column(figure, {tracker: row.get(name) for tracker, row in scores.trackers.items()})
         for name, figure in columns.items()
@@ -67,29 +65,37 @@ def overview(everything: Sequence[Scores]) -> str:
     """The main figure of each of several evaluations: trackers below, data sets beside each
     other."""
     trackers = list(dict.fromkeys(name for scores in everything for name in scores.ranked()))
-    heads, cells = ["Tracker"], []
+    titles, cells = [], []
     for scores in everything:
         figure = scores.figures[scores.main]
-        heads.append(f"{escaped(scores.dataset)}: {_directed(figure)}")
+        titles.append((f"{scores.dataset}: {figure.label}", figure))
         values = {t: scores.trackers.get(t, {}).get(scores.main) for t in trackers}
         cells.append(_column(figure, values))
     rows = [[escaped(tracker), *(column[tracker] for column in cells)] for tracker in trackers]
     captions = ". ".join(_caption(scores) for scores in everything)
-    return _HEAD + _table(captions, "tab:overview", heads, rows)
+    heads = _headings(trackers, titles)
+    return _HEAD + _table(captions, "tab:overview", ["Tracker", *heads], rows)
 
 
 def _caption(scores: Scores) -> str:
     return scores.caption.split("; brackets")[0]  # the numbers have none here
 
 
-def _directed(figure: Figure, wide: bool = False) -> str:
-    """A heading with an arrow to better values; on several lines in a wide table."""
-    arrow = r"$\downarrow$" if figure.lower_is_better else r"$\uparrow$"
-    if not wide:
-        return f"{escaped(figure.label)} {arrow}"
-    lines = textwrap.wrap(figure.label, NARROW, break_long_words=False) or [""]
-    text = r" \\ ".join(map(escaped, lines))
-    return rf"\begin{{tabular}}[b]{{@{{}}r@{{}}}}{text} {arrow}\end{{tabular}}"
+def _headings(trackers: Iterable[str], titles: Sequence[tuple[str, Figure]]) -> list[str]:
+    """Headings with an arrow to better values; on several lines where the table would be too wide.
+
+    Args:
+        titles: text, and the figure below it.
+    """
+    widest = max(map(len, trackers), default=0)
+    wide = widest + sum(len(title) + 4 for title, _ in titles) > WIDE
+    heads = []
+    for title, figure in titles:
+        arrow = r"$\downarrow$" if figure.lower_is_better else r"$\uparrow$"
+        lines = textwrap.wrap(title, NARROW, break_long_words=False) if wide else [title]
+        text = r" \\ ".join(map(escaped, lines)) + f" {arrow}"
+        heads.append(rf"\begin{{tabular}}[b]{{@{{}}r@{{}}}}{text}\end{{tabular}}" if wide else text)
+    return heads
 
 
 def _column(figure: Figure, values: Mapping[str, float | None]) -> dict[str, str]:
