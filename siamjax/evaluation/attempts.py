@@ -133,6 +133,7 @@ def _pools(
 ) -> Iterator[tuple[Job, Outcome | None]]:
     """Outcomes; None for the jobs in work when a process died, and another pool for the rest."""
     waiting = collections.deque(jobs)
+    others = set(multiprocessing.active_children())
     # spawned, not forked: JAX and OpenCV hold threads that a fork would break
     context = multiprocessing.get_context("spawn")
     while waiting:
@@ -150,8 +151,11 @@ def _pools(
                         yield running.pop(future), outcome
             except BrokenProcessPool:
                 yield from ((job, None) for job in running.values())
-            except BaseException:
+            except BaseException:  # Ctrl-C, bad weights: nobody waits for a sequence's end
                 pool.shutdown(wait=False, cancel_futures=True)
+                for child in set(multiprocessing.active_children()) - others:
+                    child.terminate()
+                    child.join()
                 raise
 
 

@@ -1,6 +1,7 @@
 """A tracker that fails is named with sequence and frame, and everything else runs."""
 
 import functools
+import multiprocessing
 import sys
 
 import numpy as np
@@ -15,6 +16,7 @@ from siamjax.evaluation.attempts import Failure
 TRACKERS = '''\
 import os
 import sys
+import time
 
 
 class Fails:
@@ -34,6 +36,8 @@ class Fails:
             os.kill(os.getpid(), 9)
         if kind == 3:
             sys.exit(5)
+        if kind == 10:
+            time.sleep(3600)
         return {4: None, 5: (1, 2, 3), 6: (1, 2, float("nan"), 4), 7: "box"}.get(kind, self.box)
 
 
@@ -41,8 +45,8 @@ def unmade():
     raise RuntimeError("no such device")
 '''
 REASONS = {
-    1: "ValueError: boom in two lines (own_trackers.py, line 17)",
-    3: "SystemExit: 5 (own_trackers.py, line 21)",
+    1: "ValueError: boom in two lines (own_trackers.py, line 18)",
+    3: "SystemExit: 5 (own_trackers.py, line 22)",
     4: "the answer None is no box of four finite numbers x, y, w, h",
     5: "the answer (1, 2, 3) is no box of four finite numbers x, y, w, h",
     6: "the answer (1, 2, nan, 4) is no box of four finite numbers x, y, w, h",
@@ -94,7 +98,7 @@ def test_what_a_tracker_does_wrong_is_named_and_the_other_sequences_run(own):
     for value, reason in REASONS.items():
         assert (outcomes[f"v{value}"].frame, outcomes[f"v{value}"].reason) == (2, reason)
     assert str(outcomes["v8"]) == "frame 3: v8/3.png: not a readable image"
-    assert str(outcomes["v9"]) == "frame 0: ValueError: no start here (own_trackers.py, line 11)"
+    assert str(outcomes["v9"]) == "frame 0: ValueError: no start here (own_trackers.py, line 12)"
     assert "boom\nin two lines" in outcomes["v1"].trace
 
 
@@ -127,7 +131,7 @@ def test_a_tracker_that_cannot_be_made_fails_once_for_all(own):
     found = by_name(attempts.here(protocols.one_pass, make, [job(0), job(1)]))
     assert len(calls) == 1
     assert {str(each) for each in found.values()} == {
-        "RuntimeError: no such device (own_trackers.py, line 26)"
+        "RuntimeError: no such device (own_trackers.py, line 29)"
     }
 
 
@@ -174,6 +178,15 @@ def test_a_process_that_dies_loses_its_sequence_alone(own):
     }
 
 
+@pytest.mark.slow
+def test_nobody_waits_for_a_sequence_after_an_interrupt(own):
+    outcomes = attempts.in_processes(protocols.one_pass, own("Fails"), [job(0), job(10)], 2)
+    next(outcomes)
+    assert len(multiprocessing.active_children()) == 2
+    outcomes.close()  # as Ctrl-C does; waits for the processes, one of which sleeps an hour
+    assert not multiprocessing.active_children()
+
+
 def test_the_command_scores_the_rest_and_says_so(own, tmp_path, capsys, clips, monkeypatch):
     from siamjax import cli
     from siamjax.commands import eval as command
@@ -197,8 +210,8 @@ def test_the_command_scores_the_rest_and_says_so(own, tmp_path, capsys, clips, m
     assert [line for line in told if line] == [
         f"failed: Flaky on {first}, frame 9: {REASONS[4]}",
         f"tracebacks: {failures / 'Flaky'}",
-        f"failed: unmade on {first}: RuntimeError: no such device (own_trackers.py, line 26)",
-        f"failed: unmade on {second}: RuntimeError: no such device (own_trackers.py, line 26)",
+        f"failed: unmade on {first}: RuntimeError: no such device (own_trackers.py, line 29)",
+        f"failed: unmade on {second}: RuntimeError: no such device (own_trackers.py, line 29)",
         f"tracebacks: {failures / 'unmade'}",
     ]
     assert "1 of 16 sequences" in captured.out
