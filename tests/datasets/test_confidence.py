@@ -94,3 +94,10 @@ def test_scores_as_pytracking_writes_them(tmp_path):
     scores.write_text("1.0\n0.5\n0.25\n0.125\n")
     (found,) = store.read("t", sequence())
     assert found.scores.tolist() == [1, 0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize("scores", [SCORES, [np.nan] * COUNT])
+def test_a_place_that_is_no_folder_is_named(tmp_path, scores):
+    (tmp_path / "t").write_text("a file")
+    with pytest.raises(UserError, match="cannot be written"):
+        Store(tmp_path, registry.get("OTB100")).write("t", sequence(), run(scores))

@@ -5,6 +5,7 @@ is none, as vot-toolkit writes it; readers of boxes look for `.txt` and pass it 
 `<sequence>_object_presence_scores.txt`, as pytracking writes it.
 """
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,8 @@ def write(path: Path, scores: np.ndarray) -> None:
     if known.size and (known != known[0]).any():
         write_whole(beside(path), text(scores))
     else:
-        beside(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the result file, written next, says what is wrong
+            beside(path).unlink()
 
 
 def read(path: Path) -> np.ndarray | None:
