@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from siamjax.datasets import lasot, otb, registry, uav123
+from siamjax.datasets import attributes, lasot, otb, registry, uav123
 from siamjax.datasets.forms.base import (
     REGION,
     Run,
@@ -122,6 +122,21 @@ def test_a_gap_in_numbered_images_is_named(tmp_path):
     (tmp_path / "TEST/anno/abc.txt").write_text("1,2,10,8\n" * 5)
     with pytest.raises(UserError, match=r"frame number 2 of 0\.\.4 is missing"):
         registry.load("TrackingNet", tmp_path)
+
+
+def test_numbers_and_names_of_attributes(tmp_path):
+    (tmp_path / "att").mkdir()
+    path, order = tmp_path / "att/a.txt", ("SV", "OCC", "FM", "BC")
+
+    def read(text):
+        path.write_text(text)
+        return attributes.read(tmp_path, tmp_path / "a.txt", "a", "Mine", order)
+
+    assert read("0,1,0.0,1.0") == ("OCC", "BC")
+    assert read("1 1 0 0") == ("SV", "OCC")
+    assert read("FM, SV FM") == ("FM", "SV")
+    with pytest.raises(UserError, match="3 numbers, Mine has 4 attributes"):
+        read("1,0,0")
 
 
 def test_rows_as_text():

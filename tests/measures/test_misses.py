@@ -206,7 +206,7 @@ def without_some(rng, runs):
 
 
 @pytest.mark.parametrize(
-    "sets", [pytest.param(25, id="25"), pytest.param(1000, id="1000", marks=pytest.mark.slow)]
+    "sets", [pytest.param(15, id="15"), pytest.param(1000, id="1000", marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("measure", MEASURES)
 def test_no_figure_gets_better_by_a_row_of_nan(measure, sets, monkeypatch):

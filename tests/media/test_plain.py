@@ -28,7 +28,7 @@ words = st.one_of(
     st.sampled_from([",", "\t", ";", " "]),
     st.sampled_from(["\n", "\r\n"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_numbers_are_those_of_python(tmp_path_factory, table, separator, end):
     path = tmp_path_factory.getbasetemp() / "table.txt"
     path.write_bytes("".join(separator.join(row) + end for row in table).encode())
