@@ -94,7 +94,7 @@ def place(names: tuple[str, ...], wanted: str) -> int:
 def as_number(word: str) -> float | None:
     """A word's number, NaN for "none" and its like; None: it is no number."""
     try:
-        return float(word)
+        return None if "_" in word else float(word)  # Python's own 1_000 is in no data set
     except ValueError:
         return np.nan if word.lower() in _UNKNOWN else None
 

@@ -241,6 +241,7 @@ def test_boxes_among_polygons_become_polygons(tmp_path):
         ("", "empty"),
         ("1,2,3,4\n1,2,3\n", r"boxes\.txt:2: 3 numbers where 4 are expected"),
         ("1,2,3,4\n1,2,x,4\n", r"boxes\.txt:2: 'x' is not a number"),
+        ("1,2,3,4\n1_0,2,3,4\n", r"boxes\.txt:2: '1_0' is not a number"),
     ],
 )
 def test_wrong_files_are_named_with_their_line(tmp_path, text, message):
