@@ -24,7 +24,6 @@ from siamjax.commands.tracker_flags import add_trackers
 from siamjax.errors import UserError
 from siamjax.evaluation import specs, trackers
 from siamjax.geometry.boxes import check_box
-from siamjax.media import labels
 from siamjax.media.journal import Past
 from siamjax.media.tracks import Row, Tracks
 
@@ -81,14 +80,18 @@ def run(args: argparse.Namespace) -> int | None:
             kept.check_first(first)
             size = (first.shape[1], first.shape[0])
             targets = _targets(args, video, window, number, first, kept.past)
-            _check_targets(targets, outputs, args.video, number, size)
+            _check_targets(targets, outputs, number, size)
+            boxes = [_first_box(targets, k) for k in range(len(targets.names))]
+            rate = video.fps * args.stride  # of the numbers of frames
+            weights = str(args.checkpoint or spec.name)
+            tracks = Tracks([], boxes, video.name, rate, weights, targets.names)
+            rows = [Row(number, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)]
+            probe = labelled(tracks._replace(rows=rows), args.video, size, number + 1)
+            outputs.check_labels(probe, _inputs(args, spec))
             trackers = ready or _tracker(spec)
             steps = _steps(args, video, (number, first), frames, targets, kept, *trackers)
             ran = _follow(steps, outputs.video, video.fps, window, args.heatmap, targets, kept)
-        weights = args.checkpoint or spec.name
-        boxes = [_first_box(targets, k) for k in range(len(targets.names))]
-        rate = video.fps * args.stride  # of the numbers of frames
-        tracks = Tracks(ran.rows, boxes, video.name, rate, weights, targets.names)
+        tracks = tracks._replace(rows=ran.rows)
         paths = outputs.write(labelled(tracks, args.video, size, ran.last + 1))
         if ran.interrupted and not video.live:
             kept.interrupted()
@@ -202,12 +205,16 @@ def _report(ran: _Ran, video: media.Video, paths: Sequence[str], targets: Number
     return 130
 
 
+def _inputs(args: argparse.Namespace, spec: specs.Spec) -> dict[str, str]:
+    """Files that are read, by flag; without the video."""
+    inputs = {"--box_file": args.box_file, "--checkpoint": spec.checkpoint}
+    return {flag: path for flag, path in inputs.items() if path is not None}
+
+
 def _check_flags(
     args: argparse.Namespace, video: media.Video, outputs: Outputs, spec: specs.Spec
 ) -> None:
-    inputs = {"--box_file": args.box_file, "--checkpoint": spec.checkpoint}
-    given = {flag: path for flag, path in inputs.items() if path is not None}
-    outputs.check(args.video, given, args.record)
+    outputs.check(args.video, _inputs(args, spec), args.record)
     if video.live and (args.add or args.resume):
         flag = "--add" if args.add else "--resume"
         raise UserError(f"{flag}: only for video files and folders, {args.video} is live")
@@ -238,18 +245,13 @@ def _targets(args, video, window, number: int, first: np.ndarray, past: Past | N
     return target_flags.numbered(given, number, args.stride)
 
 
-def _check_targets(targets: Numbered, outputs: Outputs, source: str, number: int, size) -> None:
-    """Refuses boxes of the first frame and formats that cannot hold the targets, at once."""
+def _check_targets(targets: Numbered, outputs: Outputs, number: int, size) -> None:
+    """Refuses boxes of the first frame, and more targets than a table holds, at once."""
     if "txt" in outputs.tables and len(targets.names) > 1:
         raise UserError("--txt holds one target; use --mot or --csv for several boxes")
     for frame, _, one in targets.boxes:
         if frame == number:
             check_box(one.box, size, one.shown, doubts=False)
-    if outputs.labels:
-        boxes = [_first_box(targets, k) for k in range(len(targets.names))]
-        rows = [Row(number, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)]
-        tracks = Tracks(rows, boxes, "video", 25.0, "", targets.names)
-        labels.contents([labelled(tracks, source, size, number + 1)], outputs.labels[0])
 
 
 def _first_box(targets: Numbered, number: int) -> tuple[float, float, float, float]:

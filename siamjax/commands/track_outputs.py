@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -64,6 +65,24 @@ class Outputs:
                 raise UserError(f"{flag}={path}: a frame of the video; choose another place")
             if flag != "--out_labels" or Path(path).suffix:
                 files.check_writable(path)
+
+    def check_labels(self, video: labels.Video, inputs: Mapping[str, str | Path]) -> None:
+        """Tries the format of the labels on a video with one row for each target.
+
+        Args:
+            inputs: as `check` takes them.
+
+        Raises:
+            UserError: it cannot hold them, or a file in its folder is an input or another output.
+        """
+        if not self.labels:
+            return
+        format, place = self.labels
+        made = labels.contents([video], format)
+        if Path(place).suffix and not Path(place).is_dir():
+            return
+        for name in made:
+            files.check_apart(self.paths | {"--out_labels": os.path.join(place, name)}, inputs)
 
     def write(self, video: labels.Video) -> list[str]:
         """Writes tables and labels; returns their paths.

@@ -108,7 +108,8 @@ def _given_row(start: Start) -> Row:
 
 
 def _row(number: int, target, found) -> Row:
-    return Row(number, target, *found.box, found.score, found.second_peak, found.lost)
+    x, y, w, h = found.box
+    return Row(number, target, x, y, w, h, found.score, found.second_peak, found.lost)
 
 
 def _state(target) -> State:

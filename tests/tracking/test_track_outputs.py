@@ -151,6 +151,20 @@ def test_labels_of_another_tool(track, source):
             np.testing.assert_allclose(box, seen[frame, each.name], atol=0.01)
 
 
+def test_files_of_a_folder_of_labels_replace_nothing(track, source):
+    """As the other outputs: the names of these files are the format's."""
+    os.mkdir("x")
+    Path("x/a.csv").write_text("40,50,30,24\n")
+    wanted = ("--labels=csv", "--out_labels=x")
+    with pytest.raises(UserError, match=r"--out_labels=x/a\.csv: is --box_file"):
+        track("a.webm", "--box_file=x/a.csv", *wanted)
+    with pytest.raises(UserError, match=r"--txt=x/a\.csv and --out_labels=x/a\.csv are one file"):
+        track("a.webm", BOX, "--txt=x/a.csv", *wanted)
+    assert Path("x/a.csv").read_text() == "40,50,30,24\n"
+    track("a.webm", BOX, *wanted)
+    assert len(table("x/a.csv")) == 12
+
+
 def test_labels_in_a_folder(track, folder):
     track(folder, BOX, "--frames=4", "--labels=yolo", "--out_labels=yolo")
     found = labels.read("yolo", media=folder)
