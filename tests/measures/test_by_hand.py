@@ -18,6 +18,7 @@ from siamjax.measures import (
     vot,
     vot_toolkit,
 )
+from siamjax.measures.result import Figure, Result
 
 BOX = np.array([100.0, 100, 50, 40])
 
@@ -53,6 +54,10 @@ def test_overlap_precision_counts_what_is_above_its_threshold():
     assert found["op_50"] == pytest.approx(4 / 5)
     assert found["op_75"] == pytest.approx(2 / 5)
     assert found["mean_overlap"] == pytest.approx((1 + 0.5 + 0.52 + 0.75 + 0.76) / 5)
+
+
+def test_frames_without_overlap_count_for_its_mean():
+    assert summary(moved(0, 400))["mean_overlap"] == pytest.approx(0.5)
 
 
 def test_success_auc_of_overlaps_between_thresholds():
@@ -250,6 +255,59 @@ def test_vot_figures_of_two_sequences():
     result = table.score("vot", sequences, {"t": runs}, (10, 12))
     x, y = result.plots["accuracy_robustness"].at(result, "t")
     assert (x, y) == (pytest.approx(math.exp(-30 * 1 / 100)), pytest.approx(1))
+
+
+@pytest.mark.parametrize(
+    "size, narrow",
+    [((150, 400), (100, 100, 49, 40)), ((400, 140), (100, 100, 50, 39))],
+    ids=["right", "bottom"],
+)
+def test_the_expected_overlap_leaves_the_last_column_and_row_out(size, narrow):
+    """The true box ends at the image's last column or row, the result one before it."""
+    run = supervised("soo")
+    run.regions[1:] = narrow
+    scored = vot.measure(sequence(3, image_size=size), [run])
+    long, short = (51, 50) if size[0] == 150 else (41, 40)
+    np.testing.assert_allclose(scored.whole[0, 1:], short / long, atol=1e-6)
+    np.testing.assert_allclose(scored.inner[0, 1:], 1, atol=1e-6)
+
+
+def test_resampled_eao_weighs_sequences_alike_whatever_their_repetitions():
+    size = (400, 300)
+    sequences = [sequence(30, name, image_size=size) for name in "ab"]
+    lost = "s" + "o" * 4 + "f" + "." * 4 + "s" + "o" * 19
+    runs = [[supervised("s" + "o" * 29)], [supervised(lost)] * 3]
+    scored = [vot.measure(s, r) for s, r in zip(sequences, runs, strict=True)]
+    cut = vot.fragments(scored)
+    whole = vot.eao(vot.expected_overlap(cut, vot.weights(cut)), (10, 15))
+    found = vot.resampled_eao(cut, (10, 15), np.array([[0, 1], [1, 0], [0, 0]]), 2)
+    np.testing.assert_allclose(found, [whole, whole, 1], atol=1e-6)
+    # sequences weigh 1 and, of its two stretches, 1 each: means 1, 4 frames of i, 1
+    expected = np.mean([(1 + 4 / i + 1) / 3 for i in range(9, 15)])
+    assert whole == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_toolkit_sees_nothing_in_a_single_row_or_column():
+    size = (120, 90)
+
+    def overlap(box):
+        return vot_toolkit.overlaps(np.array([box], float), np.array([box], float), size)[0]
+
+    assert overlap((10, 89, 20, 20)) == 0  # row 89 alone is inside
+    assert overlap((119, 10, 20, 20)) == 0
+    assert overlap((10, 88, 20, 20)) == overlap((118, 10, 20, 20)) == 1
+
+
+def test_trackers_are_ranked_and_numbers_are_printed():
+    figures = {"up": Figure("up"), "down": Figure("down", lower_is_better=True, digits=1)}
+    rows = {"a": {"up": 0.5, "down": 2.0}, "b": {"up": 0.75, "down": 3.25}, "c": {"up": math.nan}}
+    result = Result(overlap="none", trackers=rows, figures=figures)
+    assert result.ranked() == ["b", "a", "c"]
+    assert result.ranked("down") == ["a", "b", "c"]
+    assert result.best("down") == 2.0
+    assert result.number("up", 0.12345) == "0.123"
+    assert result.number("down", 3.26) == "3.3"
+    assert result.number("up", None) == result.number("up", math.nan) == "-"
 
 
 def test_a_failure_whose_restart_lies_beyond_the_end():
