@@ -54,7 +54,7 @@ def test_sixteen_lines_differ():
         (line.get_color(), line.get_linestyle(), line._unscaled_dash_pattern, line.get_marker())
         for line in axes.get_lines()
     }
-    plain = {look[1:] for look in looks}
+    plain = {one[1:] for one in looks}
     assert len(looks) == len(plain) == 16
 
 
