@@ -8,6 +8,7 @@ its own.
 import collections
 import dataclasses
 import multiprocessing
+import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -115,8 +116,15 @@ def in_processes(
         workers: processes, at least 1.
 
     Raises:
-        UserError: as `Leader`.
+        UserError: as `Leader`; a factory that cannot be sent to another process.
     """
+    try:
+        pickle.dumps(factory)
+    except Exception as error:
+        raise UserError(
+            f"workers={workers}: the tracker's factory cannot be sent to another process ({error});"
+            " give a class or function of a module"
+        ) from error
     again = []
     for job, outcome in _pools(lead, factory, jobs, workers):
         if outcome is None:

@@ -165,6 +165,12 @@ def test_workers_name_failures_and_bad_weights_as_one_process_does(own, tmp_path
     assert line.startswith(f"{bad}: not a siamjax weights file")
 
 
+def test_a_factory_that_cannot_be_sent_to_workers():
+    """Before: "Can't pickle <function ...<lambda>...>" with a traceback."""
+    with pytest.raises(UserError, match=r"workers=2: .* give a class or function of a module"):
+        list(attempts.in_processes(protocols.one_pass, lambda: None, [job(0)], workers=2))
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_loses_its_sequence_alone(own):
     jobs = [job(value) for value in (0, 2, 1, 5, 6)]
