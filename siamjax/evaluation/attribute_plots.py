@@ -29,6 +29,11 @@ def has_panels(scores: Scores, plot: Plot) -> bool:
     return curves and bool(known(scores, plot.figure))
 
 
+def _titled(scores: Scores, title: str, measure: str, most: int) -> str:
+    count = len(known(scores, measure))
+    return f"{title} by attribute" + (f", {most} of {count}" if count > most else "")
+
+
 def markers(canvas: Canvas, measure: str) -> Figure:
     """A row of markers for each attribute, the easiest on top."""
     scores, values = canvas.scores, canvas.scores.attributes[measure]
@@ -38,7 +43,7 @@ def markers(canvas: Canvas, measure: str) -> Figure:
     names.sort(key=lambda name: np.nanmean(table[name]), reverse=not lower)
     order, rows = scores.ranked(measure), np.arange(len(names))
     named = canvas.named(order, measure)
-    title = f"{scores.label(measure)} by attribute"
+    title = _titled(scores, scores.label(measure), measure, ROWS)
     figure = canvas.figure(title, 0.16 + 0.052 * len(names), list(named.values()))
     axes = figure.add_subplot()
     axes.grid(True, axis="x")
@@ -63,7 +68,7 @@ def panels(canvas: Canvas, plot: Plot) -> Figure:
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
     order = scores.ranked(plot.figure)
-    title = f"{plot.title} by attribute"
+    title = _titled(scores, plot.title, plot.figure, PANELS)
     figure = canvas.figure(title, 0.1 + 0.5 * lines, order, WIDE)
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     thresholds = scores.curves[plot.title][0]

@@ -130,6 +130,19 @@ def test_attributes_from_easy_to_hard_with_their_sizes():
     assert axes.yaxis_inverted()
 
 
+def test_of_many_classes_the_most_frequent_are_drawn():
+    names = [f"class {i:02d}" for i in range(50)]
+    values = {"auc": {name: {"a": 0.5} for name in names}}
+    curves = {"success": {name: {"a": GRID} for name in names}}
+    sizes = {name: f"{i + 1} sequences" for i, name in enumerate(names)}
+    fields = {"attribute_curves": curves, "attribute_sizes": sizes, "plots": {}}
+    figure = plots.draw_all(scores(["a"], attributes=values, **fields))["attributes"]
+    (axes,) = figure.axes
+    rows = {text.get_text() for text in axes.get_yticklabels()}
+    assert rows == {f"{name} ({sizes[name].split()[0]})" for name in names[10:]}
+    assert "AUC by attribute, 40 of 50" in figure.get_suptitle()
+
+
 def test_a_panel_for_each_attribute():
     values = {"auc": {tag: {"a": 0.3, "b": 0.4} for tag in "xyz"}}
     curves = {"success": {tag: {"a": 0.3 * GRID, "b": 0.4 * GRID} for tag in "xyz"}}
