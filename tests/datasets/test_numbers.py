@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from siamjax.datasets import attributes, lasot, otb, registry, uav123
+from siamjax.datasets import attributes, lasot, otb, registry, uav123, vot
 from siamjax.datasets.forms.base import (
     REGION,
     Run,
@@ -122,6 +122,17 @@ def test_a_gap_in_numbered_images_is_named(tmp_path):
     (tmp_path / "TEST/anno/abc.txt").write_text("1,2,10,8\n" * 5)
     with pytest.raises(UserError, match=r"frame number 2 of 0\.\.4 is missing"):
         registry.load("TrackingNet", tmp_path)
+
+
+def test_the_toolkits_file_of_sizes(tmp_path):
+    path = tmp_path / "sequence"
+    assert vot._size(path) is None
+    path.write_text("width=640\nheight = 480\n")
+    assert vot._size(path) == (640, 480)
+    path.write_text("name=bag\nwidth=640\nfps=30\nheight=480\nx\n")
+    assert vot._size(path) == (640, 480)
+    path.write_text("width=640\n")
+    assert vot._size(path) is None
 
 
 def test_numbers_and_names_of_attributes(tmp_path):

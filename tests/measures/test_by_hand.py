@@ -1,5 +1,6 @@
 """Figures at their thresholds, intervals and weights, all by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -84,6 +85,15 @@ def test_all_sequences_and_all_repetitions_weigh_the_same():
     rows = found.per_sequence["t"]
     assert rows["a"]["success_auc"] == pytest.approx(10 / 21)
     assert found.trackers["t"]["success_auc"] == pytest.approx((10 / 21 + 20 / 21) / 2)
+
+
+def test_two_scores_are_enough_to_tell_losses():
+    one = unscored(moved(0, 0, 400, 400))
+    for scores, figures in (([0.9, 0.9, 0.1, 0.1], {"loss_auroc"}), ([0.9] * 4, set())):
+        run = dataclasses.replace(one, scores=np.array(scores))
+        found = table.score("ope", [sequence(4)], {"t": [[run]]}).trackers["t"]
+        assert {"loss_auroc"} & found.keys() == figures
+    assert found["success_auc"] == pytest.approx(10 / 21)
 
 
 # --- GOT-10k
@@ -228,6 +238,13 @@ def test_the_interval_of_multistart(longest, interval):
     assert found.interval == interval
     assert found.trackers["t"]["eao"] == pytest.approx(1)
     assert found.curves["expected overlap"][0].tolist() == list(range(1, longest + 1))
+
+
+def test_sequences_weigh_alike_whatever_the_number_of_their_runs():
+    good = multistart.Tracked(np.ones(20), 20)
+    bad = multistart.Tracked(np.zeros(20), 0)
+    curve = multistart.expected_overlap([[good], [bad] * 4], 20)
+    np.testing.assert_allclose(curve, 0.5)
 
 
 # --- VOT
