@@ -208,17 +208,17 @@ def _spans(points, rows, y, size):
         at = np.trunc(x0 + (y - y0) / dy * dx)
         crossings.append(np.where((y >= low) & (y <= high), at, np.inf))
     c0, c1, c2, c3 = _ordered(*crossings)
-    edge = np.repeat(size[:, 0] - 1, rows)
+    right = np.repeat(size[:, 0] - 1, rows)
     fill01 = (c0 != c1) & np.isfinite(c1)
     fill12 = ~fill01 & (c1 != c2) & np.isfinite(c2)
     after = fill01 | (~fill01 & ~fill12)  # the third crossing is still to be used
     fill23 = after & (c2 != c3) & np.isfinite(c3)
     start = np.where(fill01, c0, c1)
     stop = np.where(fill01, c1, np.where(fill12, c2, -1))
-    first = (np.maximum(start, 0), np.minimum(stop, edge))
+    first = (np.maximum(start, 0), np.minimum(stop, right))
     # the pixel where two spans meet counts once
     start = np.where(fill01 & (c1 == c2), c2 + 1, c2)
-    second = (np.maximum(start, 0), np.minimum(np.where(fill23, c3, -1), edge))
+    second = (np.maximum(start, 0), np.minimum(np.where(fill23, c3, -1), right))
     return [first, second]
 
 
