@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # versions that were tested together
 CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.version_info < (3, 12) else 'constraints-3.12.txt')")
 
-.PHONY: help env demo test test-prep notebook docs wheel wheel-test commands lint format types clean
+.PHONY: help env demo test soak test-prep notebook docs wheel wheel-test commands lint format types clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -22,6 +22,9 @@ demo: env  ## shards -> training -> tracking -> scores, report and video under r
 
 test: env  ## the tests
 	$(BIN)/python -m pytest -n 2
+
+soak: env  ## five minutes of random interruptions: training, preparation, evaluation
+	$(BIN)/python tests/soak.py --minutes=5
 
 $(VENV)/.prep: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,prep]'

@@ -66,6 +66,8 @@ ROOMS = {
     "config": "Experiments",
     "bundled": "Bundled experiments and data preparation",
     "files": "Output files",
+    "locks": "Locks",
+    "processes": "Worker processes",
     "compile_cache": "Compiled programs",
     "errors": "Errors and exit codes",
 }

@@ -53,6 +53,13 @@ def test_a_batch(first):
     assert not np.array_equal(first[0]["search"], first[1]["search"])
 
 
+def test_the_bytes_of_a_batch(config, first):
+    """docs/training.md gives this number a pair."""
+    layout = loader.Examples(config).layout(224)
+    assert 0 <= layout.bytes - 224 * 246_627 < 6 * 64  # each array begins at a multiple of 64
+    assert sum(value.nbytes for value in first[0].values()) == 6 * 246_627
+
+
 def test_the_box_is_where_the_object_is(config):
     """Without scale the target keeps its size in the crop, and is shifted against the
     augmentation's window.
