@@ -26,10 +26,11 @@ _LISTS = ("classes.txt", "obj.names", "*.names")
 
 
 def matches(source: Path) -> bool:
-    """A folder with data.yaml, with labels/ and images/, or with such texts beside images."""
+    """A folder with data.yaml or obj.names, with labels/ and images/, or texts beside images."""
     if not source.is_dir():
         return False
-    if _yaml(source) or ((source / "labels").is_dir() and (source / "images").is_dir()):
+    parts = all((source / part).is_dir() for part in ("labels", "images"))
+    if parts or _yaml(source) or any(source.glob("*.names")):
         return True
     first = next(iter(_beside(source)), None)
     return first is not None and any(map(_line, filter(None, read_lines(first).rows)))

@@ -465,3 +465,14 @@ def test_foreign_bytes_and_numbers(tmp_path, name):
 def test_formats_that_are_folders(tmp_path, name):
     with pytest.raises(UserError, match=r"a\.txt: labels of this format are a folder; name it"):
         labels.read(put(tmp_path / "a.txt", "0 0.5 0.5 0.1 0.1\n"), name)
+
+
+def test_yolo_of_darknet(tmp_path):
+    """As CVAT exports YOLO 1.1."""
+    put(tmp_path / "obj.names", "cat\ndog\n")
+    put(tmp_path / "obj.data", "classes = 2\n")
+    put(tmp_path / "train.txt", "data/obj_train_data/frame_000000.jpg\n")
+    image(tmp_path / "obj_train_data" / "frame_000000.jpg")
+    put(tmp_path / "obj_train_data" / "frame_000000.txt", "1 0.5 0.5 0.25 0.5\n")
+    (video,) = labels.read(tmp_path)
+    assert (video.tracks[0].category, rows(video.tracks[0])[0]) == ("dog", [24, 12, 16, 24])
