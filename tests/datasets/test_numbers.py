@@ -129,7 +129,7 @@ def test_the_toolkits_file_of_sizes(tmp_path):
     assert vot._size(path) is None
     path.write_text("width=640\nheight = 480\n")
     assert vot._size(path) == (640, 480)
-    path.write_text("name=bag\nwidth=640\nfps=30\nheight=480\nx\n")
+    path.write_text("name=bag\nwidth=640\nnote=a=b\nheight=480\nx\n")
     assert vot._size(path) == (640, 480)
     path.write_text("width=640\n")
     assert vot._size(path) is None
