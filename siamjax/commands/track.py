@@ -130,7 +130,7 @@ def _tracker(spec: specs.Spec, targets: int = 1) -> tuple:
 
 def _steps(args, video: media.Video, first, others, targets: Numbered, kept, tracker, several):
     """Starts the file of kept rows; the steps of the first and the other frames, pairs of a number
-    and pixels."""
+    and pixels, behind a progress bar."""
     from siamjax.tracking import follow
 
     starts = [follow.Start(*place, one.box, one.shown) for *place, one in targets.boxes]
@@ -144,8 +144,8 @@ def _steps(args, video: media.Video, first, others, targets: Numbered, kept, tra
             "names": targets.names,
         }
     )
-    frames = tqdm(itertools.chain([first], others), total=video.count, unit=" frames")
-    return follow.follow(frames, several, starts, kept.past)
+    steps = follow.follow(itertools.chain([first], others), several, starts, kept.past)
+    return tqdm(steps, total=video.count, unit=" frames")
 
 
 class _Ran(NamedTuple):
@@ -162,7 +162,7 @@ def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
     """Tracks, keeps the rows and shows the frames until there are no more, or until it is ended."""
     rows: list[Row] = []
     count, last, interrupted, failed = 0, -1, False, None
-    with media.VideoWriter(out, fps) if out else contextlib.nullcontext() as writer:
+    with steps, media.VideoWriter(out, fps) if out else contextlib.nullcontext() as writer:
         try:
             for step in steps:
                 rows += step.rows

@@ -120,7 +120,7 @@ def test_after_ctrl_c_a_new_run_may_start(track, whole, folder):
     assert contents() == whole
 
 
-def test_an_error_keeps_the_rows(track, whole, folder):
+def test_an_error_keeps_the_rows(track, whole, folder, capsys):
     """Before: `siamjax track frames --csv=lost.csv` with a broken image in frame 14 gave 'not a
     readable image', exit code 2, and none of the 14 frames that were tracked."""
     shutil.copytree(folder, "frames")
@@ -128,6 +128,7 @@ def test_an_error_keeps_the_rows(track, whole, folder):
     Path("frames/0008.png").write_bytes(b"broken")
     with pytest.raises(UserError, match=r"0008\.png: not a readable.*; 8 frames are kept in"):
         track("frames", *GIVEN, *TABLES)
+    assert capsys.readouterr().err.endswith("\n")  # the message stands on a line of its own
     assert sorted(os.listdir()) == ["frames", ROWS]
     Path("frames/0008.png").write_bytes(good)
     track("frames", *GIVEN, *TABLES, "--resume")
