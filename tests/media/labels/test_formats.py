@@ -476,3 +476,27 @@ def test_yolo_of_darknet(tmp_path):
     put(tmp_path / "obj_train_data" / "frame_000000.txt", "1 0.5 0.5 0.25 0.5\n")
     (video,) = labels.read(tmp_path)
     assert (video.tracks[0].category, rows(video.tracks[0])[0]) == ("dog", [24, 12, 16, 24])
+
+
+def test_label_studio_at_about_the_rate_of_the_video(tmp_path):
+    """A duration is not exact: 9.9 for 10 frames per second moves nothing."""
+    writer = cv2.VideoWriter(
+        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48)
+    )
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    sequence = [key(151, 10, False)]
+    path = put(tmp_path / "x.json", studio(sequence, 200, 20.2, "clip.avi"))
+    (video,) = labels.read(path)
+    assert rows(video.tracks[0]).keys() == {150}
+    assert video.length == 200
+
+
+def test_cvat_without_a_size_of_its_task(tmp_path):
+    """The last key holds up to a stated end alone."""
+    box = BOX.format(2, 0, 1, 11)
+    inner = f'<track id="0" label="x">{box}</track>'
+    for meta, last in (("", 2), ("<size>5</size>", 4), ("<stop_frame>3</stop_frame>", 3)):
+        text = f"<annotations><meta><task>{meta}</task></meta>{inner}</annotations>"
+        (video,) = labels.read(put(tmp_path / "a.xml", text))
+        assert list(rows(video.tracks[0])) == list(range(2, last + 1))

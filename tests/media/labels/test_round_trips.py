@@ -1,6 +1,8 @@
 """What is written is read back, equal to the format's own precision; other programs read it."""
 
+import json
 import shutil
+from xml.etree import ElementTree
 
 import hypothesis.extra.numpy as arrays
 import hypothesis.strategies as st
@@ -113,3 +115,23 @@ def test_any_boxes_and_names_come_back(boxes, gap, name, tmp_path_factory):
         assert (back.id, back.name, back.category) == ("a b", name, "c,d")
         np.testing.assert_array_equal(back.boxes, boxes)
         assert back.frames.tolist() == [shape.frame for shape in shapes]
+
+
+def test_cvat_says_once_where_a_target_leaves(clip, tmp_path):
+    """Anna leaves behind frame 3 and is there to the end, Rex leaves behind frame 9."""
+    (path,) = labels.write([clip], "cvat", tmp_path)
+    tracks = ElementTree.parse(path).getroot().findall("track")
+    outside = [[int(b.get("frame")) for b in t if b.get("outside") == "1"] for t in tracks]
+    assert outside == [[4], [10]]
+    listed = [[int(box.get("frame")) for box in node] for node in tracks]
+    assert listed == [[0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11], [3, 4, 5, 6, 7, 8, 9, 10]]
+
+
+def test_label_studio_says_once_where_a_target_leaves(clip, tmp_path):
+    """Frames count from 1; a region that is there at the end stays enabled."""
+    (path,) = labels.write([clip], "labelstudio", tmp_path)
+    regions = json.loads(path.read_text())[0]["annotations"][0]["result"]
+    values = [region["value"] for region in regions]
+    left = [[at["frame"] for at in value["sequence"] if not at["enabled"]] for value in values]
+    assert left == [[4], [10]]
+    assert {(value["framesCount"], value["duration"]) for value in values} == {(12, 12 / 25)}
