@@ -148,6 +148,16 @@ def test_numbered_folders_that_are_no_runs_are_trackers_each(otb, tmp_path):
     }
 
 
+def test_trackers_lie_up_to_four_folders_deep(otb, tmp_path):
+    for place in ("x/mine", "x/y/z/other"):
+        write(tmp_path / "r" / place, {"Jogging.1.txt": rows(truth(20))})
+    found = result_folders.find(tmp_path / "r", otb.dataset, otb.sequences)
+    assert set(found.trackers) == {"mine", "other"}
+    write(tmp_path / "far/a/b/c/d/e", {"Jogging.1.txt": rows(truth(20))})
+    with pytest.raises(UserError, match="no results of these sequences in it"):
+        result_folders.find(tmp_path / "far", otb.dataset, otb.sequences)
+
+
 def test_pytracking_on_got10k(tmp_path):
     loaded = got10k(tmp_path)
     write(tmp_path / "r/atom/default_000", {f"{LONG}.txt": rows(truth(20), "\t", "{:.0f}")})

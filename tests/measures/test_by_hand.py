@@ -119,6 +119,17 @@ def test_got10k_weighs_sequences_by_their_frames():
     assert found.per_sequence["t"]["s"]["ao"] == 0
 
 
+def test_the_interval_of_got10k_weighs_by_frames_too():
+    size = (400, 300)
+    sequences = [sequence(11, "l", image_size=size), sequence(3, "s", image_size=size)]
+    runs = [[unscored(moved(*[0] * 11))], [unscored(moved(*[300] * 3))]]
+    drawn = got10k.score(sequences, runs).resampled["ao"]
+    # both sequences, the long one twice, the short one twice
+    assert set(np.round(drawn, 9)) == {round(10 / 12, 9), 1.0, 0.0}
+    single = got10k.score([sequence(2, image_size=size)], [[unscored(moved(0, 0))]])
+    assert set(single.resampled["ao"]) == {1.0}
+
+
 def test_got10k_cuts_at_all_four_borders():
     size = (120, 110)
     cut = got10k.inside(np.array([[-5.0, -7, 200, 300], [110, 100, 20, 20]]), size)
@@ -390,6 +401,9 @@ def test_the_draws():
     assert set(draws.ravel()) == set(range(5))
     np.testing.assert_array_equal(draws, np.random.default_rng(0).integers(0, 5, (2000, 5)))
     np.testing.assert_array_equal(bootstrap.means([1, 2, 3, 4, 5]), draws.mean(1) + 1)
+    assert bootstrap.of_mean([1, 2, 3, 4, 9]) == bootstrap.interval(
+        bootstrap.means([1, 2, 3, 4, 9])
+    )
     assert bootstrap.of_mean([1.0, 1.0]) == (1, 1)
 
 
