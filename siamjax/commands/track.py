@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from siamjax import api, constants, media
 from siamjax.commands import target_flags
@@ -162,7 +163,9 @@ def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
     """Tracks, keeps the rows and shows the frames until there are no more, or until it is ended."""
     rows: list[Row] = []
     count, last, interrupted, failed = 0, -1, False, None
-    with steps, media.VideoWriter(out, fps) if out else contextlib.nullcontext() as writer:
+    writing = media.VideoWriter(out, fps) if out else contextlib.nullcontext()
+    # warnings stand on lines of their own, above the bar
+    with steps, writing as writer, logging_redirect_tqdm():
         try:
             for step in steps:
                 rows += step.rows
