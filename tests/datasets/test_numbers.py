@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from siamjax.datasets import attributes, lasot, otb, registry, uav123, vot
+from siamjax.datasets import attributes, lasot, otb, registry, synthetic, uav123, vot
 from siamjax.datasets.forms.base import (
     REGION,
     Run,
@@ -18,6 +18,7 @@ from siamjax.datasets.forms.base import (
     unscored,
 )
 from siamjax.errors import UserError
+from siamjax.synthetic import SyntheticVideo
 
 FLAT = ("ope", "ope", "flat")
 VOT = ("supervised", "vot", "vot")
@@ -64,6 +65,24 @@ def test_first_images_of_parts_and_late_annotations():
     assert otb._FIRST_IMAGE == {"BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "David": 300}
     assert otb._SKIPPED_BOXES == {"Tiger1": 5}
     assert len(lasot.ATTRIBUTES) == 14
+
+
+def test_clips_of_the_synthetic_benchmark():
+    assert (synthetic.CLIPS, synthetic.LENGTH) == (16, 120)
+    (clip,) = registry.load("synthetic", sequences=["clip003"]).sequences
+    video = SyntheticVideo(3, length=120, split="test")
+    np.testing.assert_array_equal(clip.groundtruth, video.boxes[0])
+
+
+def test_otb_may_have_images_after_its_last_box(tmp_path):
+    images = tmp_path / "Boy/img"
+    images.mkdir(parents=True)
+    for number in range(1, 7):
+        (images / f"{number:04d}.jpg").write_text("")
+    (tmp_path / "Boy/groundtruth_rect.txt").write_text("2,3,10,8\n" * 4)
+    (boy,) = registry.load("OTB100", tmp_path).sequences
+    names = [path.name for path in boy.frames.paths]
+    assert names == ["0001.jpg", "0002.jpg", "0003.jpg", "0004.jpg"]
 
 
 def test_rows_of_truth_in_annotation_files(tmp_path):

@@ -185,6 +185,11 @@ def test_f_is_the_harmonic_mean_and_its_best_is_taken():
     assert found == pytest.approx({"f_score": 0.96 / 1.4, "precision": 0.8, "recall": 0.6})
 
 
+def test_ranges_of_the_longterm_plots():
+    assert longterm.PLOTS["precision_recall"].x_range == (0, 1)
+    assert longterm.PLOTS["f_score"].x_range == (0, 100)
+
+
 def test_longterm_sequences_weigh_the_same_and_are_read_at_one_threshold():
     count, size = 6, (400, 300)
     codes = np.array([START] + [REGION] * (count - 1), np.int8)
