@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from siamjax.datasets import attributes, lasot, otb, registry, synthetic, uav123, vot
+from siamjax.datasets.forms import confidence
 from siamjax.datasets.forms.base import (
     REGION,
     Run,
@@ -130,6 +131,15 @@ def test_runs_are_fitted_to_their_sequence(tmp_path):
     np.testing.assert_array_equal(skipping.scores, [2, 3, 4])
     np.testing.assert_array_equal(skipping.regions, run.regions[2:])
     assert fitted(path, run, 4, skipped=2).scores.tolist() == [0, 1, 2, 3]
+
+
+def test_scores_are_written_where_they_differ(tmp_path):
+    path = tmp_path / "a.txt"
+    confidence.write(path, np.array([np.nan, 0.5, 0.25]))
+    assert confidence.beside(path).read_text() == "\n0.500000\n0.250000\n"
+    for same in ([np.nan, 0.5, 0.5], [np.nan, np.nan]):
+        confidence.write(path, np.array(same))
+        assert not confidence.beside(path).exists()
 
 
 def test_a_gap_in_numbered_images_is_named(tmp_path):
