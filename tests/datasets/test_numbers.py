@@ -7,8 +7,18 @@ import json
 import numpy as np
 import pytest
 
-from siamjax.datasets import attributes, lasot, otb, registry, synthetic, uav123, vot
-from siamjax.datasets.forms import confidence
+from siamjax.datasets import (
+    attributes,
+    lasot,
+    otb,
+    registry,
+    result_folders,
+    results,
+    synthetic,
+    uav123,
+    vot,
+)
+from siamjax.datasets.forms import confidence, multistart
 from siamjax.datasets.forms.base import (
     REGION,
     Run,
@@ -18,6 +28,7 @@ from siamjax.datasets.forms.base import (
     seconds,
     unscored,
 )
+from siamjax.datasets.sequence import NoFrames, Sequence
 from siamjax.errors import UserError
 from siamjax.synthetic import SyntheticVideo
 
@@ -133,11 +144,43 @@ def test_runs_are_fitted_to_their_sequence(tmp_path):
     assert fitted(path, run, 4, skipped=2).scores.tolist() == [0, 1, 2, 3]
 
 
+PATHS = {
+    "flat": ["a.txt"],
+    "vot": ["baseline/a/a_001.txt"],
+    "vot_toolkit": ["baseline/a/a_001.txt"],
+    "longterm": ["longterm/a/a_001_confidence.value", "longterm/a/a_001.txt"],
+    "multistart": ["multistart/a/a_00000001.txt"],
+    "got10k": ["a/a_time.txt", "a/a_001.txt"],
+}
+
+
+@pytest.mark.parametrize("name", results.FORMATS)
+def test_the_first_repetition_is_meant_by_default(name):
+    dataset = dataclasses.replace(registry.get("OTB100"), results=name)
+    form = results.Store("", dataset).form
+    one = Sequence("a", NoFrames(3, "none"), np.ones((3, 4)))
+    assert form.paths(one) == PATHS[name]
+
+
+def test_multistart_results_are_found_and_run_to_the_farther_end(tmp_path):
+    one = Sequence("a", NoFrames(100, "none"), np.ones((100, 4)))
+    assert multistart.multistart_anchors(one) == [(0, 1), (50, -1), (99, -1)]
+    dataset = dataclasses.replace(registry.get("VOT2018"), results="multistart")
+    place = tmp_path / "r/mine/multistart/a"
+    place.mkdir(parents=True)
+    assert [*result_folders.find(tmp_path / "r", dataset, (one,)).trackers] == ["mine"]
+    store = results.Store(tmp_path / "r", dataset)
+    for anchor, count in ((0, 100), (50, 51), (99, 100)):
+        assert store.read("mine", one) == []  # not all are there
+        (place / f"a_{anchor:08d}.txt").write_text("1\n" + "1,2,3,4\n" * (count - 1))
+    assert [len(run.codes) for run in store.read("mine", one)] == [100, 51, 100]
+
+
 def test_scores_are_written_where_they_differ(tmp_path):
     path = tmp_path / "a.txt"
     confidence.write(path, np.array([np.nan, 0.5, 0.25]))
     assert confidence.beside(path).read_text() == "\n0.500000\n0.250000\n"
-    for same in ([np.nan, 0.5, 0.5], [np.nan, np.nan]):
+    for same in ([np.nan, 0.5, 0.5], [np.nan, 0.5], [np.nan, np.nan]):
         confidence.write(path, np.array(same))
         assert not confidence.beside(path).exists()
 
