@@ -3,12 +3,14 @@ annotation files, and what result files are read by."""
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from siamjax.datasets import (
     attributes,
+    folder,
     lasot,
     otb,
     registry,
@@ -174,6 +176,24 @@ def test_multistart_results_are_found_and_run_to_the_farther_end(tmp_path):
         assert store.read("mine", one) == []  # not all are there
         (place / f"a_{anchor:08d}.txt").write_text("1\n" + "1,2,3,4\n" * (count - 1))
     assert [len(run.codes) for run in store.read("mine", one)] == [100, 51, 100]
+
+
+def test_labels_without_frames_begin_at_their_first_box(tmp_path):
+    video = SimpleNamespace(
+        source=tmp_path,
+        name="a",
+        per_frame=False,
+        length=None,
+        has_frames=False,
+        images=(),
+        count=9,
+        stated_size=(64, 48),
+    )
+    each = SimpleNamespace(frames=np.array([3, 4, 6]), boxes=np.ones((3, 4)), polygons=[None] * 3)
+    each = type("Track", (), {"__len__": lambda self: 3} | vars(each))()
+    found = folder._sequence("a", video, each)
+    assert len(found) == 4
+    assert np.isnan(found.groundtruth).any(1).tolist() == [False, False, True, False]
 
 
 def test_scores_are_written_where_they_differ(tmp_path):

@@ -291,15 +291,18 @@ def test_vot_figures_of_two_sequences():
 
 
 @pytest.mark.parametrize(
-    "size, narrow",
-    [((150, 400), (100, 100, 49, 40)), ((400, 140), (100, 100, 50, 39))],
+    "size, box, narrow",
+    [
+        ((150, 400), (100, 100, 50, 40), (100, 100, 49, 40)),
+        ((400, 140), (10, 100, 50, 40), (10, 100, 50, 39)),
+    ],
     ids=["right", "bottom"],
 )
-def test_the_expected_overlap_leaves_the_last_column_and_row_out(size, narrow):
+def test_the_expected_overlap_leaves_the_last_column_and_row_out(size, box, narrow):
     """The true box ends at the image's last column or row, the result one before it."""
     run = supervised("soo")
     run.regions[1:] = narrow
-    scored = vot.measure(sequence(3, image_size=size), [run])
+    scored = vot.measure(sequence(3, box=box, image_size=size), [run])
     long, short = (51, 50) if size[0] == 150 else (41, 40)
     np.testing.assert_allclose(scored.whole[0, 1:], short / long, atol=1e-6)
     np.testing.assert_allclose(scored.inner[0, 1:], 1, atol=1e-6)
