@@ -96,6 +96,16 @@ def test_pysot_on_otb(otb, tmp_path, name):
         assert scores.trackers["model"]["success_auc"] == pytest.approx(PERFECT)
 
 
+def test_numbered_repetitions_in_a_folder_per_sequence(otb, tmp_path):
+    texts = {
+        f"Jogging.1/Jogging.1_00{k}.txt": rows(truth(20) + [20 * (k > 1), 0, 0, 0]) for k in (1, 2)
+    }
+    write(tmp_path / "r/a", texts)
+    # overlap 1/3 is above 7 of 21 thresholds
+    value = score(otb, tmp_path / "r").trackers["a"]["success_auc"]
+    assert value == pytest.approx((PERFECT + 7 / 21) / 2)
+
+
 # --- pytracking: whole numbers and tabs, prefixes, a folder per run
 
 

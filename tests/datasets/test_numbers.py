@@ -143,6 +143,7 @@ def test_runs_are_fitted_to_their_sequence(tmp_path):
     skipping = fitted(path, run, 3, skipped=2)
     np.testing.assert_array_equal(skipping.scores, [2, 3, 4])
     np.testing.assert_array_equal(skipping.regions, run.regions[2:])
+    assert fitted(path, run, 4).scores.tolist() == [0, 1, 2, 3]
     assert fitted(path, run, 4, skipped=2).scores.tolist() == [0, 1, 2, 3]
 
 
