@@ -211,7 +211,8 @@ def test_show_without_windows(track, folder):
 
 @pytest.mark.parametrize("box", ["0,0,50000,40000", "0,0,1e300,1e300", "0.2,0.3,0.1,0.1"])
 def test_boxes_without_sense(track, folder, box):
-    """Before: `siamjax track clip --box=0,0,50000,40000` was killed for memory."""
+    """Before: `siamjax track clip --box=0,0,50000,40000` was killed for memory; with a limit on it
+    'Failed to allocate 24224997963 bytes'."""
     with pytest.raises(UserError, match=f"box {box.replace('1e300', r'1e.300')}: "):
         track(folder, f"--box={box}")
 
