@@ -27,7 +27,8 @@ def page(videos: Sequence[Video], left_out: Sequence[str]) -> str:
         frames = sorted({int(frame) for each in video.tracks for frame in each.frames})
         chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, PICTURES).round().astype(int)]
         faults = "".join(f"<li>{html.escape(line)}" for line in check.faults(video))
-        counts = f"{len(video.tracks)} targets, {video.boxes} boxes; {use}"
+        targets = f"{len(video.tracks)} target{'s' * (len(video.tracks) != 1)}"
+        counts = f"{targets}, {video.boxes} boxes; {use}"
         pictures = "".join(_picture(video, frame) for frame in dict.fromkeys(chosen))
         parts.append(
             f"<h2>{html.escape(video.name)}</h2><p>{counts}</p><ul>{faults}</ul>{pictures}"
