@@ -25,9 +25,9 @@ from siamjax import locks
 lock = locks.Lock(sys.argv[1])
 if len(sys.argv) > 2:
     import os
-    if os.fork() == 0:
+    if os.fork() != 0:
         time.sleep(60)
-print("held", flush=True)
+print("held", flush=True)  # by the child, where there is one: it runs
 time.sleep(60)
 """
 
