@@ -8,7 +8,8 @@ jax2onnx needs an older orbax than training does, so this runs in an environment
 
     python3 -m venv onnxenv
     onnxenv/bin/pip install jax2onnx onnxruntime -e . --no-deps
-    onnxenv/bin/pip install absl-py flax google-crc32c ml-collections opencv-contrib-python-headless tqdm
+    onnxenv/bin/pip install absl-py flax google-crc32c jaxtyping ml-collections tqdm
+    onnxenv/bin/pip install opencv-contrib-python-headless
 """
 
 import argparse
