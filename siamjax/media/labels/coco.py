@@ -18,7 +18,7 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.media.labels import rle
 from siamjax.media.labels.images import Item, Picture, area_of, frame_name, group, polygon_box
-from siamjax.media.labels.jsons import WRONG, head_of, load
+from siamjax.media.labels.jsons import built_as, head_of, load
 from siamjax.media.labels.model import Shape, Video
 from siamjax.media.labels.places import Places, holds_videos, visible
 
@@ -63,10 +63,9 @@ def read(source: Path, places: Places) -> list[Video]:
     """
     path = only(source)
     content = load(path)
-    try:
-        return _videos(content, path, places)
-    except WRONG as error:
-        raise UserError(f"{path}: not COCO's JSON ({error!r}); export it again") from None
+    with built_as(path, "COCO's JSON"):
+        videos = _videos(content, path, places)
+    return videos
 
 
 def _videos(content: dict, path: Path, places: Places) -> list[Video]:

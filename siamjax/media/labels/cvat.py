@@ -14,28 +14,37 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from siamjax.errors import UserError
 from siamjax.files import folder_name
 from siamjax.media.labels.images import polygon_box, turned
-from siamjax.media.labels.jsons import WRONG
+from siamjax.media.labels.jsons import built_as
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places, base_name, is_video
 from siamjax.media.labels.xml import element, load, root_tag, text_of
 
 Element = ElementTree.Element
+FORM = "CVAT's XML 1.1"
 
 
 def matches(source: Path) -> bool:
     """An XML file of CVAT without images in it, or a folder with annotations.xml of that
     kind and no videos."""
-    path = _file(source)
+    return has_images(source) is False
+
+
+def has_images(source: Path) -> bool | None:
+    """Whether CVAT's labels in a file, or in a folder without videos, are those of images; None:
+    they are none of CVAT's."""
+    path = file_of(source)
     if source.is_dir() and any(map(is_video, source.iterdir())):
-        return False
-    return root_tag(path) == "annotations" and load(path).find("image") is None
+        return None
+    if root_tag(path) != "annotations":
+        return None
+    return load(path).find("image") is not None
 
 
-def _file(source: Path) -> Path:
+def file_of(source: Path) -> Path:
+    """The file of a source, which may be its folder."""
     return source / "annotations.xml" if source.is_dir() else source
 
 
@@ -45,7 +54,7 @@ def read(source: Path, places: Places) -> list[Video]:
     Raises:
         UserError: not such a file.
     """
-    source = _file(source)
+    source = file_of(source)
     root = load(source)
     meta = root.find("meta")
     found = [] if meta is None else meta.findall(".//tasks/task")
@@ -54,10 +63,8 @@ def read(source: Path, places: Places) -> list[Video]:
     for task in tasks or [Element("task")]:
         id = task.findtext("id") if len(tasks) > 1 else None
         nodes = [t for t in root.iter("track") if id is None or t.get("task_id") == id]
-        try:
+        with built_as(source, FORM):
             videos.append(_video(source, task, nodes, places, len(tasks) > 1))
-        except WRONG as error:
-            raise UserError(f"{source}: not CVAT's XML 1.1 ({error!r}); export it again") from None
     return videos
 
 
@@ -148,10 +155,8 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
 
 
 def _text(video: Video) -> str:
-    root = Element("annotations")
-    element(root, "version", "1.1")
     names = ("name",) if any(each.name for each in video.tracks) else ()
-    root.append(meta_of(video, "interpolation", names))
+    root = document(video, "interpolation", names)
     ids = [each.id for each in video.tracks]
     whole = all(id.isdecimal() for id in ids)
     for k, each in enumerate(video.tracks):
@@ -163,23 +168,36 @@ def _text(video: Video) -> str:
             gone = following is None or following.frame > shape.frame + 1
             if gone and shape.frame + 1 < video.count:
                 _box(node, each, shape, shape.frame + 1, outside=True)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + text_of(root)
+    return text_of(root, declared=True)
 
 
 def _box(node: Element, each: Track, shape: Shape, frame: int, outside: bool = False) -> None:
+    flags = {"outside": outside, "occluded": shape.occluded, "keyframe": shape.keyframe or outside}
+    values = sides_of(shape) | {name: str(int(flag)) for name, flag in flags.items()}
+    named(
+        ElementTree.SubElement(node, "box", {"frame": str(frame), **values, "z_order": "0"}), each
+    )
+
+
+def sides_of(shape: Shape) -> dict[str, str]:
+    """The attributes of a box that say where it is."""
     x, y, w, h = shape.box
     sides = {"xtl": x, "ytl": y, "xbr": x + w, "ybr": y + h}
-    flags = {"outside": outside, "occluded": shape.occluded, "keyframe": shape.keyframe or outside}
-    values = {name: f"{value:.2f}" for name, value in sides.items()}
-    values |= {name: str(int(flag)) for name, flag in flags.items()}
-    box = ElementTree.SubElement(node, "box", {"frame": str(frame), **values, "z_order": "0"})
+    return {name: f"{value:.2f}" for name, value in sides.items()}
+
+
+def named(box: Element, each: Track) -> None:
+    """Gives a box the name of its target, if there is one."""
     if each.name:
         element(box, "attribute", each.name, name="name")
 
 
-def meta_of(video: Video, mode: str, attributes: Sequence[str]) -> Element:
-    """The description of a task: its frames, their size, its labels and their attributes."""
-    meta = Element("meta")
+def document(video: Video, mode: str, attributes: Sequence[str]) -> Element:
+    """The root of a file with the description of its task: its frames, their size, its labels and
+    their attributes."""
+    root = Element("annotations")
+    element(root, "version", "1.1")
+    meta = ElementTree.SubElement(root, "meta")
     task = ElementTree.SubElement(meta, "task")
     width, height = video.size
     values = {"name": video.name, "size": video.count, "mode": mode, "start_frame": 0}
@@ -200,4 +218,4 @@ def meta_of(video: Video, mode: str, attributes: Sequence[str]) -> Element:
     element(original, "width", str(width))
     element(original, "height", str(height))
     element(task, "source", video.media.name if video.media else video.name)
-    return meta
+    return root

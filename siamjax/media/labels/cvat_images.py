@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from siamjax.errors import UserError
-from siamjax.media.labels.cvat import meta_of, shape_of
+from siamjax.media.labels.cvat import FORM, document, file_of, has_images, named, shape_of, sides_of
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group
-from siamjax.media.labels.jsons import WRONG
+from siamjax.media.labels.jsons import built_as
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places, is_video
-from siamjax.media.labels.xml import element, load, root_tag, text_of
+from siamjax.media.labels.places import Places
+from siamjax.media.labels.xml import element, load, text_of
 
 Element = ElementTree.Element
 
@@ -24,14 +23,7 @@ Element = ElementTree.Element
 def matches(source: Path) -> bool:
     """An XML file of CVAT with images in it, or a folder with annotations.xml of that
     kind and no videos."""
-    path = _file(source)
-    if source.is_dir() and any(map(is_video, source.iterdir())):
-        return False
-    return root_tag(path) == "annotations" and load(path).find("image") is not None
-
-
-def _file(source: Path) -> Path:
-    return source / "annotations.xml" if source.is_dir() else source
+    return has_images(source) is True
 
 
 def read(source: Path, places: Places) -> list[Video]:
@@ -40,12 +32,11 @@ def read(source: Path, places: Places) -> list[Video]:
     Raises:
         UserError: not such a file.
     """
-    source = _file(source)
+    source = file_of(source)
     skipped: Counter[str] = Counter()
-    try:
-        pictures = [_picture(node, places, skipped) for node in load(source).iter("image")]
-    except WRONG as error:
-        raise UserError(f"{source}: not CVAT's XML 1.1 ({error!r}); export it again") from None
+    root = load(source)
+    with built_as(source, FORM):
+        pictures = [_picture(node, places, skipped) for node in root.iter("image")]
     return group(pictures, source, skipped, places)
 
 
@@ -87,9 +78,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
 
 
 def _text(video: Video) -> str:
-    root = Element("annotations")
-    element(root, "version", "1.1")
-    root.append(meta_of(video, "annotation", ("track_id", "name")))
+    root = document(video, "annotation", ("track_id", "name"))
     width, height = map(str, video.size)
     shapes = dict(by_frame(video))
     for frame in range(video.count):
@@ -97,13 +86,10 @@ def _text(video: Video) -> str:
             root, "image", id=str(frame), name=_name(video, frame), width=width, height=height
         )
         for k, shape in shapes.get(frame, ()):
-            each, (x, y, w, h) = video.tracks[k], shape.box
-            sides = {"xtl": x, "ytl": y, "xbr": x + w, "ybr": y + h}
-            values = {name: f"{value:.2f}" for name, value in sides.items()}
+            each = video.tracks[k]
+            values = {"label": each.category or "object", **sides_of(shape)}
             values["occluded"] = str(int(shape.occluded))
-            label = each.category or "object"
-            box = ElementTree.SubElement(image, "box", {"label": label, **values, "z_order": "0"})
+            box = ElementTree.SubElement(image, "box", {**values, "z_order": "0"})
             element(box, "attribute", each.id, name="track_id")
-            if each.name:
-                element(box, "attribute", each.name, name="name")
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + text_of(root)
+            named(box, each)
+    return text_of(root, declared=True)

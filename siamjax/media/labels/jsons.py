@@ -1,14 +1,29 @@
 """JSON files of labels: read whole, and known by what stands at their top."""
 
+import contextlib
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from siamjax.errors import UserError
 
 # what a file that is built in another way than its format makes readers raise
-WRONG = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+_WRONG = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+
+
+@contextlib.contextmanager
+def built_as(path: Path, form: str, fix: str = "export it again") -> Iterator[None]:
+    """A block that reads a file's content.
+
+    Raises:
+        UserError: the content is built in another way than the form.
+    """
+    try:
+        yield
+    except _WRONG as error:
+        raise UserError(f"{path}: not {form} ({error!r}); {fix}") from None
 
 
 def load(path: Path) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.media.labels.images import Item, Picture, by_frame, frame_name, group, polygon_box
-from siamjax.media.labels.jsons import WRONG, head_of, load
+from siamjax.media.labels.jsons import built_as, head_of, load
 from siamjax.media.labels.model import Video
 from siamjax.media.labels.places import Places, base_name, holds_videos, visible
 
@@ -45,10 +45,8 @@ def read(source: Path, places: Places) -> list[Video]:
         below = path.relative_to(source) if path != source else Path(path.name)
         if isinstance(content, dict) and "shapes" not in content:
             continue
-        try:
+        with built_as(path, "labelme's JSON", "save it again"):
             pictures.append(_picture(content, path, below.parent, places, skipped))
-        except WRONG as error:
-            raise UserError(f"{path}: not labelme's JSON ({error!r}); save it again") from None
     if not pictures:
         raise UserError(f"{source}: no labelme file in it")
     return group(pictures, source, skipped, places)

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.errors import UserError
 from siamjax.media.decoded import DecodedFrames
 from siamjax.media.labels.images import turned
-from siamjax.media.labels.jsons import WRONG, head_of, load
+from siamjax.media.labels.jsons import built_as, head_of, load
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places, base_name
@@ -51,11 +50,10 @@ def read(source: Path, places: Places) -> list[Video]:
         UserError: not such a file.
     """
     content = load(source)
-    try:
+    with built_as(source, "Label Studio's JSON"):
         tasks = content if isinstance(content, list) else [content]
-        return [_video(task, source, places) for task in tasks if any(True for _ in _regions(task))]
-    except WRONG as error:
-        raise UserError(f"{source}: not Label Studio's JSON ({error!r}); export it again") from None
+        videos = [_video(t, source, places) for t in tasks if any(True for _ in _regions(t))]
+    return videos
 
 
 def _video(task: dict, source: Path, places: Places) -> Video:

@@ -7,8 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from siamjax.errors import UserError
-from siamjax.media.labels.jsons import WRONG, head_of, load
+from siamjax.media.labels.jsons import built_as, head_of, load
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places
 
@@ -28,11 +27,9 @@ def read(source: Path, places: Places) -> list[Video]:
         UserError: not such a file.
     """
     tree = load(source)
-    try:
+    with built_as(source, "siamjax's JSON", "write it again"):
         tracks = [_target(k, target) for k, target in enumerate(tree["targets"])]
         name, fps = str(tree["video"]), tree.get("fps")
-    except WRONG as error:
-        raise UserError(f"{source}: not siamjax's JSON ({error!r}); write it again") from None
     video = Video(name, tracks, **places.media(source.stem, name), fps=fps, source=source)
     return [video.replace(checkpoint=str(tree.get("checkpoint") or ""))]
 

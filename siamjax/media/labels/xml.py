@@ -42,8 +42,10 @@ def element(parent: Element, tag: str, text: str, **attributes: str) -> Element:
     return node
 
 
-def text_of(root: Element) -> str:
-    """A file's text; characters that XML cannot hold become U+FFFD."""
+def text_of(root: Element, declared: bool = False) -> str:
+    """A file's text, with XML's declaration if wanted; characters that XML cannot hold become
+    U+FFFD."""
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
-    return re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text) + "\n"
+    text = re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text) + "\n"
+    return ('<?xml version="1.0" encoding="utf-8"?>\n' if declared else "") + text

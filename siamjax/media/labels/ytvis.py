@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from siamjax.errors import UserError
 from siamjax.media.labels.coco import categories_of, names_of, only, region_fields, region_of
 from siamjax.media.labels.images import frame_name
-from siamjax.media.labels.jsons import WRONG, head_of, load
+from siamjax.media.labels.jsons import built_as, head_of, load
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places
 
@@ -35,7 +35,7 @@ def read(source: Path, places: Places) -> list[Video]:
     """
     path = only(source)
     content = load(path)
-    try:
+    with built_as(path, "YouTube-VIS's JSON"):
         categories = names_of(content)
         rows: dict[str, list[dict]] = {str(video["id"]): [] for video in content["videos"]}
         lost = 0
@@ -46,8 +46,6 @@ def read(source: Path, places: Places) -> list[Video]:
             _video(video, rows[str(video["id"])], categories, path, places)
             for video in content["videos"]
         ]
-    except WRONG as error:
-        raise UserError(f"{path}: not YouTube-VIS's JSON ({error!r}); export it again") from None
     if lost and videos:
         videos[0].skipped["video is not listed"] += lost
     return videos
