@@ -21,7 +21,6 @@ def get_config():
     c.finetune = ml_collections.ConfigDict()
     c.finetune.left_out = 0.2  # share of the videos that are left out, at least one
     c.finetune.evaluation = 0.3  # most of the time that tracking before and after may take
-    c.finetune.epochs = 10  # learning rates from lr_start to lr_end; a checkpoint each
     c.finetune.least = 20  # steps below which nothing is learned: the command refuses
     c.finetune.most = 4000  # steps
 
@@ -38,6 +37,7 @@ def get_config():
     c.data.search.exposure = 0.5
     c.data.workers = 1
 
+    c.train.epochs = 10  # equal parts of the training, a checkpoint each
     c.train.batch_size = 16
     # a batch of sixteen crops of few videos has no statistics to learn from
     c.train.freeze_bn = True

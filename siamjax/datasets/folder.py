@@ -42,7 +42,7 @@ class Folder(Dataset):
         if not root.is_dir():
             return []
         _READ.clear()
-        _READ[root] = targets(root)
+        _READ[root] = _targets(root)
         return sorted(_READ[root])
 
     def load(self, root: Path, name: str) -> Sequence:
@@ -52,7 +52,7 @@ class Folder(Dataset):
             Absent: no such target.
             UserError: its labels cannot be read, or do not fit its frames.
         """
-        found = (_READ.get(root) or targets(root)).get(name)
+        found = (_READ.get(root) or _targets(root)).get(name)
         if found is None:
             raise Absent(f"{root}: no target {name}")
         if isinstance(found, UserError):
@@ -60,7 +60,7 @@ class Folder(Dataset):
         return _sequence(name, *found)
 
 
-def targets(root: Path) -> Targets:
+def _targets(root: Path) -> Targets:
     """Video and track by the sequence's name, or what is wrong."""
     faults: dict[str, UserError] = {}
     try:
@@ -78,12 +78,19 @@ def targets(root: Path) -> Targets:
         if not video.tracks:
             place = video.source or root
             found[video.name] = UserError(f"{place}: no labels of {video.name}")
-        titles = [each.name or each.id for each in video.tracks]
-        for each, title in zip(video.tracks, titles):
-            title = title if titles.count(title) == 1 else each.id
-            name = video.name if len(titles) == 1 else f"{video.name}.{title}"
-            found[name.replace("/", "_")] = video, each
+        found |= {name: (video, each) for name, each in named(video).items()}
     return found
+
+
+def named(video: Video) -> dict[str, Track]:
+    """The tracks of a video by the names of their sequences."""
+    titles = [each.name or each.id for each in video.tracks]
+    names = []
+    for each, title in zip(video.tracks, titles):
+        title = title if titles.count(title) == 1 else each.id
+        name = video.name if len(titles) == 1 else f"{video.name}.{title}"
+        names.append(name.replace("/", "_"))
+    return dict(zip(names, video.tracks))
 
 
 def _sequence(name: str, video: Video, each: Track) -> Sequence:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ class Plan:
         seed: of the split and the training.
         trained: names of the videos that are trained on.
         left_out: names of the others; empty where there is one video.
-        labels: hash of all boxes.
+        labels: hash of each video's boxes by its name.
         frames: tracked at most of each target that is left out; 0: not measured yet.
         tracking: seconds that this took.
         steps: of the training; 0: not measured yet.
@@ -40,7 +40,7 @@ class Plan:
     seed: int
     trained: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    labels: str = ""
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     frames: int = 0
     tracking: float = 0.0
     steps: int = 0

@@ -1,7 +1,6 @@
 """The steps of a fine-tuning, each of which a resumed one skips when it is done."""
 
 import dataclasses
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -70,7 +69,8 @@ class Finetuning:
         self.config = _experiment(new, out, load_config(experiment, overrides))
         names = [video.name for video in videos]
         trained, left_out = plan.split(names, self.config.finetune.left_out, new.seed)
-        new = dataclasses.replace(new, trained=trained, left_out=left_out, labels=_digest(videos))
+        digests = {video.name: video.digest() for video in videos}
+        new = dataclasses.replace(new, trained=trained, left_out=left_out, labels=digests)
         old = plan.read(out)
         if old is not None:
             plan.check_same(old, new, out)
@@ -124,9 +124,8 @@ class Finetuning:
 
     def _benchmark(self) -> Benchmark | None:
         """The targets of the videos that were left out, as long as there is time for."""
-        targets = own_videos.targets(self.folder).items()
-        known = ((name, t[0].name) for name, t in targets if not isinstance(t, UserError))
-        names = [name for name, video in known if video in self.plan.left_out]
+        left_out = (video for video in self.videos if video.name in self.plan.left_out)
+        names = [name for video in left_out for name in own_videos.named(video)]
         if not names:
             return None
         benchmark = registry.load("folder", self.folder, names)
@@ -170,7 +169,7 @@ class Finetuning:
         left = _PLANNED * (self._end_of_training - time.monotonic())
         settings, batch = self.config.finetune, self.config.train.batch_size
         steps = min(settings.most, max(0, int(left * speed / batch)))
-        steps -= steps % settings.epochs
+        steps -= steps % self.config.train.epochs
         if steps < settings.least:
             raise UserError(
                 f"--minutes={self.plan.minutes:g}: there is time for {steps} steps at"
@@ -216,21 +215,11 @@ def _experiment(
             config[section] = stored[section]
         own = {"path": str(out.resolve() / "shards"), "frame_range": 100, "videos": 0}
         config.data.sources.own = ml_collections.ConfigDict(own)
-        config.train.epochs = config.finetune.epochs
     config.seed = new.seed
     config.train.init_from = new.checkpoint
     if new.backbone:
         config.train.unfreeze_layers = tuple(stored.train.unfreeze_layers)
     return config
-
-
-def _digest(videos: Sequence[labels.Video]) -> str:
-    sha = hashlib.sha256()
-    for video in videos:
-        for each in video.tracks:
-            sha.update(f"{video.name} {each.id}".encode())
-            sha.update(each.frames.tobytes() + each.boxes.tobytes())
-    return sha.hexdigest()
 
 
 def _seconds_per_frame(benchmark: Benchmark, checkpoint: str) -> float:

@@ -48,12 +48,17 @@ def test_splits_differ_by_seed():
 
 def test_a_plan_is_read_back_and_another_is_refused(tmp_path):
     assert plan.read(tmp_path) is None
-    first = plan.Plan("a", "w.npz", False, 10.0, 0, ("x", "y"), ("z",), "hash", 5, 1.5, 40)
+    first = plan.Plan("a", "w.npz", False, 10.0, 0, ("x", "y"), ("z",), {"x": "hash"}, 5, 1.5, 40)
     first.write(tmp_path)
     assert plan.read(tmp_path) == first
     longer = dataclasses.replace(first, minutes=20.0, frames=0, tracking=0.0, steps=0)
     plan.check_same(first, longer, tmp_path)
-    for change in ({"checkpoint": "v.npz"}, {"backbone": True}, {"labels": "other"}, {"seed": 1}):
+    for change in (
+        {"checkpoint": "v.npz"},
+        {"backbone": True},
+        {"labels": {"x": "other"}},
+        {"seed": 1},
+    ):
         (field,) = change
         with pytest.raises(UserError, match=f"began with {field}.*another --out"):
             plan.check_same(first, dataclasses.replace(first, **change), tmp_path)

@@ -6,6 +6,7 @@ target ("outside" in CVAT's words).
 """
 
 import dataclasses
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -182,6 +183,13 @@ class Video:
         if not known and self.media is not None:
             known = len(DecodedFrames(self.media))
         return max(self.last + 1, known)
+
+    def digest(self) -> str:
+        """Of its targets' titles, frames and boxes."""
+        sha = hashlib.sha256(str([each.title for each in self.tracks]).encode())
+        for each in self.tracks:
+            sha.update(each.frames.tobytes() + each.boxes.tobytes())
+        return sha.hexdigest()
 
     @property
     def boxes(self) -> int:
