@@ -16,12 +16,11 @@ import functools
 import json
 import time
 import tracemalloc
-from pathlib import Path
 
 import cv2
 import jax
 import numpy as np
-from machine import machine
+from machine import keep, machine
 
 from siamjax.geometry import crops
 from siamjax.geometry.device_crops import device_subwindow
@@ -120,9 +119,7 @@ def main() -> None:
     results = {"command": "python benchmarks/crops.py", **machine(), "frame": [WIDTH, HEIGHT]}
     results |= {"largest": largest, "crops": tables}
     print(json.dumps(results, indent=1))
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(results, indent=1) + "\n")
+    keep(results, args.out)
 
 
 if __name__ == "__main__":

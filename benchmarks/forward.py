@@ -21,7 +21,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from machine import machine
+from machine import keep, machine
 
 from siamjax.models import SiamRPN, convolutions, formulations, init_variables
 from siamjax.models.folding import fold
@@ -172,7 +172,7 @@ def main():
         print(f"{name:<24}{figure['min']:>9.1f}{figure['median']:>9.1f}{ratio}")
     if args.json:
         result = {"machine": about, "search": args.search, "rounds": args.repeats, "ms": figures}
-        Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
+        keep(result, args.json)
 
 
 if __name__ == "__main__":

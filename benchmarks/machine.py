@@ -1,5 +1,6 @@
 """What a benchmark ran on, for its results."""
 
+import json
 import os
 import platform
 from pathlib import Path
@@ -23,3 +24,10 @@ def machine() -> dict:
         "jax": jax.__version__,
         "numpy": np.__version__,
     }
+
+
+def keep(results: dict, out: str | None) -> None:
+    """Writes results to a file, if one is named."""
+    if out:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        Path(out).write_text(json.dumps(results, indent=1) + "\n")

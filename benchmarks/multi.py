@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from machine import machine
+from machine import keep, machine
 from track import BOX, make_config, make_frames, make_variables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,9 +88,7 @@ def main():
         counts = map(int, args.counts.split(","))
         results[network] = {n: measure(tracker, frames, n, args.rounds) for n in counts}
         print(network, json.dumps(results[network], indent=1), flush=True)
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(results, indent=1) + "\n")
+    keep(results, args.out)
 
 
 if __name__ == "__main__":

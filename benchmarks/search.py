@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from machine import machine
+from machine import keep, machine
 
 from siamjax import api
 from siamjax.datasets import registry
@@ -106,9 +106,7 @@ def main() -> None:
         ),
     }
     print(json.dumps(results, indent=1))
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(results, indent=1) + "\n")
+    keep(results, args.out)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import machine
+from machine import keep, machine
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -328,9 +328,7 @@ def main():
         if args.clips:
             results[name]["many"] = many_clips(name, args.clips)
         print(name, json.dumps(results[name], indent=1), flush=True)
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(results, indent=1) + "\n")
+    keep(results, args.out)
 
 
 if __name__ == "__main__":

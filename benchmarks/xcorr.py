@@ -8,14 +8,12 @@ grouped convolution's time by the variant's.
 """
 
 import argparse
-import json
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from machine import machine
+from machine import keep, machine
 
 from siamjax.models import xcorr
 from siamjax.models.convolutions import depthwise_by_shifts
@@ -93,7 +91,7 @@ def main():
             )
     if args.json:
         result = {"machine": about, "channels": args.channels, "ms": figures}
-        Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
+        keep(result, args.json)
 
 
 if __name__ == "__main__":
