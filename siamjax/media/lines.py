@@ -88,7 +88,9 @@ def column(names: tuple[str, ...], wanted: str) -> int | None:
 
 def place(names: tuple[str, ...], wanted: str) -> int:
     """As `column`, of a header that has it."""
-    return next(i for i, name in enumerate(names) if name in wanted.split())
+    index = column(names, wanted)
+    assert index is not None
+    return index
 
 
 def as_number(word: str) -> float | None:
