@@ -3,7 +3,7 @@ writes them, in the folder itself, or levels deeper, as other toolkits write the
 
 pytracking: `<tracker>/<parameters>_000`, `_001` and so on are runs of one tracker; the LaSOT
 toolkit: `<tracker>_tracking_result`; others: a folder named like the benchmark above or below the
-trackers; zip and tar archives stand for folders.
+trackers; zip and tar archives stand for folders, and so does mmtracking's file of all sequences.
 """
 
 import dataclasses
@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset
+from siamjax.datasets.forms import mmtracking
 from siamjax.datasets.results import Store
 from siamjax.datasets.sequence import Sequence, key
 from siamjax.errors import UserError
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+PICKLES = (".pkl", ".pickle")  # mmtracking's
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", *PICKLES)
 DEEPEST = 4  # levels of folders
 # folders that are no tracker's name
 _PLAIN = {"results", "result", "trackingresults", "default", "baseline", "longterm", "multistart"}
@@ -55,21 +57,31 @@ def find(folder: Path | str, dataset: Dataset, sequences: tuple[Sequence, ...]) 
     """
     top = Path(os.path.abspath(folder))
     if not top.is_dir() and not (top.is_file() and _is_archive(top)):
-        raise UserError(f"--results={folder}: no such folder, zip or tar file")
+        raise UserError(f"--results={folder}: no such folder, zip, tar or pkl file")
     scratch = tempfile.TemporaryDirectory(prefix="siamjax-results-")
     form = Store(top, dataset).form
+
+    def unpacked(path: Path) -> Path:
+        place = Path(scratch.name) / f"{len(os.listdir(scratch.name))}" / _stem(path)
+        place.mkdir(parents=True)
+        if path.name.lower().endswith(PICKLES):
+            for sequence, run in mmtracking.runs(path, sequences):
+                form.write(place, sequence, run)
+        else:
+            _unpack(path, place)
+        return place
 
     def holding(path: Path, depth: int) -> Iterator[Path]:
         """The folders at or below one that hold results."""
         if _is_archive(path):
-            path = _unpacked(path, Path(scratch.name))
+            path = unpacked(path)
         if form.holds(path, sequences):
             yield path
         elif depth < DEEPEST:
             for child in _children(path):
                 yield from holding(child, depth + 1)
 
-    root = _unpacked(top, Path(scratch.name)) if _is_archive(top) else top
+    root = unpacked(top) if _is_archive(top) else top
     if form.holds(root, sequences):
         return Found({_name((top.parent.name, _stem(top)), dataset): (root,)}, (), scratch)
     places: dict[tuple[str, ...], Path] = {}
@@ -107,10 +119,7 @@ def _stem(path: Path) -> str:
     return path.name[: len(path.name) - len(end)] if _is_archive(path) else path.name
 
 
-def _unpacked(path: Path, scratch: Path) -> Path:
-    """The folder in which an archive's files now lie."""
-    folder = scratch / f"{len(list(scratch.iterdir()))}" / _stem(path)
-    folder.mkdir(parents=True)
+def _unpack(path: Path, folder: Path) -> None:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -120,7 +129,6 @@ def _unpacked(path: Path, scratch: Path) -> Path:
                 archive.extractall(folder, filter="data")
     except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be unpacked ({error}); pack it again") from None
-    return folder
 
 
 def _inside(path: Path, child: Path, scratch: Path) -> tuple[str, ...]:

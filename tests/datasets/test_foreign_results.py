@@ -1,6 +1,7 @@
 """Result files as other toolkits write them, each by hand from the toolkit's code or pages."""
 
 import json
+import pickle
 import struct
 import tarfile
 import zipfile
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from siamjax.datasets import registry, result_folders
+from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import report, runner, scoring
 
@@ -226,6 +228,85 @@ def test_mmtracking_packs_its_results(tmp_path, kind):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="cannot be unpacked"):
         score(loaded, path)
+
+
+# --- mmtracking's file of all sequences: left, top, right, bottom, score of all frames, float32
+
+
+def as_pickle(videos, protocol=2, key="track_bboxes"):
+    """One array a frame, the videos one after the other; the first frame has the score -1."""
+    frames = []
+    for boxes in videos:
+        table = np.column_stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:], boxes[:, 0] / 999])
+        table[0, 4] = -1
+        frames += [*table.astype(np.float32)]
+    return pickle.dumps({key: frames}, protocol)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_mmtracking_pickles_all_sequences(tmp_path, protocol):
+    """Before: "no results of these sequences in it". The order is that of its own list."""
+    named = {"Tiger1": truth(349, 30), "Human4.2": truth(30, 20), "Jogging.1": truth(20)}
+    otb = benchmark(tmp_path, "OTB100", named, "OTB2015")
+    videos = [truth(20), truth(349, 30), truth(30, 90)]
+    write(tmp_path / "bad", {"r.pkl": as_pickle(videos)})
+    with pytest.raises(UserError, match="row 370 is the first box of none of the sequences"):
+        score(otb, tmp_path / "bad")
+    videos[2][0] = truth(1, 20)  # the other 29 boxes do not touch the target
+    packed = as_pickle(videos, protocol)
+    write(tmp_path / "results", {"siamese_rpn_r50.pkl": packed})
+    for place in (tmp_path / "results", tmp_path / "results/siamese_rpn_r50.pkl"):
+        row = score(otb, place).trackers["siamese_rpn_r50"]
+        assert row["success_auc"] == pytest.approx(PERFECT * (2 + 1 / 30) / 3)
+    found = result_folders.find(tmp_path / "results", otb.dataset, otb.sequences)
+    (run,) = Store(tmp_path, otb.dataset).form.read(
+        found.folders["siamese_rpn_r50"], otb.sequences[0]
+    )
+    assert np.isnan(run.scores[0])
+    np.testing.assert_allclose(run.scores[1:], videos[2][1:, 0] / 999, atol=1e-6)
+
+
+def test_mmtracking_marks_of_supervised_runs(tmp_path):
+    """Rows of two: a mark and a score."""
+    videos = {"bag": truth(20), "ball1": truth(12, 200)}
+    corners = {}
+    for name, boxes in videos.items():
+        x, y, w, h = boxes.T
+        corners[name] = np.column_stack([x, y, x + w - 1, y, x + w - 1, y + h - 1, x, y + h - 1])
+    loaded = benchmark(tmp_path, "VOT2018", corners)
+    box = [10, 12, 50, 42, 0.9]
+    first = [[1, -1], *[box] * 3, [2, 0.1], *[[0, 0.0]] * 4, [1, -1], *[box] * 10]
+    second = [[1, -1], *[box] * 11]
+    frames = [np.array(row, np.float32) for row in first + second]
+    write(tmp_path / "r", {"siam.pkl": pickle.dumps({"track_results": frames})})
+    found = result_folders.find(tmp_path / "r", loaded.dataset, loaded.sequences)
+    text = (found.folders["siam"] / "baseline/bag/bag_001.txt").read_text().splitlines()
+    assert text[:11] == ["1", *["10.0000,12.0000,40.0000,30.0000"] * 3, "2", *"0000", "1", text[1]]
+    assert score(loaded, tmp_path / "r").trackers["siam"]["robustness"] == pytest.approx(100 / 32)
+
+
+class Program:
+    def __reduce__(self):
+        return (print, ("ran",))
+
+
+@pytest.mark.parametrize(
+    ("damaged", "why"),
+    [
+        (pickle.dumps({"track_bboxes": [Program()]}), "it wants to run builtins.print"),
+        (pickle.dumps({"boxes": []}), "not results of mmtracking"),
+        (pickle.dumps({"track_bboxes": [np.zeros(4)]}), "row 1 is neither a box"),
+        (pickle.dumps({"track_bboxes": [np.array([7.0, 1])]}), "row 1 is neither a box"),
+        (pickle.dumps({"track_bboxes": [np.zeros(5)] * 3}), "3 rows for the 399 frames"),
+        (as_pickle([truth(399)])[:-3000], "not results of mmtracking"),
+        (b"", "not results of mmtracking"),
+    ],
+)
+def test_what_is_not_mmtrackings(otb, tmp_path, damaged, why, capsys):
+    write(tmp_path / "r", {"mine.pkl": damaged})
+    with pytest.raises(UserError, match=why):
+        score(otb, tmp_path / "r")
+    assert "ran" not in capsys.readouterr().out
 
 
 # --- LaSOT: folders by class, its toolkit's annotations and folder names
