@@ -8,10 +8,11 @@ from data_prep import synthetic
 from siamjax.commands.flags import check_least
 from siamjax.commands.rendered import rendered_experiment
 from siamjax.datasets import registry
+from siamjax.errors import UserError
 from siamjax.studies import STUDIES
 
 DESCRIPTION = """\
-Trains small networks on rendered videos and shows in what they differ.
+Trains small networks on rendered videos and shows in what they differ, or puts trackers to a test.
 The same command resumes a study that was stopped.
 """
 LENGTH, EVERY = 120, 8  # frames of a training video, and each n-th of them taken
@@ -25,11 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workdir", required=True, help="folder of shards, runs, table and pictures")
     add("--config", help="experiment with a source 'synthetic' (default: the study's own)")
     add("--videos", type=int, default=200, help="training videos (default: %(default)s)")
-    add("--workers", type=int, default=2, help="rendering processes (default: %(default)s)")
+    add("--workers", type=int, default=2, help="processes (default: %(default)s)")
     add("--clips", type=int, default=16, help="held-out clips, 1..16 (default: %(default)s)")
     for name, (_, _, flags) in STUDIES.items():
         for flag, (default, text) in flags.items():
-            add(flag, default=default, help=f"{name}: {text} (default: %(default)s)")
+            if default is False:
+                add(flag, action="store_true", help=f"{name}: {text}")
+                continue
+            shown = f"{name}: {text} (default: %(default)s)"
+            add(flag, type=type(default), default=default, help=shown)
 
 
 def run(args: argparse.Namespace) -> int | None:
@@ -44,11 +49,20 @@ def run(args: argparse.Namespace) -> int | None:
     check_least(args, clips=1)
     study = importlib.import_module(STUDIES[args.what][0])
     workdir = Path(args.workdir)
-    shards = workdir / "shards"
-    config = rendered_experiment(args.config or study.CONFIG, args.overrides, shards)
+    config, benchmark = None, None
+    trains = getattr(study, "TRAINS", True)
+    if trains:
+        config = rendered_experiment(
+            args.config or study.CONFIG, args.overrides, workdir / "shards"
+        )
+        benchmark = registry.load("synthetic", limit=args.clips)
+    elif args.config or args.overrides:
+        given = (args.config and f"--config={args.config}") or args.overrides[0]
+        raise UserError(f"{given}: the study {args.what} trains nothing; leave it out")
     plan = study.plan(config, args)
-    benchmark = registry.load("synthetic", limit=args.clips)
-    synthetic.build(shards, args.videos, length=LENGTH, every=EVERY, workers=args.workers)
+    if trains:
+        size = {"length": LENGTH, "every": EVERY, "workers": args.workers}
+        synthetic.build(workdir / "shards", args.videos, **size)
     if not study.run(config, workdir, plan, benchmark)["finished"]:
         return 143
     print((workdir / "table.md").read_text(), end="")

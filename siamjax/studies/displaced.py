@@ -1,0 +1,87 @@
+"""Whether the network finds a target that is not where it was: search windows whose centre lies
+64 px of the search crop off the true one, in eight directions."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.datasets.sequence import Sequence
+from siamjax.evaluation.protocols import published_start
+from siamjax.files import write_whole
+from siamjax.geometry.boxes import cxcywh_to_xywh, iou, xywh_to_xyxy
+from siamjax.measures.robustness import HELD
+from siamjax.tracking import decode
+from siamjax.tracking.session import Tracker
+from siamjax.tracking.tracker import Motion
+
+DISTANCE = 64.0  # px of the search crop
+DIRECTIONS = 8
+EVERY, EVERY_QUICK = 5, 10  # frames
+
+
+def share_found(
+    tracker: Tracker, sequence: Sequence, every: int, threads: int = 1
+) -> tuple[int, int]:
+    """How many displaced searches find the target, and how many there were.
+
+    The template is that of the first frame; a window has the true size. Found: the overlap of the
+    answer's box, before any smoothing, with the true one is at least 0.5. The tracker's own
+    constants choose among the candidates.
+
+    Args:
+        tracker: of siamjax; its own target is left alone.
+        every: each n-th frame is searched.
+        threads: searches at a time.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(lambda job: _found(tracker, *job), _jobs(sequence, every)))
+    return sum(found for found, _ in parts), sum(count for _, count in parts)
+
+
+def _jobs(sequence: Sequence, every: int) -> Iterator[tuple[Sequence, int]]:
+    truth = sequence.boxes
+    known = np.isfinite(truth).all(1) & (truth[:, 2:] > 1).all(1)
+    return ((sequence, i) for i in range(every, len(truth), every) if known[i])
+
+
+def _found(tracker: Tracker, sequence: Sequence, i: int) -> tuple[int, int]:
+    """Of one frame."""
+    tracker = tracker.sibling()
+    tracker.init(sequence.frames[0], published_start(sequence.boxes[0]))
+    frame = sequence.frames[i]
+    x, y, w, h = sequence.boxes[i]
+    centre, size = np.array([x + w / 2, y + h / 2]), np.array([w, h])
+    hits = 0
+    for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
+        tracker.motion = Motion(centre, size, np.bool_(False))
+        scale = tracker.search(frame).window.scale
+        away = DISTANCE / scale * np.array([np.cos(angle), np.sin(angle)])
+        tracker.motion = Motion(centre + away, size, np.bool_(False))
+        search = tracker.search(frame)
+        values, _ = tracker.answer(search)
+        best = decode.unpack(np.asarray(values))
+        middle = search.window.centre + best.offset / search.window.scale
+        box = cxcywh_to_xywh(np.r_[middle, best.size / search.window.scale])
+        hits += bool(iou(xywh_to_xyxy(box), xywh_to_xyxy(sequence.boxes[i])) >= HELD)
+    return hits, DIRECTIONS
+
+
+def kept(path: Path, key: str, count: Callable[[], tuple[int, int]]) -> float | None:
+    """The share of `count`, which gives found and searches, from a file where it stands already.
+
+    Args:
+        path: JSON.
+        key: what the count depends on; the file of another is written anew.
+
+    Returns:
+        None where there were no searches.
+    """
+    saved = json.loads(path.read_text()) if path.is_file() else {}
+    if saved.get("key") != key:
+        found, searches = count()
+        saved = {"key": key, "found": found, "searches": searches}
+        write_whole(path, json.dumps(saved) + "\n")
+    return saved["found"] / saved["searches"] if saved["searches"] else None
