@@ -65,6 +65,8 @@ ROOMS = {
     "integrations": "Other programs",
     "commands": "The commands",
     "config": "Experiments",
+    "schema": "Values that a config may have",
+    "npz": "Files of arrays",
     "bundled": "Bundled experiments and data preparation",
     "files": "Output files",
     "arguments": "Command lines",

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import runpy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from siamjax import bundled
+from siamjax import bundled, schema
 from siamjax.errors import UserError
 
 
@@ -26,7 +27,7 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
 
     Raises:
         UserError: no such experiment, no such field (the nearest one is named), a value of
-            another type.
+            another type, or one outside of its range.
     """
     experiments = bundled.experiments()
     path = experiment if Path(experiment).is_file() else experiments.get(experiment)
@@ -52,6 +53,8 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
         values(argv)
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
+    if fault := schema.fault(config.to_dict(), whole=False):
+        raise UserError(f"--config.{fault}")
     config.lock()
     return config
 
@@ -61,9 +64,23 @@ def to_json(config: ml_collections.ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2, default=list)
 
 
-def from_json(text: str) -> ml_collections.ConfigDict:
-    """The inverse of `to_json`: lists come back as tuples, the config is locked."""
-    config = ml_collections.ConfigDict(_tuples(json.loads(text)))
+def from_json(text: str, path: str | os.PathLike = "config") -> ml_collections.ConfigDict:
+    """The inverse of `to_json`: lists come back as tuples, the config is locked.
+
+    Args:
+        path: where the text came from, for the message.
+
+    Raises:
+        UserError: not JSON, or a config that no tracker can be built from, see `siamjax.schema`.
+    """
+    try:
+        tree = json.loads(text)
+        fault = schema.fault(tree) if isinstance(tree, dict) else "no JSON object"
+        config = None if fault else ml_collections.ConfigDict(_tuples(tree))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        fault = f"not readable ({type(error).__name__})" if text.strip() else "there is none"
+    if fault:
+        raise UserError(f"{path}: its config is none of siamjax's: {fault}; get the file anew")
     config.lock()
     return config
 

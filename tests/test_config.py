@@ -80,7 +80,7 @@ def test_experiments_of_a_wheel_lie_inside_the_package(tmp_path):
     """A user's file imports `configs` from there, in a folder that holds neither."""
     package = tmp_path / "site" / "siamjax"
     package.mkdir(parents=True)
-    for name in ("__init__", "bundled", "config", "errors", "version"):
+    for name in ("__init__", "bundled", "config", "errors", "schema", "version"):
         shutil.copy(ROOT / "siamjax" / f"{name}.py", package)
     shutil.copytree(ROOT / "configs", package / "_bundled" / "configs")
     (tmp_path / "mine.py").write_text(

@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from siamjax import api
+from siamjax import api, npz
 from siamjax.errors import UserError
 from siamjax.models import build, init_variables, torch_files, weights
 from siamjax.models import import_imagenet as imagenet
@@ -45,7 +45,7 @@ def to_siamjax(
     else:
         model = build(config)
         arrays = source == "mobilenetv2" or Path(path).suffix == ".npz"
-        tensors = weights.read_arrays(path) if arrays else torch_files.read(path)
+        tensors = npz.read(path) if arrays else torch_files.read(path)
         if source == "pysot":
             variables, metadata = pysot.from_pysot(model, tensors, path)
         else:

@@ -5,20 +5,21 @@ Readers need NumPy alone.
 """
 
 import json
-import zipfile
 from pathlib import Path
 
 import flax.traverse_util
 import numpy as np
-from jaxtyping import Shaped
 
-from siamjax import files
+from siamjax import files, npz
 from siamjax.config import from_json, to_json
 from siamjax.errors import UserError
 from siamjax.models.initialise import shapes
 from siamjax.models.siamrpn import SiamRPN, build
 
 FORMAT = "siamjax weights 1"
+_FAULT = "not a siamjax weights file; make one with `siamjax convert`"
+_AGAIN = "train or convert them again"
+_DEEPEST = 16  # parts of a path
 
 
 def save(path, config, variables, metadata: dict | None = None, half: bool = False) -> None:
@@ -55,7 +56,8 @@ def load(path) -> tuple:
     stored.
 
     Raises:
-        UserError: no such file, or not a weights file.
+        UserError: no such file, not a weights file, a config that no network can be built from,
+            arrays that are no finite floats; all before anything is built.
     """
     return load_with_metadata(path)[:2]
 
@@ -66,34 +68,50 @@ def load_with_metadata(path) -> tuple:
     Raises:
         UserError: as `load`.
     """
-    fault = "not a siamjax weights file; make one with `siamjax convert`"
     if not Path(path).is_file():
         raise UserError(f"{path}: no such weights file")
-    members = read_arrays(path, fault)
-    if str(members.pop("format", "")) != FORMAT:
-        raise UserError(f"{path}: {fault}")
-    config = from_json(str(members.pop("config")))
-    metadata = json.loads(str(members.pop("metadata")))
-    halves = [name for name, array in members.items() if array.dtype == np.float16]
-    members |= {name: members[name].astype(np.float32) for name in halves}
-    return config, flax.traverse_util.unflatten_dict(members, sep="/"), metadata
+    members = npz.read(path, _FAULT)
+    texts = {name: str(members.pop(name, "")) for name in ("format", "config", "metadata")}
+    if texts["format"] != FORMAT or not members:
+        raise UserError(f"{path}: {_FAULT}")
+    config = from_json(texts["config"], path)
+    try:
+        metadata = json.loads(texts["metadata"])
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path}: {_FAULT} (its metadata are no JSON object)")
+    parts = [tuple(name.split("/")) for name in members]
+    deepest = max(map(len, parts))
+    inner = {part[:i] for part in parts for i in range(1, len(part)) if deepest <= _DEEPEST}
+    if deepest > _DEEPEST or not inner.isdisjoint(parts):
+        raise UserError(f"{path}: {_FAULT} (its arrays have no names of a network's)")
+    return config, as_numbers(flax.traverse_util.unflatten_dict(members, sep="/"), path), metadata
 
 
-def read_arrays(
-    path, fault: str = "not an .npz file of arrays"
-) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """The arrays of an `.npz` file.
+def as_numbers(variables: dict, path) -> dict:
+    """Variables as the network takes them, float32.
+
+    Args:
+        path: where they came from, for the message.
 
     Raises:
-        UserError: no such file, or the fault.
+        UserError: an array holds no floats, or one that is not finite.
     """
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        with np.load(path) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise UserError(f"{path}: {fault}") from error
+    flat = flax.traverse_util.flatten_dict(variables)
+    return flax.traverse_util.unflatten_dict(
+        {name: _numbers(path, "/".join(name), array) for name, array in flat.items()}
+    )
+
+
+def _numbers(path, name, array):
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise UserError(f"{path}: {name} is {array.dtype}, weights are float32; {_AGAIN}")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: {name} has numbers that are not finite; {_AGAIN}")
+    return array
 
 
 def check_matches(model, variables, path) -> None:
@@ -105,10 +123,15 @@ def check_matches(model, variables, path) -> None:
         path: where they came from, for the message.
 
     Raises:
-        UserError: names the first tensors that are missing, left over or of another shape.
+        UserError: names the first tensors that are missing, left over or of another shape; a config
+            that makes no network.
     """
-    model = model if isinstance(model, SiamRPN) else build(model)
-    wanted = _shapes(shapes(model))
+    try:
+        wanted = _shapes(shapes(model if isinstance(model, SiamRPN) else build(model)))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (ArithmeticError, TypeError, ValueError) as error:  # layers of no channel, and the like
+        raise UserError(f"{path}: its config makes no network ({type(error).__name__})") from error
     given = _shapes(variables)
     faults = [
         f"{name} is {given.get(name, 'missing')}, the network has {wanted.get(name, 'none')}"

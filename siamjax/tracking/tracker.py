@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 
+from siamjax.errors import UserError
 from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_pixel_centre
 from siamjax.geometry.crops import LARGEST_SIDE, context_size
 from siamjax.geometry.device_crops import device_colour_mean, device_subwindow
@@ -183,9 +184,19 @@ def answer(
 
     Args:
         target_size, penalty_k, influence: as `decode.best_candidate` takes them.
+
+    Raises:
+        UserError: the network's map has another size than the config says.
     """
     cls, loc = respond(model, variables, kernels, crop)
-    grid = decode.grid(config.anchors, config.map_size(crop.shape[0]))
+    side = config.map_size(crop.shape[0])
+    if cls.shape[0] != side:
+        raise UserError(
+            f"tracker.base_size={config.base_size}, anchors.stride={config.anchors.stride}: these"
+            f" say a map of {side} x {side} cells on {crop.shape[0]} px, the network gives"
+            f" {cls.shape[0]}"
+        )
+    grid = decode.grid(config.anchors, side)
     return decode.best_candidate(grid, cls, loc, target_size, penalty_k, influence)
 
 

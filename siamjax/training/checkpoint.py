@@ -7,6 +7,7 @@ package versions, checksums).
 """
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,13 @@ from orbax import checkpoint as ocp
 
 from siamjax.config import from_json
 from siamjax.errors import UserError
+from siamjax.models import weights
 from siamjax.training.state import TrainState, misfit, named
 
+_MOST_TEXT = 16 << 20  # bytes of what a checkpoint says about itself
+# Most bytes of an item's arrays: so many times what is known of it, and these. Zeros need no space
+# on disk, and a new optimiser's state is nothing else.
+_EXPANSION, _SLACK = 16, 16 << 20
 _COUNTERS = ("step", "skipped", "skipped_in_row")
 
 
@@ -38,10 +44,11 @@ def load_variables(path) -> tuple[ml_collections.ConfigDict, dict[str, Any], int
         step: steps done.
 
     Raises:
-        UserError: no checkpoint there, or none that can be read.
+        UserError: no checkpoint there, none that can be read, a config that no network can be built
+            from, weights that are no finite floats.
     """
     path = Path(path).absolute()
-    if (path / "meta").is_dir() and path.name.isdigit():
+    if (path / "meta").is_dir() and path.name.isdecimal():
         folder, steps = path.parent, [int(path.name)]
     else:
         folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
@@ -50,14 +57,16 @@ def load_variables(path) -> tuple[ml_collections.ConfigDict, dict[str, Any], int
     if found is None:
         raise UserError(f"{path}: no checkpoint here; give a folder that run_train.py wrote to")
     (variables, _, meta), step, _ = found
-    return from_json(json.dumps(meta["config"])), variables, step
+    place = folder / str(step)
+    config = from_json(json.dumps(meta["config"]), place)
+    return config, weights.as_numbers(variables, place), step
 
 
 def saved_steps(folder: Path) -> list[int]:
     """Steps of the checkpoints in a run's folder `checkpoints`, oldest first; none where it is
     missing."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted(int(name) for name in names if name.isdigit())
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 def items_of(state: TrainState):
@@ -114,7 +123,10 @@ def read_meta(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: damaged, or the folder has another name than the step in it.
     """
-    meta = json.loads((path / "meta" / "metadata").read_text())
+    text = (path / "meta" / "metadata").read_bytes()[: _MOST_TEXT + 1]
+    if len(text) > _MOST_TEXT:
+        raise ValueError("meta is too long")
+    meta = json.loads(text)
     stored = meta["crc32c"].pop("meta", None)  # absent before 0.3
     if stored not in (None, text_checksum(meta)):
         raise ValueError("checksum of meta differs")
@@ -131,6 +143,9 @@ def read(path: Path, with_training: bool):
     """
     meta = read_meta(path)
     items = {}
+    claimed = _check_claim(path / "variables", _folder_bytes(path / "variables"))
+    if with_training:
+        _check_claim(path / "training", claimed)
     host = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=host, active_processes={host}, barrier_sync_key_prefix=f"read{host}"
@@ -141,6 +156,23 @@ def read(path: Path, with_training: bool):
             if checksum(items[name]) != meta["crc32c"][name]:
                 raise ValueError(f"checksum of {name} differs")
     return items["variables"], items.get("training"), meta
+
+
+def _check_claim(path: Path, known: int) -> int:
+    """The bytes of the arrays that an item says it holds; they are taken when it is read.
+
+    Raises:
+        ValueError: far more than what is known to be there.
+    """
+    leaves = jax.tree.leaves(ocp.StandardCheckpointHandler().metadata(path))
+    claimed = sum(math.prod(x.shape) * np.dtype(x.dtype).itemsize for x in leaves)
+    if claimed > _EXPANSION * known + _SLACK:
+        raise ValueError(f"{path.name} claims {claimed:,} bytes")
+    return claimed
+
+
+def _folder_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def text_checksum(meta) -> int:

@@ -138,7 +138,7 @@ class _Run:
         restored, meta = saved.restore(self.state)
         self.state = parallel.replicate(restored)
         self.done: int = meta.get("step", 0)
-        self.window = metrics.Window(meta.get("extra", {}).get("window"))
+        self.window = metrics.Window((meta.get("extra") or {}).get("window"))
 
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""

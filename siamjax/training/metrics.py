@@ -26,9 +26,12 @@ class Window:
     """Running means of the steps since the last logged line; part of a checkpoint, so that a
     resumed run's lines equal an uninterrupted run's."""
 
-    def __init__(self, state: dict[str, Any] | None = None):
-        self._sums = dict(state["sums"]) if state else dict.fromkeys(MEANS, 0.0)
-        self._number = state["number"] if state else 0
+    def __init__(self, state: Any = None):
+        """Args: state: of `state`; anything else is an empty window."""
+        self._sums, self._number = dict.fromkeys(MEANS, 0.0), 0
+        with contextlib.suppress(TypeError, KeyError, ValueError, OverflowError):
+            sums, number = state["sums"], int(state["number"])
+            self._sums, self._number = {name: float(sums[name]) for name in MEANS}, number
 
     def add(self, metrics: dict[str, float]) -> None:
         """Adds one step; a skipped step is left out of the means."""

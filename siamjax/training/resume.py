@@ -48,7 +48,7 @@ def check(workdir: Path, config: ml_collections.ConfigDict, data: dict[str, str]
     meta = _newest_meta(workdir / "checkpoints")
     if meta is None:
         return
-    old = from_json(json.dumps(meta["config"]))
+    old = from_json(json.dumps(meta["config"]), workdir)
     known = meta.get("data") or {}  # absent before 0.3
     free = _MAY_CHANGE.split()
     changed = []

@@ -1,11 +1,18 @@
 """The portable weights file and its refusals."""
 
+import io
+import json
+import struct
+import warnings
+import zipfile
+
 import jax
 import numpy as np
 import pytest
 
 from configs import alexnet
-from siamjax.config import to_json
+from siamjax import npz
+from siamjax.config import load_config, to_json
 from siamjax.errors import UserError
 from siamjax.models import build, init_variables, weights
 from siamjax.models.initialise import shapes
@@ -95,3 +102,139 @@ def test_half_precision_is_half_the_file_and_float32_again(tmp_path, config):
     variables["params"]["backbone"]["layer1"]["conv"]["kernel"][0, 0, 0, 0] = 1e5
     with pytest.raises(UserError, match="layer1/conv/kernel has numbers too large"):
         weights.save(half, config, variables, half=True)
+
+
+def written(path, config, changes):
+    """A weights file with other members; None: without it."""
+    weights.save(path, config, init_variables(build(config), 1))
+    with np.load(path) as file:
+        members = {**file, **changes}
+    np.savez(path, **{name: array for name, array in members.items() if array is not None})
+    return path
+
+
+def head_of(shape, dtype="<f4"):
+    head = io.BytesIO()
+    fields = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, fields)
+    return head.getvalue()
+
+
+def changed(config, section, field, value):
+    tree = json.loads(to_json(config))
+    tree[section][field] = value
+    return np.array(json.dumps(tree))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (lambda c: {"config": changed(c, "model", "blocks", [10**9] * 4)}, "model.blocks="),
+        (lambda c: {"config": changed(c, "anchors", "stride", 0)}, "anchors.stride=0"),
+        (lambda c: {"config": changed(c, "anchors", "ratios", [1])}, "another architecture"),
+        (lambda c: {"config": changed(c, "model", "backbone", "vgg")}, "model.backbone='vgg'"),
+        (lambda c: {"config": None}, "its config is none of siamjax's: there is none"),
+        (lambda c: {"metadata": np.array("[")}, "its metadata are no JSON object"),
+        (lambda c: {"metadata": None}, "its metadata are no JSON object"),
+        (lambda c: {"format": np.array("siamjax weights 9")}, "not a siamjax weights file"),
+        (lambda c: {NAME: np.zeros(6, np.int64)}, "is int64, weights are float32"),
+        (lambda c: {NAME: np.full(6, np.nan, np.float32)}, "numbers that are not finite"),
+        (lambda c: {NAME: np.full(6, 1e300)}, "numbers that are not finite"),
+        (lambda c: {NAME: np.array(["a"])}, "is <U1, weights are float32"),
+        (lambda c: {NAME + "/inner": np.zeros(1)}, "no names of a network's"),
+        (lambda c: {"a/" * 5000 + "a": np.zeros(1)}, "not a siamjax weights file"),
+        (lambda c: {"a/" * 20 + "a": np.zeros(1)}, "no names of a network's"),
+    ],
+)
+def test_what_a_strange_file_holds_is_one_line_before_anything_is_built(
+    tmp_path, config, changes, message
+):
+    """Before, `siamjax.load` of such files gave: blocks of 1e9 no answer within 25 s; a stride of 0
+    a ZeroDivisionError; no config a KeyError; NaN and integers a tracker."""
+    path = written(tmp_path / "strange.npz", config, changes(config))
+    with pytest.raises(UserError) as caught:
+        weights.check_matches(*weights.load(path), path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_of_layers_without_channels():
+    """Before: ZeroDivisionError."""
+    narrow = load_config("mobilenetv2", ["--config.model.width=0.02"])
+    with pytest.raises(UserError, match="a: its config makes no network"):
+        weights.check_matches(narrow, {}, "a")
+
+
+NAME = "params/backbone/layer1/bn/bias"
+
+
+def test_float64_and_files_of_compressed_members_are_read(tmp_path, config):
+    path = written(tmp_path / "wide.npz", config, {NAME: np.full(6, 0.5)})
+    with np.load(path) as file:
+        np.savez_compressed(tmp_path / "packed.npz", **file)
+    for name in ("wide", "packed"):
+        bias = weights.load(tmp_path / f"{name}.npz")[1]["params"]["backbone"]["layer1"]["bn"]
+        assert (bias["bias"] == np.float32(0.5)).all()
+        assert bias["bias"].dtype == np.float32
+
+
+def test_orders_and_types_of_arrays(tmp_path):
+    arrays = {
+        "rows": np.arange(6.0).reshape(2, 3),
+        "columns": np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)),
+        "text": np.array("äö"),
+        "flags": np.array([True, False]),
+        "none": np.empty((0, 4), np.float32),
+        "one": np.float16(2),
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    for name, array in npz.read(tmp_path / "a.npz").items():
+        np.testing.assert_array_equal(array, arrays[name], strict=True)
+
+
+@pytest.mark.parametrize(
+    "member, message",
+    [
+        (head_of((100 << 28,)) + bytes(64), "is not float32 of shape"),  # 100 GiB
+        (head_of((-1,)), "is not float32 of shape"),
+        (head_of((2,), "|O") + bytes(16), "is not object of shape"),
+        (head_of((2,), "|V8") + bytes(16), "is not |V8 of shape"),
+        (b"\x93NUMPY\x09\x00", "another version"),
+        (b"no array", "magic string"),
+    ],
+)
+def test_a_member_that_claims_what_it_is_not(tmp_path, member, message):
+    """Before: a member of 100 GiB gave a MemoryError."""
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("a.npy", member)
+    with pytest.raises(UserError) as caught:
+        npz.read(tmp_path / "a.npz")
+    assert message in str(caught.value)
+
+
+def test_sizes_are_compared_before_anything_is_unpacked(tmp_path):
+    bomb = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.npy", head_of((1 << 23,)) + bytes(1 << 25))
+    assert bomb.stat().st_size < 1 << 19
+    with pytest.raises(UserError, match=r"claim 33,554,\d+ bytes, the file has"):
+        npz.read(bomb)
+    twice = tmp_path / "twice.npz"
+    with zipfile.ZipFile(twice, "w") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file.writestr("a.npy", head_of((1,)) + bytes(4))
+        file.writestr("a.npy", head_of((1,)) + bytes(4))
+    with pytest.raises(UserError, match="members of one name"):
+        npz.read(twice)
+    one = tmp_path / "one.npz"
+    np.savez(one, a=np.zeros(100_000, np.float32))
+    data = one.read_bytes()
+    place = data.rindex(b"PK\x01\x02") + 20  # the sizes in the directory
+    one.write_bytes(data[:place] + struct.pack("<I", 1 << 30) + data[place + 4 :])
+    with pytest.raises(UserError, match="larger than the file"):
+        npz.read(one)
+    with pytest.raises(UserError, match="no such file"):
+        npz.read(tmp_path / "none.npz")
+    with pytest.raises(UserError, match=r"not an \.npz file"):
+        npz.read(tmp_path)

@@ -1,0 +1,104 @@
+"""Folders of runs from anywhere."""
+
+import json
+import re
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import tensorstore
+
+from siamjax import api, models
+from siamjax.errors import UserError
+from siamjax.training import checkpoint, metrics, optimizer, saving, state
+
+
+@pytest.fixture(scope="module")
+def saved(tiny, tmp_path_factory):
+    """The folder of an untrained run with one checkpoint."""
+    workdir = tmp_path_factory.mktemp("run")
+    write(workdir, tiny())
+    return workdir
+
+
+def write(workdir, config, change=lambda leaf: leaf):
+    variables = jax.tree.map(change, models.init_variables(models.build(config), 0))
+    labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
+    made = state.create(variables, optimizer.make(config.train, labels), False)
+    with_checkpoints = saving.Checkpoints(workdir, 3, 0)
+    with_checkpoints.save(made, config, {"window": metrics.Window().state()}, {})
+    with_checkpoints.close()
+
+
+@pytest.fixture
+def run(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "run")
+
+
+def edit_meta(run, **changes):
+    """Its checksum holds, as a stranger's would."""
+    path = run / "checkpoints" / "0" / "meta" / "metadata"
+    meta = json.loads(path.read_text())
+    del meta["crc32c"]["meta"]
+    meta |= changes
+    meta["crc32c"]["meta"] = checkpoint.text_checksum(meta)
+    path.write_text(json.dumps(meta))
+    return meta
+
+
+def edited(run, section, field, value):
+    config = json.loads((run / "checkpoints/0/meta/metadata").read_text())["config"]
+    config[section][field] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    "section, field, value, message",
+    [
+        ("model", "blocks", [10**9] * 4, "model.blocks="),
+        ("anchors", "stride", 0, "anchors.stride=0"),
+        ("tracker", "mine", 0, "tracker.mine: no such field"),
+        ("model", "width", 0.1, "weights of another architecture"),
+    ],
+)
+def test_the_config_in_a_checkpoint_is_checked(run, section, field, value, message):
+    edit_meta(run, config=edited(run, section, field, value))
+    with pytest.raises(UserError) as caught:
+        api.load_variables(run)
+    assert message in str(caught.value)
+    assert str(run) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_finite(tiny, tmp_path):
+    write(tmp_path, tiny(), lambda leaf: np.full_like(leaf, np.nan))
+    with pytest.raises(UserError, match=r"checkpoints/0: .* numbers that are not finite"):
+        api.load_variables(tmp_path)
+
+
+def test_arrays_that_claim_a_hundred_gigabytes(run, capsys):
+    """Zeros need no space on disk: before, reading them took the memory."""
+    place = run / "checkpoints" / "0" / "variables"
+    store = {"driver": "ocdbt", "base": f"file://{place}/"}
+    store = tensorstore.KvStore.open(store).result()
+    key = next(key for key in store.list().result() if key.endswith(b"kernel/.zarray"))
+    array = json.loads(store.read(key).result().value)
+    array["shape"][0] = 100 << 30
+    store.write(key, json.dumps(array).encode()).result()
+    with pytest.raises(UserError, match=r"none of the checkpoints \[0\] can be read"):
+        api.load_variables(run)
+    assert re.search(r"variables claims [\d,]{15,} bytes", capsys.readouterr().err)
+
+
+def test_names_that_only_look_like_steps(run):
+    (run / "checkpoints" / "²").mkdir()
+    assert checkpoint.saved_steps(run / "checkpoints") == [0]
+
+
+@pytest.mark.parametrize(
+    "window", [None, {}, [], {"sums": 3, "number": 1}, {"sums": {}, "number": "x"}]
+)
+def test_a_window_of_means_that_is_none_starts_empty(window):
+    """Before: KeyError or TypeError when the run was resumed."""
+    assert metrics.Window(window).state() == metrics.Window().state()
