@@ -1,6 +1,6 @@
 """What one-pass runs of the same targets say about how firmly a tracker holds them: how often it
 loses them, whether its boxes lie to one side, whether they are too large. One-pass runs and their
-success AUC are those of Wu et al. 2013, the intervals the bootstrap of Efron 1979; the other figures
+success AUC are those of Wu et al. 2013, the intervals the bootstrap of Efron 1979; other figures
 are defined here.
 
 Frames are compared by the exact overlap of upright boxes. A run's first frame, and frames without a

@@ -53,6 +53,15 @@ def test_a_batch(first):
     assert not np.array_equal(first[0]["search"], first[1]["search"])
 
 
+def test_the_rule_of_negatives_is_the_configs(config):
+    for rule in ("published", "other"):
+        config.data.negatives = rule
+        assert loader.make_sampler(config).published == (rule == "published")
+    with config.unlocked():
+        del config.data.negatives  # as in runs of older versions
+    assert loader.make_sampler(config).published
+
+
 def test_the_bytes_of_a_batch(config, first):
     """docs/training.md gives this number a pair."""
     layout = loader.Examples(config).layout(224)

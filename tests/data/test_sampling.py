@@ -414,3 +414,9 @@ def test_the_first_pair_of_a_position_is_attempt_0():
     sampler = make_sampler()
     first, second = (sampler.generator(7, attempt).random() for attempt in (0, 1))
     assert sampler.generator(7).random() == first != second
+
+
+def test_a_sampler_that_is_not_asked_draws_plain_positive_pairs():
+    sampler = Sampler([Source("coco", make_index([[5, 5], [5]]), 100)], 0, pairs_per_epoch=2000)
+    pairs = [draw(sampler, position) for position in range(2000)]
+    assert not any(pair.negative or pair.grey or pair.flip for pair in pairs)

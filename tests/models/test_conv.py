@@ -66,6 +66,13 @@ def test_depthwise(platform, stride, padding, dilation):
         np.testing.assert_allclose(ours, theirs, atol=5e-5)
 
 
+def test_depthwise_is_plain_unless_asked():
+    x, kernel = arrays(0, (2, 11, 12, 7), (3, 3, 1, 7))
+    wanted = conv.depthwise_conv2d(x, kernel, stride=1, padding=0, dilation=1)
+    np.testing.assert_array_equal(conv.depthwise_conv2d(x, kernel), wanted)
+    assert wanted.shape == (2, 9, 10, 7)
+
+
 @pytest.mark.parametrize("padding", [0, 1])
 def test_max_pool(padding):
     (x,) = arrays(0, (2, 12, 11, 3))

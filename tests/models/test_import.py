@@ -1,12 +1,15 @@
 """Weights of other programs: names, layouts, folds and refusals."""
 
+import sys
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from siamjax.errors import UserError
-from siamjax.models import SiamRPN, init_variables
+from siamjax.models import SiamRPN, init_variables, torch_files
 from siamjax.models.import_imagenet import (
     MEAN,
     STD,
@@ -27,6 +30,39 @@ def test_there_and_back(family, small, random_variables):
     kernel = variables["params"]["head"][f"level{model.levels[0]}"]["cls"]["search"]["conv"]
     name = next(name for name in tensors if name.endswith("cls.conv_search.0.weight"))
     np.testing.assert_array_equal(tensors[name][1, 2], kernel["kernel"][:, :, 2, 1])
+
+
+def test_state_dicts_of_torch(tmp_path, monkeypatch):
+    """With a stand-in for torch, which the default tests do not need."""
+    path = tmp_path / "a.pth"
+    content, asked = {}, []
+
+    def load(path, **how):
+        asked.append(how)
+        return content["all"]
+
+    stand_in = SimpleNamespace(load=load, is_tensor=lambda value: isinstance(value, Tensor))
+    monkeypatch.setitem(sys.modules, "torch", stand_in)
+    with pytest.raises(UserError, match="no such file"):
+        torch_files.read(path)
+    path.touch()
+    tensors = {"a.weight": Tensor([1.0, 2.0])}
+    for content["all"] in (tensors, {"state_dict": tensors, "epoch": 3}):
+        (read,) = torch_files.read(path).items()
+        assert read[0] == "a.weight"
+        np.testing.assert_array_equal(read[1], [1, 2])
+    assert all(how["weights_only"] for how in asked)
+    for content["all"] in ({}, [tensors], {"state_dict": {}}, {"state_dict": [1]}):
+        with pytest.raises(UserError, match="holds no state dict"):
+            torch_files.read(path)
+    content["all"] = tensors | {"epoch": 3}
+    with pytest.raises(UserError, match="epoch are no tensors"):
+        torch_files.read(path)
+
+
+class Tensor(list):
+    def numpy(self):
+        return np.array(self)
 
 
 def test_counters_and_prefixes(small):

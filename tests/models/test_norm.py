@@ -108,8 +108,10 @@ def normalise(norm, variables):
     return apply
 
 
-def test_gradient_is_that_of_the_definition():
+@pytest.mark.parametrize("spread", [1, 1e-3])  # the second: variances below epsilon
+def test_gradient_is_that_of_the_definition(spread):
     norm, variables, x = setup()
+    x *= spread
     found = gradients(normalise(norm, variables), x, variables["params"])
     assert_near(found, gradients(lambda x, p: automatic(x, **p), x, variables["params"]))
 

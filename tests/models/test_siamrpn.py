@@ -217,6 +217,7 @@ def test_flax_draws_from_the_same_distributions(backbone, small, crops):
     [
         ("backbone", "resnet51", "did you mean resnet50"),
         ("correlation", "depth", "did you mean depthwise"),
+        ("correlation", "q", "choose from depthwise, upchannel"),  # nothing is like it
         ("dtype", "float16", "bfloat16"),
         ("levels", (2, 7), "7 given, resnet18 has 0"),
         ("levels", ("layer5",), "'layer5' given"),

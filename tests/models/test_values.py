@@ -49,6 +49,12 @@ def test_an_inverted_residual_adds_its_input():
     np.testing.assert_allclose(block.apply(variables, x), x + jnp.arange(8.0)[None, None, None])
 
 
+def test_alexnets_last_layer_alone_has_no_relu(small, random_variables, crops):
+    model = small("alexnet", levels=(4, 5))
+    features = model.apply(random_variables(model), crops()[0], method="features")
+    assert [bool((level < 0).any()) for level in features] == [False, True]
+
+
 @pytest.mark.parametrize("kind, last", [(resnet.BasicBlock, "bn2"), (resnet.Bottleneck, "bn3")])
 def test_a_residual_block_adds_its_input(kind, last):
     channels = 8 // kind.expansion

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from siamjax import locks
 from siamjax.errors import UserError, refused
 from siamjax.training import checkpoint, loop, metrics, resume, saving
+from siamjax.training.state import TrainState
 
 from .conftest import ROOT
 
@@ -238,6 +240,24 @@ def test_the_disk_that_checkpoints_will_take(tiny, tmp_path, capsys):
         in text
     )
     assert text.endswith("B are free")
+
+
+@pytest.mark.parametrize(
+    "free, there, little",
+    [(3000, 0, False), (2999, 0, True), (999, 2000, True), (1000, 2000, False)],
+)
+def test_room_for_checkpoints(tmp_path, monkeypatch, free, there, little):
+    """Three of 1,000 bytes at most; those that are there make room for the new ones."""
+    usage = SimpleNamespace(free=free)
+    monkeypatch.setattr(saving.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(checkpoint, "items_of", lambda state: [np.zeros(1000, np.uint8)])
+    checkpoints = saving.Checkpoints(tmp_path, keep=1, keep_best=0)
+    (tmp_path / "checkpoints" / "old").write_bytes(bytes(there))
+    try:
+        text = checkpoints.space(TrainState(*[None] * 7))
+        assert text.endswith(": too little") == little
+    finally:
+        checkpoints.close()
 
 
 # --- checkpoints and what lies beside them
