@@ -45,6 +45,7 @@ def main(
         spec = sys.modules["__main__"].__spec__
         source_class = pkgutil.resolve_name(f"{spec.name}:{source_class.__name__}")
     source = source_class(arguments.source)
+    source.left_out = frozenset(arguments.leave_out)
     if arguments.check:
         print("\n".join(check(source, arguments.limit)))
         return
@@ -95,6 +96,13 @@ def _parse(source_class, argv, prog):
     add = parser.add_argument
     add("--source", required=True, help="folder of the data set")
     add("--out", help="folder that is written")
+    add(
+        "--leave_out",
+        nargs="+",
+        default=[],
+        metavar="VIDEO",
+        help="videos that are not taken, by the names that manifests and messages give them",
+    )
     add("--check", action="store_true", help="report on the source, write nothing")
     add(
         "--beam_runner",

@@ -52,7 +52,8 @@ class Labelled(Source):
 
     def about(self) -> dict:
         """How many tracks each category has, and the videos without any."""
-        tracks = (each for video in self.known.values() for each in video.tracks)
+        taken = (video for name, video in self.known.items() if name not in self.left_out)
+        tracks = (each for video in taken for each in video.tracks)
         counts = Counter(each.category for each in tracks)
         without = [video.name for video in self.read if not video.tracks]
         return {"categories": dict(sorted(counts.items())), "without_labels": without}

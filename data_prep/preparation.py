@@ -139,6 +139,7 @@ class Preparation:
             "key": plan.key,
             "videos_in_source": sum(map(len, plan.parts)),
             "skipped": skipped,
+            "left_out": sorted(plan.source.left_out),
             **plan.source.about(),
         }
         shards.write_set(folder, files, columns, head, {}, place=_link)

@@ -59,6 +59,7 @@ class Source(abc.ABC):
         name: of the data set, the folder of its crops and the command.
         official: what the official release holds, for --check: pairs of thing and number.
         root: its folder.
+        left_out: names of videos that are not taken, such as those kept for validation.
         image_folder: the folder below which all images lie, relative to `root`.
         pixel: side of a pixel in the unit of `targets`; 0 where it depends on the image.
         code: modules besides those of the class and its bases that decide what its crops are.
@@ -69,6 +70,7 @@ class Source(abc.ABC):
     image_folder = ""
     pixel = 1.0
     code: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
     def __init__(self, root: str | Path):
         """Args: root: folder of the data set.
@@ -94,19 +96,32 @@ class Source(abc.ABC):
         """
 
     def first_videos(self, limit: int = 0) -> Videos:
-        """The first videos, or all with limit 0.
+        """The first videos that are not left out, or all of them with limit 0.
 
         Raises:
-            UserError: the folder does not have the layout, holds no video, or two of one name.
+            UserError: the folder does not have the layout, holds no video, or two of one name; all
+                videos are left out, or (with limit 0) one that it does not hold.
         """
         names: set[str] = set()
-        for video in itertools.islice(self.videos(), limit or None):
+        taken = 0
+        for video in self.videos():
             if video.name in names:
                 raise UserError(f"{self.root}: two videos are called {video.name}; rename one")
             names.add(video.name)
-            yield video
+            if video.name not in self.left_out:
+                taken += 1
+                yield video
+            if taken == limit > 0:
+                return
         if not names:
             raise UserError(f"{self.root}: no video in it; {self.layout()}")
+        if unknown := sorted(self.left_out - names):
+            raise UserError(
+                f"--leave_out={unknown[0]}: {self.root} has no such video; its first is called"
+                f" {min(names)}"
+            )
+        if not taken:
+            raise UserError(f"--leave_out: names all videos of {self.root}; leave some to prepare")
 
     @abc.abstractmethod
     def targets(self, video: Video, skipped: Skipped) -> Targets:

@@ -80,6 +80,20 @@ def test_limit_takes_the_first_videos(many):
     assert sorted(v.name[-1] for part in plan.parts for v in part) == ["0", "1", "2"]
 
 
+def test_videos_are_left_out_by_name(many):
+    source = Coco(many)
+    names = [video.name for video in source.videos()]
+    source.left_out = frozenset(names[:2])
+    assert [video.name for video in source.first_videos()] == names[2:]
+    assert [video.name for video in source.first_videos(3)] == names[2:5]
+    source.left_out = frozenset([*names[:2], "cat"])
+    with pytest.raises(UserError, match=f"--leave_out=cat: .* called {names[0]}"):
+        list(source.first_videos())
+    source.left_out = frozenset(names)
+    with pytest.raises(UserError, match="names all videos"):
+        list(source.first_videos())
+
+
 def test_parts_join_to_the_whole(tmp_path, plan):
     work = tmp_path / "work"
     work.mkdir()
