@@ -7,7 +7,8 @@ from siamjax import files
 from siamjax.commands.flags import check_least
 from siamjax.config import load_config
 from siamjax.data import shards
-from siamjax.data.index import Index
+from siamjax.data.index import Index, fix
+from siamjax.data.reindex import reindex
 from siamjax.errors import UserError
 
 DESCRIPTION = """\
@@ -16,8 +17,10 @@ siamjax inspect CONFIG [--json]
   parameters, multiply-adds on template (once per target) and search crop (per frame)
 siamjax inspect pairs --config=CONFIG [--out=pairs.html] [--count=24] [--start=0]
   a page of training pairs with their labels, and maps of the targets' positions
-siamjax inspect shards FOLDER
-  reads and verifies every record of a data set; exit code 1 when some are damaged
+siamjax inspect shards FOLDER [--reindex]
+  verifies a data set: the index, every record, what TensorFlow Datasets reads; exit code 1
+  when something is damaged. --reindex writes the index anew from the records first: for an
+  index that is damaged, lost, or of a version without checksums
 """
 
 
@@ -26,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("what", metavar="CONFIG | pairs | shards", help="experiment: a file or a name; or what")
     add("folder", nargs="?", help="with shards: the data set's folder")
+    add("--reindex", action="store_true", help="with shards: write the index anew first")
     add("--json", action="store_true", help="totals alone, as one JSON object")
     add("--config", help="with pairs: experiment, a file or a name")
     add("--out", default="pairs.html", help="with pairs: page")
@@ -66,12 +70,15 @@ def _pairs(args: argparse.Namespace) -> None:
 def _shards(args: argparse.Namespace) -> int | None:
     if not args.folder:
         raise UserError("inspect shards: name the folder of the data set")
+    left_out = reindex(args.folder) if args.reindex else []
     index = Index(args.folder)
-    bad = shards.verify(args.folder)
+    bad = left_out + shards.verify(args.folder)
     for line in bad:
         print(line)
     counts = f"{index.videos} videos, {index.tracks} tracks, {index.crops} crops"
     print(f"{args.folder}: {counts}, {len(bad)} damaged")
+    if "columns" not in index.manifest:
+        print(f"its index has no checksums; {fix(args.folder)}")
     return 1 if bad else None
 
 

@@ -2,38 +2,28 @@
 
 Crops are sorted by video, track and frame, so a video is a range of tracks and a track a range of
 crops.
-Opening maps the columns and reads nothing: ten million crops open in milliseconds.
+Opening reads the manifest, which is checked by its own checksum; a column is mapped and checked
+when it is first used: ten million crops open in milliseconds.
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import google_crc32c
 import numpy as np
 
+from siamjax.data import columns as column_files
 from siamjax.data import tfrecord
 from siamjax.errors import UserError
-from siamjax.files import write_whole
+from siamjax.files import replacing, write_whole
 
 FOLDER = "index"
 MANIFEST = "manifest.json"
-VERSION = 1
-
-# None: the smallest unsigned integers that hold the values. These columns are looked up at random
-# for every crop, so a long training brings all of them into memory.
-_COLUMNS = {
-    "frame": np.int32,
-    "size": np.float32,
-    "shard": None,
-    "offset": None,
-    "length": None,
-    "track_start": np.int64,
-    "video_start": np.int64,
-    "video_names": np.uint8,
-    "video_names_end": np.int64,
-    "track_names": np.uint8,
-    "track_names_end": np.int64,
-}
+VERSION = 2
+_WITHOUT_CHECKSUMS = 1  # until 0.2
 
 
 class Index:
@@ -43,46 +33,59 @@ class Index:
         folder: the data set's folder.
         manifest: its manifest: name, shards with their sizes in bytes, counts, what was skipped.
         shards: paths of the shards; `shard` counts in them.
+        shard_bytes: their sizes.
         crops, tracks, videos: their numbers.
         frame: (crops,) int32 number of the frame in its video.
         size: (crops, 2) float32 width and height of the target, px of the source image.
         shard, offset, length: (crops,) where the record begins and the bytes of its payload.
         track_start: (tracks + 1,) first crop of each track.
         video_start: (videos + 1,) first track of each video.
+
+    Each column raises UserError at its first use where it is damaged: methods do, too.
     """
 
     def __init__(self, folder: str | Path):
-        """Maps the index of `folder`.
+        """Opens the index of `folder`.
 
         Raises:
-            UserError: no such folder, empty, unfinished, another version, a shard missing or
-                truncated.
+            UserError: no such folder, empty, unfinished, another version, a damaged manifest, a
+                shard missing or truncated, a column missing or of another size.
         """
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
-        self.shards = [self.folder / shard["file"] for shard in self.manifest["shards"]]
-        for path, shard in zip(self.shards, self.manifest["shards"]):
-            found = f"{path.stat().st_size} bytes" if path.is_file() else "it is missing"
-            if found != f"{shard['bytes']} bytes":
-                raise UserError(
-                    f"{path}: truncated or replaced shard ({shard['bytes']} bytes expected,"
-                    f" {found}); prepare the data set again"
-                )
-        for name in _COLUMNS:
-            path = self.folder / FOLDER / f"{name}.npy"
+        files = self.manifest["shards"]
+        self.shards = [self.folder / shard["file"] for shard in files]
+        self.shard_bytes = [shard["bytes"] for shard in files]
+        self.crops, self.tracks, self.videos = (
+            self.manifest[name] for name in ("crops", "tracks", "videos")
+        )
+        for shard in files:
+            _check_size(self.folder, shard["file"], shard["bytes"], "truncated or replaced shard")
+        for name, known in self.manifest.get("columns", {}).items():
+            file = f"{FOLDER}/{name}.npy"
+            _check_size(self.folder, file, known["bytes"], "unreadable index column")
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """A column, when it is first used; from then on it is an attribute as any other."""
+        if name not in column_files.TABLE:
+            raise AttributeError(f"Index has no {name}")
+        path = self.folder / FOLDER / f"{name}.npy"
+        setattr(self, name, column_files.read(self, name, path, fix(self.folder)))
+        return self.__dict__[name]
+
+    def check(self) -> list[str]:
+        """Checks all columns, whatever is used of them.
+
+        Returns:
+            A line for each that is damaged.
+        """
+        faults = []
+        for name in column_files.TABLE:
             try:
-                # A plain array over the map: numpy.memmap makes every access ten times slower.
-                setattr(self, name, np.asarray(np.load(path, mmap_mode="r")))
-            except (OSError, EOFError, ValueError) as error:
-                raise UserError(
-                    f"{path}: unreadable index column; prepare the data set again"
-                ) from error
-        self.crops = len(self.frame)
-        self.tracks, self.videos = len(self.track_start) - 1, len(self.video_start) - 1
-        if (self.crops, self.videos) != (self.manifest["crops"], self.manifest["videos"]):
-            raise UserError(
-                f"{self.folder}: index and {MANIFEST} disagree; prepare the data set again"
-            )
+                getattr(self, name)
+            except UserError as error:
+                faults.append(str(error))
+        return list(dict.fromkeys(faults))
 
     def tracks_of(self, video: int) -> tuple[int, int]:
         """First track of a video and the one behind its last."""
@@ -133,11 +136,16 @@ class Index:
         return bytes(getattr(self, column)[begin : int(ends[i])]).decode()
 
 
-def read_manifest(folder: str | Path) -> dict:
+def fix(folder: str | Path) -> str:
+    """What makes a damaged index whole."""
+    return f"siamjax inspect shards {folder} --reindex writes it anew from the shards"
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
     """The manifest of a finished data set.
 
     Raises:
-        UserError: no such folder, empty, unfinished, another version.
+        UserError: no such folder, empty, unfinished, another version, damaged or changed.
     """
     folder = Path(folder)
     path = folder / MANIFEST
@@ -147,19 +155,75 @@ def read_manifest(folder: str | Path) -> dict:
     elif not any(folder.iterdir()):
         fault = f"empty folder; write shards with python -m data_prep.NAME --out={folder}"
     elif not path.is_file() or not (folder / FOLDER).is_dir():
-        fault = f"not a finished data set (no {MANIFEST}); run its preparation again"
+        fault = (
+            f"not a finished data set (no {MANIFEST} or no {FOLDER}); run its preparation again;"
+            f" where all its shards are there, {fix(folder)}"
+        )
     if fault:
         raise UserError(f"{folder}: {fault}")
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_bytes())
         version = manifest["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a manifest; prepare the data set again") from error
-    if version != VERSION:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not a manifest; {fix(folder)}") from error
+    if version not in (VERSION, _WITHOUT_CHECKSUMS):
         raise UserError(
             f"{folder}: written in format {version}, this siamjax reads {VERSION}; prepare it again"
         )
+    sealed = version == VERSION or "crc32c" in manifest
+    if sealed and manifest.get("crc32c") != _seal(manifest):
+        raise UserError(f"{path}: damaged or changed (its checksum is wrong); {fix(folder)}")
+    if not _is_manifest(manifest, version):
+        raise UserError(f"{path}: not a manifest; {fix(folder)}")
     return manifest
+
+
+def _seal(manifest: dict) -> str:
+    """The checksum of a manifest's values, however the file is laid out."""
+    rest = {name: value for name, value in manifest.items() if name != "crc32c"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return f"{google_crc32c.value(text.encode()):08x}"
+
+
+def _is_manifest(manifest, version):
+    """Whether what is used of it has the types and ranges that it needs."""
+
+    def count(value, least=1):
+        return type(value) is int and least <= value < 1 << 62
+
+    def plain(name):
+        return isinstance(name, str) and name == os.path.basename(name) and name.isprintable()
+
+    def shard(entry):
+        return isinstance(entry, dict) and plain(entry.get("file")) and count(entry.get("bytes"), 0)
+
+    def column(entry):
+        return isinstance(entry, dict) and count(entry.get("bytes"))
+
+    files, columns = manifest.get("shards"), manifest.get("columns", {})
+    return (
+        all(count(manifest.get(name)) for name in ("crop", "crops", "tracks", "videos"))
+        and isinstance(files, list)
+        and len(files) > 0
+        and all(map(shard, files))
+        and isinstance(columns, dict)
+        and all(map(column, columns.values()))
+        and (version != VERSION or columns.keys() == column_files.TABLE.keys())
+    )
+
+
+def _check_size(folder, file, size, fault):
+    """Refuses a file that is not there in its size."""
+    try:
+        found = os.stat(f"{folder}/{file}").st_size
+    except OSError:
+        found = None
+    if found != size:
+        cure = fix(folder) if file.startswith(f"{FOLDER}/") else "prepare the data set again"
+        state = "it is missing" if found is None else f"{found} bytes"
+        raise UserError(f"{folder / file}: {fault} ({size} bytes expected, {state}); {cure}")
 
 
 def write(
@@ -178,7 +242,8 @@ def write(
         rows: columns frame, size, shard, offset, length as in `Index`.
 
     Raises:
-        UserError: no crop at all, or two crops of one frame of a track.
+        UserError: no crop at all, two crops of one frame of a track, or the folder cannot be
+            written.
     """
     folder = Path(folder)
     if not len(rows["frame"]):
@@ -210,14 +275,23 @@ def write(
         **_names("video_names", [videos[v] for v in track_video[video_start]]),
         **_names("track_names", [tracks[t] for t in used]),
     }
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    (folder / FOLDER).mkdir(parents=True)
-    for name, dtype in _COLUMNS.items():
-        dtype = dtype or np.min_scalar_type(int(columns[name].max()))
-        np.save(folder / FOLDER / f"{name}.npy", np.ascontiguousarray(columns[name], dtype))
+    with replacing(folder / FOLDER) as temporary:
+        temporary.mkdir()
+        written = column_files.write(temporary, columns)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
     counts = {"videos": len(video_start), "tracks": len(used), "crops": len(frame)}
-    manifest = {"version": VERSION, **manifest, **counts}
-    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    write_manifest(folder, {"version": VERSION, **manifest, **counts, "columns": written})
+
+
+def write_manifest(folder: str | Path, manifest: dict) -> None:
+    """Writes a manifest with its checksum.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    manifest = json.loads(json.dumps(manifest))  # as it will be read: tuples are lists
+    manifest["crc32c"] = _seal(manifest)
+    write_whole(Path(folder) / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def _names(column, names):

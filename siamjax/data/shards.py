@@ -3,15 +3,25 @@
 import array
 import contextlib
 import errno
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 
 from siamjax.data import index as index_lib
 from siamjax.data import jpeg, tfds_metadata
-from siamjax.data.tfrecord import FOOTER, HEADER, BadRecord, Record, encode_example, frame_record
+from siamjax.data.tfrecord import (
+    FOOTER,
+    HEADER,
+    BadRecord,
+    Record,
+    encode_example,
+    frame_record,
+    locate_records,
+)
 from siamjax.errors import UserError, refused
 from siamjax.locks import Lock
 
@@ -22,17 +32,24 @@ _EXPLAINED = (
 
 
 def verify(folder: str | Path) -> list[str]:
-    """Reads and decodes every record of a finished data set and compares it with the index.
+    """Checks a finished data set completely.
+
+    Every column of the index; that each video's tracks and each track's frames are in order and
+    single; that every record of the shards is in the index, is whole, and its image decodes; what
+    TensorFlow Datasets reads beside them.
 
     Returns:
-        One line per damaged crop.
+        One line per fault. Records are read if the columns are sound.
 
     Raises:
         UserError: as `Index`.
     """
     index = index_lib.Index(folder)
+    if faults := index.check():
+        return faults
+    counts, lacking = _records(index)
+    bad = [*_out_of_order(index), *lacking]
     side = index.manifest["crop"]
-    bad = []
     for crop in range(index.crops):
         try:
             record = index.read(crop)
@@ -44,21 +61,52 @@ def verify(folder: str | Path) -> list[str]:
                 raise BadRecord(f"the image is not {side} x {side} px")
         except BadRecord as error:
             bad.append(f"{index.describe(crop)}: {error}")
-    return bad
+    return bad + tfds_metadata.faults(index.folder, index.manifest["crop"], counts)
 
 
-class RecordFiles:
-    """Appends records to files of limited size, without index.
+def _out_of_order(index):
+    """Names and frames that are not sorted and single, which `Index.locate` relies on."""
+    where = f"{index.folder / index_lib.FOLDER}: "
+    names = [index.video_name(video) for video in range(index.videos)]
+    for before, name in itertools.pairwise(names):
+        if before >= name:
+            yield f"{where}video {name} stands behind {before}"
+    for video, name in enumerate(names):
+        tracks = [index.track_name(track) for track in range(*index.tracks_of(video))]
+        for before, track in itertools.pairwise(tracks):
+            if before >= track:
+                yield f"{where}track {track} of video {name} stands behind {before}"
+    inner = np.ones(index.crops, bool)
+    inner[index.track_start[:-1]] = False
+    steps = np.diff(index.frame, prepend=0)
+    for crop in np.flatnonzero(inner & (steps <= 0)).tolist():
+        yield f"{where}crop {crop} stands behind a later frame of its track"
 
-    Attributes:
-        files: path, bytes and number of records of each file, in order.
-    """
 
-    def __init__(self, folder: Path, stem: str, max_bytes: int):
-        """Args: folder and stem of the files' names; max_bytes: of a file."""
-        self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
-        self._file = None
-        self.files: list[dict] = []
+def _records(index):
+    """Bytes and number of the records in each shard, and lines on those the index lacks."""
+    order = np.lexsort((index.offset, index.shard))
+    cuts = np.searchsorted(index.shard[order], np.arange(len(index.shards) + 1))
+    counts, lines = [], []
+    for i, path in enumerate(index.shards):
+        known = index.offset[order[cuts[i] : cuts[i + 1]]]
+        found = []
+        with contextlib.suppress(BadRecord):  # the crop is named where it is read
+            found += [offset for offset, _ in locate_records(path)]
+        lacking = len(np.setdiff1d(found, known))
+        if lacking or len(np.unique(known)) < len(known):
+            lines.append(
+                f"{path}: {lacking} records that are not in the index, {len(known)} that are"
+            )
+        counts.append(len(found))
+    return counts, lines
+
+
+class Rows:
+    """Columns of the index of records in the order in which they come."""
+
+    def __init__(self):
+        """No record yet."""
         self._videos: dict[str, int] = {}
         self._tracks: dict[tuple[int, str], int] = {}
         self._columns = {
@@ -66,41 +114,69 @@ class RecordFiles:
             for name in ("crop_track", "frame", "size", "shard", "offset", "length")
         }
 
-    def add(self, record: Record) -> None:
-        """Appends a record; begins a new file where it would make one larger than allowed.
-
-        Raises:
-            ValueError: width or height of the target is not positive and finite.
-            UserError: the disk is full.
-        """
-        if not all(0 < side < float("inf") for side in record.size):
-            raise ValueError(f"target of {record.size[0]} x {record.size[1]} px")
-        data = frame_record(encode_example(record))
-        with explain_os_errors(self._folder):
-            if self._file is None or self.files[-1]["bytes"] + len(data) > self._max_bytes:
-                self.finish()
-                path = self._folder / f"{self._stem}-{len(self.files):05d}.part"
-                self.files.append({"path": path, "bytes": 0, "records": 0})
-                self._file = open(path, "wb")  # noqa: SIM115
-            self._file.write(data)
-        last = self.files[-1]
+    def add(self, record: Record, shard: int, offset: int, length: int) -> None:
+        """One more record, which lies in this shard from this byte on; bytes of its payload."""
         video = self._videos.setdefault(record.video, len(self._videos))
         track = self._tracks.setdefault((video, record.track), len(self._tracks))
-        shard, offset, payload = len(self.files) - 1, last["bytes"], len(data) - HEADER - FOOTER
-        values = ((track,), (record.frame,), record.size, (shard,), (offset,), (payload,))
+        values = ((track,), (record.frame,), record.size, (shard,), (offset,), (length,))
         for column, value in zip(self._columns.values(), values):
             column.extend(value)
-        last["bytes"] += len(data)
-        last["records"] += 1
 
     def columns(self) -> dict:
-        """Of the records written: the arguments of `index.write` from `videos` on."""
+        """The arguments of `index.write` from `videos` on."""
         return {
             "videos": list(self._videos),
             "tracks": [name for _, name in self._tracks],
             "track_video": np.array([video for video, _ in self._tracks], np.int64),
             **{name: np.array(column) for name, column in self._columns.items()},
         }
+
+
+class RecordFiles:
+    """Appends records to files of limited size, without index.
+
+    Attributes:
+        files: path, bytes, number of records and CRC-32C of each file, in order.
+        rows: columns of the index.
+    """
+
+    def __init__(self, folder: Path, stem: str, max_bytes: int):
+        """Args: folder and stem of the files' names; max_bytes: of a file."""
+        self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
+        self._file = None
+        self.files: list[dict] = []
+        self.rows = Rows()
+
+    def add(self, record: Record) -> None:
+        """Appends a record; begins a new file where it would make one larger than allowed.
+
+        Raises:
+            ValueError: width or height of the target is not positive and finite, or the frame's
+                number is negative.
+            UserError: the disk is full.
+        """
+        if not all(1e-37 < side < 3e38 for side in record.size):
+            raise ValueError(f"target of {record.size[0]} x {record.size[1]} px")
+        if not 0 <= record.frame < 1 << 31:
+            raise ValueError(f"frame number {record.frame}")
+        data = frame_record(encode_example(record))
+        with explain_os_errors(self._folder):
+            if self._file is None or self.files[-1]["bytes"] + len(data) > self._max_bytes:
+                self.finish()
+                path = self._folder / f"{self._stem}-{len(self.files):05d}.part"
+                self.files.append({"path": path, "bytes": 0, "records": 0, "crc32c": "0"})
+                self._file = open(path, "wb")  # noqa: SIM115
+            self._file.write(data)
+        last = self.files[-1]
+        shard, payload = len(self.files) - 1, len(data) - HEADER - FOOTER
+        self.rows.add(record, shard, last["bytes"], payload)
+        last["bytes"] += len(data)
+        last["records"] += 1
+        last["crc32c"] = f"{google_crc32c.extend(int(last['crc32c'], 16), data):08x}"
+
+    def columns(self) -> dict:
+        """Of the records written: the arguments of `index.write` from `videos` on."""
+        return self.rows.columns()
 
     def finish(self) -> None:
         """Brings the last file to the disk.
@@ -227,7 +303,9 @@ def write_set(
         for i, file in enumerate(files):
             name = shard_name(head["name"], i, len(files))
             place(file["path"], folder / name)
-            listed.append({"file": name, "bytes": file["bytes"]})
+            # parts that 0.2 made have no checksum
+            kept = {key: file[key] for key in ("bytes", "crc32c") if key in file}
+            listed.append({"file": name, **kept})
         tfds_metadata.write(folder, head["name"], head["crop"], files)
         index_lib.write(folder, {**head, "shards": listed, **rest}, **columns)
 

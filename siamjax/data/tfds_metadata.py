@@ -38,6 +38,43 @@ def write(folder: Path, name: str, crop: int, files: Sequence[dict]) -> None:
         write_whole(folder / file, json.dumps(content, indent=2) + "\n")
 
 
+def faults(folder: Path, crop: int, counts: Sequence[int]) -> list[str]:
+    """What is wrong with the two files.
+
+    Args:
+        folder: the data set's folder.
+        crop: side of the crops, px.
+        counts: records of each shard.
+
+    Returns:
+        A line per file that is missing, damaged or of another data set.
+    """
+
+    def lengths(content):
+        (split,) = content["splits"]
+        return split["shardLengths"]
+
+    lines = []
+    expected = [str(count) for count in counts]
+    for file, right in (
+        ("dataset_info.json", lambda content: lengths(content) == expected),
+        ("features.json", lambda content: _sides(content) == [str(crop), str(crop), "3"]),
+    ):
+        try:
+            fine = right(json.loads((folder / file).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            fine = False
+        if not fine:
+            lines.append(f"{folder / file}: missing, damaged or not of these shards")
+    return lines
+
+
+def _sides(content):
+    """Of the images, from `features.json`."""
+    features = content["featuresDict"]["features"]["image"]["featuresDict"]["features"]
+    return features["encoded"]["image"]["shape"]["dimensions"]
+
+
 def features(crop: int) -> dict:
     """The features of a record, as in `features.json`."""
     image = {"shape": _shape(crop, crop, 3), "dtype": "uint8", "encodingFormat": "jpeg"}

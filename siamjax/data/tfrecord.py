@@ -10,7 +10,9 @@ little endian. Each payload is a `tf.train.Example` with the features
 """
 
 import functools
+import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,21 +68,57 @@ def read_record(path: str | Path, offset: int, length: int) -> bytes:
         length: of the payload, bytes.
 
     Raises:
-        BadRecord: the header's length or a checksum is wrong, or the file ends early.
+        BadRecord: the header's length or a checksum is wrong, the file ends early, or the disk
+            does not give it.
     """
-    with open(path, "rb", buffering=0) as file:
-        file.seek(offset)
-        data = file.read(HEADER + length + FOOTER)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.seek(offset)
+            data = file.read(HEADER + length + FOOTER)
+    except OSError as error:
+        raise BadRecord(f"cannot be read ({error.strerror})") from error
     if len(data) != HEADER + length + FOOTER:
         raise BadRecord("the shard ends inside the record")
-    if data[8:HEADER] != _checksum(data[:8]):
-        raise BadRecord("checksum of the length is wrong")
-    if struct.unpack_from("<Q", data)[0] != length:
+    if payload_length(data) != length:
         raise BadRecord("the record's length is not the one in the index")
     payload = data[HEADER:-FOOTER]
     if data[-FOOTER:] != _checksum(payload):
         raise BadRecord("checksum of the data is wrong")
     return payload
+
+
+def payload_length(header: bytes) -> int:
+    """The length in front of a payload.
+
+    Raises:
+        BadRecord: its checksum is wrong.
+    """
+    if header[8:HEADER] != _checksum(header[:8]):
+        raise BadRecord("checksum of the length is wrong")
+    return struct.unpack_from("<Q", header)[0]
+
+
+def locate_records(path: str | Path) -> Iterator[tuple[int, int]]:
+    """Offset and length of the payload of each record of a shard, by the lengths in it.
+
+    Raises:
+        BadRecord: a length is damaged, or the shard ends inside a record: the rest is unknown.
+    """
+    offset = 0
+    try:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            while offset < size:
+                file.seek(offset)
+                header = file.read(HEADER)
+                end = offset + HEADER + FOOTER
+                length = payload_length(header) if end <= size else 0
+                if end + length > size:
+                    raise BadRecord(f"the shard ends inside the record at byte {offset}")
+                yield offset, length
+                offset = end + length
+    except OSError as error:
+        raise BadRecord(f"cannot be read ({error.strerror})") from error
 
 
 def _checksum(data: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """Small data sets written by the product's own writer."""
 
+import json
+
 import cv2
 import ml_collections
 import numpy as np
@@ -25,6 +27,17 @@ def write_set(folder, name, videos, tracks=1, frames=1, side=511, max_bytes=128 
                     key = first + (v * tracks + t) * frames + f
                     size = (20 + v, 30 + t)
                     writer.add(f"v{v}", f"{t:02d}", 3 * f, crop_image(key, side), size)
+    return folder
+
+
+def to_format_1(folder):
+    """Makes a data set what it was before there were checksums."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["columns"], manifest["crc32c"]
+    for shard in manifest["shards"]:
+        del shard["crc32c"]
+    path.write_text(json.dumps(manifest | {"version": 1}, indent=2) + "\n")
     return folder
 
 

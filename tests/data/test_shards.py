@@ -12,7 +12,7 @@ from siamjax.data.index import Index, read_manifest
 from siamjax.data.tfrecord import Record, encode_example, frame_record
 from siamjax.errors import UserError
 
-from .conftest import crop_image, write_set
+from .conftest import crop_image, to_format_1, write_set
 
 
 def test_written_crops_come_back(tmp_path):
@@ -103,6 +103,9 @@ def test_wrong_crops_and_sizes_are_refused(tmp_path):
         for size in ((0, 5), (5, float("nan")), (float("inf"), 5), (-1, 5)):
             with pytest.raises(ValueError):
                 writer.add("v", "t", 0, crop_image(1, 64), size)
+        for frame in (-1, 1 << 31):
+            with pytest.raises(ValueError, match="frame number"):
+                writer.add("v", "t", frame, crop_image(1, 64), (10, 10))
         writer.add("v", "t", 0, crop_image(1, 64), (0.5, 0.25))  # less than a pixel is no fault
     assert Index(tmp_path).crops == 1
 
@@ -138,7 +141,7 @@ FORMAT = {
     "index/video_names.npy": "2ac005a9a97069bf",
     "index/video_names_end.npy": "2b420b2a1ac0cff5",
     "index/video_start.npy": "7261baa9f1d2440c",
-    "manifest.json": "d25245d31934babb",
+    "manifest.json": "bc0e0d8836520fc2",
     "toy-train.tfrecord-00000-of-00007": "c75826722aa8d73e",
     "toy-train.tfrecord-00001-of-00007": "e98184b928430ce0",
     "toy-train.tfrecord-00002-of-00007": "fcd4c2ae442faec1",
@@ -161,6 +164,10 @@ def test_the_format_byte_for_byte(tmp_path):
         for path in files
     }
     assert found == FORMAT
+    to_format_1(tmp_path)  # the manifest until version 0.2
+    first = hashlib.sha256((tmp_path / "manifest.json").read_bytes()).hexdigest()
+    assert first.startswith("d25245d31934babb")
+    assert Index(tmp_path).key(6) == ("vidéo 2", "1", 25)
 
 
 @pytest.mark.parametrize("spare, files", [(0, 1), (-1, 2)])

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from siamjax import locks
+from siamjax.data import index
 from siamjax.errors import UserError, refused
 from siamjax.training import checkpoint, loop, metrics, resume, saving
 from siamjax.training.state import TrainState
@@ -402,8 +403,7 @@ def test_moved_shards_and_constants_of_the_tracker(tiny, run, shards, tmp_path):
 def test_other_data_are_refused(tiny, run, shards, tmp_path):
     """At another place, or at the same."""
     other = shutil.copytree(shards, tmp_path / "other")
-    manifest = json.loads((other / "manifest.json").read_text())
-    (other / "manifest.json").write_text(json.dumps(manifest | {"name": "another"}))
+    index.write_manifest(other, index.read_manifest(other) | {"name": "another"})
     config = config_with(tiny(), data__sources__tiny__path=str(other))
     with pytest.raises(UserError, match=r"data\.sources\.tiny\.path: .* \(other data\)"):
         loop.train(config, run)
