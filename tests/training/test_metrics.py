@@ -137,6 +137,17 @@ def test_the_share_of_the_device_by_hand(clock, loader, device, share):
     progress.close()
 
 
+def test_the_share_is_at_most_the_whole(clock):
+    """A step that ends while the share is computed."""
+    progress = make_progress(start=0, show=False)
+    progress.step(0.0)
+    run(progress, clock, 0.0, 4.0)
+    clock[0] = 2.0
+    progress.step(0.0)
+    assert progress.speed()["device_busy"] == 1.0
+    progress.close()
+
+
 def test_a_step_that_runs_counts_up_to_now(clock):
     progress = make_progress(start=0, show=False)
     progress.step(0.0)

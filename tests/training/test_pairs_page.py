@@ -2,15 +2,20 @@
 
 import base64
 import re
+from collections import Counter
+from types import SimpleNamespace
 
 import cv2
+import ml_collections
 import numpy as np
 import pytest
 
+from configs import base
 from siamjax.cli import dispatch
 from siamjax.config import load_config
 from siamjax.data import jpeg
-from siamjax.data.loader import Examples
+from siamjax.data.loader import Examples, make_sampler
+from siamjax.data.sampling import Pair
 from siamjax.data.shards import ShardWriter
 from siamjax.errors import UserError
 from siamjax.training import pairs_page
@@ -87,3 +92,52 @@ def test_what_negative_pairs_show(tmp_path, capsys):
     assert re.search(r"\n\d+ of 2000 pairs are negative and show\n  the target itself: 0\n", out)
     with pytest.raises(UserError, match="negatives=mine: choose other or published"):
         dispatch([*command, "--config.data.negatives=mine"])
+
+
+def test_targets_of_the_same_video_are_told_from_others(tmp_path):
+    image = jpeg.encode(np.zeros((511, 511, 3), np.uint8), 95)
+    with ShardWriter(tmp_path / "two", "two") as writer:
+        for video, tracks in (("a", 1), ("b", 3)):
+            for track in range(tracks):
+                writer.add_encoded(video, str(track), 0, image, (20, 30))
+    config = base.get_config()
+    config.data.sources = ml_collections.ConfigDict(
+        {"two": base.source(str(tmp_path / "two"), 100)}
+    )
+    config.data.negatives = "other"
+    counts = pairs_page.negatives(config, range(2000))
+    sampler = make_sampler(config)
+    index, wanted = sampler.sources[0].index, Counter()
+    for position in range(2000):
+        pair = sampler.pair(position, sampler.generator(position))
+        if pair.negative:
+            same = index.key(pair.template)[0] == index.key(pair.search)[0]
+            wanted[pairs_page.NEAR if same else pairs_page.SAME] += 1
+    assert +Counter(counts) == wanted
+    assert len(wanted) == 2
+
+
+def test_black_stays_black(monkeypatch):
+    """The picture shows the crop without the noise of the colours."""
+    drawn = []
+    monkeypatch.setattr(pairs_page, "draw_pair", lambda *parts: drawn.append(parts) or parts[0])
+    example = SimpleNamespace(
+        pair=Pair(0, 0, 0, 0, negative=True, grey=False, flip=False),
+        label=np.zeros((5, 2, 2), np.int8),
+        template=np.zeros((4, 4, 3), np.uint8),
+        search=np.full((6, 6, 3), 255, np.uint8),
+        template_noise=np.float32([0, 3, -3]),
+        search_noise=np.float32([0, 3, -3]),
+        box=np.zeros(4),
+    )
+    source = SimpleNamespace(name="a", index=SimpleNamespace(key=lambda crop: ("v", 0, 0)))
+
+    class Examples(dict):
+        sampler, grid = SimpleNamespace(sources=[source]), None
+
+    monkeypatch.setattr(pairs_page, "_figure", lambda picture, text: text)
+    text = pairs_page._pair(Examples({0: example}), 0)
+    template, search = drawn[0][:2]
+    assert template[0, 0].tolist() == [0, 0, 3]
+    assert search[0, 0].tolist() == [255, 252, 255]
+    assert "negative" in text
