@@ -283,6 +283,18 @@ def test_clipping_bounds_the_step(config, batch):
         np.testing.assert_allclose(near - old, 0.5 * (far - old), rtol=1e-3, atol=3e-7)
 
 
+def test_clipping_of_tiny_gradients(config, batch):
+    """The same rule where 1e-6 is half of the norm; the momentum of a first step is its gradient."""
+    fields = {"freeze_bn": True, "weight_decay": 0.0, "cls_weight": 1e-6, "loc_weight": 1e-6}
+    free, [metrics] = run(config(**fields, clip_norm=1e9), [batch])
+    norm = float(metrics["grad_norm"])
+    assert 1e-8 < norm < 1e-4
+    clipped, _ = run(config(**fields, clip_norm=0.5 * norm), [batch])
+    wanted = jax.tree.map(lambda m: m * 0.5 * norm / (norm + 1e-6), free.opt_state)
+    for ours, theirs in zip(*map(jax.tree.leaves, (clipped.opt_state, wanted))):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
 def test_rematerialisation_changes_nothing(config, batch):
     assert_close(run(config(), [batch] * 3), run(config(remat=True), [batch] * 3))
 
