@@ -25,6 +25,7 @@ REASONS: dict[str, dict[str, str]] = {
     "siamjax.commands.export": {"siamjax.tracking.export": JAX},
     "siamjax.commands.finetune": {"siamjax.finetuning": JAX, "siamjax.finetuning.run": JAX},
     "siamjax.commands.inspect": {
+        "siamjax.integrations": "verify: runs, weights and archives; " + JAX,
         "siamjax.models": JAX,
         "siamjax.training": "pairs_page: `inspect shards` needs no JAX; " + JAX,
     },

@@ -1,4 +1,5 @@
-"""`siamjax inspect`: the network of a config, its training pairs, or a data set."""
+"""`siamjax inspect`: the network of a config, its training pairs; whether a data set, a run, a
+weights file or an archive is whole."""
 
 import argparse
 import json
@@ -21,14 +22,23 @@ siamjax inspect shards FOLDER [--reindex]
   verifies a data set: the index, every record, what TensorFlow Datasets reads; exit code 1
   when something is damaged. --reindex writes the index anew from the records first: for an
   index that is damaged, lost, or of a version without checksums
+siamjax inspect run FOLDER
+  reads and verifies every checkpoint of a training; exit code 1 when some are damaged
+siamjax inspect weights FILE.npz
+  reads and verifies a weights file
+siamjax inspect archive FILE.zip
+  reads and verifies what siamjax export wrote, and says until when jax reads it
 """
+# what else is verified, and what is to be named then
+_FILES = {"run": "the run's folder", "weights": "the .npz file", "archive": "the .zip file"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     add = parser.add_argument
-    add("what", metavar="CONFIG | pairs | shards", help="experiment: a file or a name; or what")
-    add("folder", nargs="?", help="with shards: the data set's folder")
+    what = "CONFIG | pairs | shards | run | weights | archive"
+    add("what", metavar=what, help="experiment: a file or a name; or what")
+    add("folder", nargs="?", help="with shards, run: the folder; with weights, archive: the file")
     add("--reindex", action="store_true", help="with shards: write the index anew first")
     add("--json", action="store_true", help="totals alone, as one JSON object")
     add("--config", help="with pairs: experiment, a file or a name")
@@ -38,15 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
-    """Prints the network's table, writes the page of pairs, or verifies a data set.
+    """Prints the network's table, writes the page of pairs, or verifies what is named.
 
     Returns:
-        1 when records of the data set are damaged.
+        1 when records of the data set, or checkpoints of the run, are damaged.
 
     Raises:
         UserError: bad arguments or input.
     """
-    return {"pairs": _pairs, "shards": _shards}.get(args.what, _network)(args)
+    kinds = {"pairs": _pairs, "shards": _shards, **dict.fromkeys(_FILES, _files)}
+    return kinds.get(args.what, _network)(args)
 
 
 def _pairs(args: argparse.Namespace) -> None:
@@ -80,6 +91,21 @@ def _shards(args: argparse.Namespace) -> int | None:
     if "columns" not in index.manifest:
         print(f"its index has no checksums; {fix(args.folder)}")
     return 1 if bad else None
+
+
+def _files(args: argparse.Namespace) -> int | None:
+    from siamjax.integrations import verify  # JAX
+
+    if not args.folder:
+        raise UserError(f"inspect {args.what}: name {_FILES[args.what]}")
+    damaged = 0
+    if args.what == "run":
+        lines, damaged = verify.run(args.folder)
+    else:
+        kinds = {"weights": verify.weights_file, "archive": verify.archive}
+        lines = kinds[args.what](args.folder)
+    print("\n".join(lines))
+    return 1 if damaged else None
 
 
 def _network(args: argparse.Namespace) -> None:

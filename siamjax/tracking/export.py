@@ -1,13 +1,17 @@
 """The whole tracker as one file for other programs: StableHLO of both steps, and the weights.
 
 The file is a zip archive, which `siamjax.tracking.exported` reads: `init` and `update`
-(`jax.export`, for CPU, CUDA and TPU, any frame size), `weights.npz` (their first argument, in
-order), `settings.npy` (the numbers of `Settings`, which may be changed without exporting again) and
-`config.json`. Each platform has its own formulation of the convolutions.
+(`jax.export`, for CPU, CUDA and TPU, any frame size), `weights` (float32, little-endian, one array
+after the other), `config.json`, and `archive.json`: length and SHA-256 of the others, names and
+shapes of the weights in the order of the steps' first argument, date and version of jax, and the
+numbers of `Settings`, which may be changed without exporting again. Each platform has its own
+formulation of the convolutions.
 """
 
+import datetime
 import functools
-import io
+import hashlib
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -23,6 +27,7 @@ from siamjax.errors import UserError
 from siamjax.files import write_whole
 from siamjax.tracking import exported, tracker
 from siamjax.tracking.config import Settings, TrackerConfig
+from siamjax.version import __version__
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -47,14 +52,31 @@ def export(path: str | os.PathLike, config, variables) -> Path:
     constants = TrackerConfig.of(config)
     init, update = _exported(models.build(config), constants.structure(), variables)
     named = jax.tree_util.tree_flatten_with_path(variables)[0]
-    weights = {jax.tree_util.keystr(key, simple=True, separator="/"): leaf for key, leaf in named}
+    weights = [
+        (jax.tree_util.keystr(key, simple=True, separator="/"), np.asarray(leaf, "<f4"))
+        for key, leaf in named
+    ]
     members = {
         "init": init.serialize(),
         "update": update.serialize(),
-        "weights.npz": _numpy_file(np.savez, **weights),
-        "settings.npy": _numpy_file(np.save, np.array(constants.settings(), np.float32)),
+        "weights": b"".join(array.tobytes() for _, array in weights),
         "config.json": to_json(config).encode(),
     }
+    head = {
+        "format": exported.FORMAT,
+        "siamjax": __version__,
+        "jax": jax.__version__,
+        "exported": datetime.date.today().isoformat(),
+        "calling_convention": init.calling_convention_version,
+        "platforms": PLATFORMS,
+        "settings": [*constants.settings()._asdict().items()],
+        "members": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in members.items()
+        },
+        "weights": [(name, array.shape) for name, array in weights],
+    }
+    members = {exported.HEAD: json.dumps(head, indent=1).encode(), **members}
 
     def archive(file):
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -90,9 +112,3 @@ def _exported(model, config, variables):
         make(jax.jit(init), platforms=PLATFORMS)(weights, frame, box),
         make(jax.jit(update), platforms=PLATFORMS)(weights, settings, example, frame),
     )
-
-
-def _numpy_file(save, *arrays, **named) -> bytes:
-    content = io.BytesIO()
-    save(content, *arrays, **named)
-    return content.getvalue()

@@ -105,3 +105,13 @@ def test_map_of_positions():
     brightness = picture.astype(int).sum(2)
     assert picture.shape == (255, 255, 3)
     assert brightness[32, 12] > brightness[102, 202] > brightness[0, 0]
+
+
+def test_a_weights_file(checkpoint, capsys):
+    assert dispatch(["inspect", "weights", str(checkpoint)]) is None
+    said = capsys.readouterr().out
+    assert said.startswith(f"{checkpoint}: resnet18, 125 arrays, ")
+    assert said.endswith(" numbers, all finite\n")
+    for what in ("weights", "run", "archive"):
+        with pytest.raises(UserError, match=f"inspect {what}: name the"):
+            dispatch(["inspect", what])

@@ -1,6 +1,10 @@
+import datetime
+import hashlib
+import json
 import re
 import subprocess
 import sys
+import zipfile
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +14,7 @@ import pytest
 from siamjax import cli, models
 from siamjax.errors import UserError
 from siamjax.models import weights
-from siamjax.tracking import Settings, TrackerConfig, export, tracker
+from siamjax.tracking import Settings, TrackerConfig, export, exported, tracker
 
 PLATFORMS = export.PLATFORMS
 
@@ -68,8 +72,6 @@ def test_exported_equals_live_without_siamjax(artefact, tiny, clip, tmp_path):
 
 
 def test_platforms(artefact):
-    import zipfile
-
     with zipfile.ZipFile(artefact) as file:
         for name in ("init", "update"):
             step = jax.export.deserialize(bytearray(file.read(name)))
@@ -77,9 +79,131 @@ def test_platforms(artefact):
         assert "siamrpn" in file.read("config.json").decode()
 
 
-def test_runner_is_short(artefact):
-    code = artefact.with_suffix(".py").read_text().split('"""', 2)[2]
-    assert len([line for line in code.splitlines() if line.strip()]) <= 30
+def rewritten(artefact, path, change=lambda members: None, head=lambda head: None, sums=True):
+    """A copy of the archive with other members and another head; sums: that fit."""
+    with zipfile.ZipFile(artefact) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    change(members)
+    tree = json.loads(members.get(exported.HEAD, b"{}"))
+    for name in {*tree.get("members", {})} & {*members} if sums else ():
+        sum_ = hashlib.sha256(members[name]).hexdigest()
+        tree["members"][name] = {"bytes": len(members[name]), "sha256": sum_}
+    head(tree)
+    if exported.HEAD in members:
+        members[exported.HEAD] = json.dumps(tree).encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def other_jax(made, convention=None):
+    def change(head):
+        head |= {"exported": made, "jax": "0.1.2"}
+        head |= {"calling_convention": convention} if convention else {}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"change": lambda m: m.pop("update")}, "not a whole archive (KeyError)"),
+        ({"change": lambda m: m.pop("archive.json")}, "no archive.json in it; export it again"),
+        (
+            {"change": lambda m: m.update(init=m["init"][:-1]), "sums": False},
+            "init is damaged; copy the file again",
+        ),
+        (
+            {"change": lambda m: m.update(weights=b"x" + m["weights"][1:]), "sums": False},
+            "weights is damaged",
+        ),
+        ({"head": lambda h: h.update(format="siamjax archive 1")}, "of another version of siamjax"),
+        ({"head": lambda h: h.update(exported="soon")}, "no date and version of jax"),
+        ({"head": other_jax("2020-01-01")}, "expired: exported on 2020-01-01 with jax 0.1.2"),
+        ({"head": other_jax("2020-01-01")}, "`siamjax export`, or pip install jax==0.1.2"),
+        ({"head": other_jax(datetime.date.today().isoformat(), 1)}, "expired"),
+        ({"head": lambda h: h["weights"].pop()}, "weights or settings are damaged"),
+        ({"head": lambda h: h["weights"][0][1].append(1 << 40)}, "weights or settings"),
+        ({"head": lambda h: h["settings"].clear()}, "update is a program for other weights"),
+        ({"head": lambda h: h["weights"].reverse()}, "init is a program for other weights"),
+        ({"change": lambda m: m.update(init=b"x" * 99)}, "init is no program of this jax"),
+    ],
+)
+def test_an_archive_is_checked_before_a_program_is_loaded(artefact, tmp_path, change, message):
+    """Before: BadZipFile, KeyError, flatbuffers' errors; damaged weights were tracked with."""
+    path = rewritten(artefact, tmp_path / "a.zip", **change)
+    with pytest.raises(UserError) as caught:
+        cli.dispatch(["inspect", "archive", str(path)])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(exported.ArchiveError, match=re.escape(message)):
+        exported.ExportedTracker(path)
+
+
+def test_another_jax_reads_it_for_six_months(artefact, tmp_path):
+    path = rewritten(artefact, tmp_path / "a.zip", head=other_jax("2026-01-31"))
+    head, _ = exported.read(path)
+    assert exported.check_age(path, head, datetime.date(2026, 7, 31)).isoformat() == "2026-08-02"
+    head["jax"] = jax.__version__  # the same reads it always
+    assert exported.check_age(path, head, datetime.date(2036, 1, 1))
+    head["jax"] = "0.1.2"
+    assert exported.check_age(path, head, datetime.date(2026, 8, 2))
+    with pytest.raises(exported.ArchiveError, match="expired"):
+        exported.check_age(path, head, datetime.date(2026, 8, 3))
+
+
+def test_archives_that_are_none(artefact, tmp_path, capsys):
+    """Before: FileNotFoundError, BadZipFile; a bomb was unpacked."""
+    for name, content in (("text", b"no zip"), ("cut", artefact.read_bytes()[:-100])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(exported.ArchiveError, match="not a whole archive"):
+            exported.ExportedTracker(tmp_path / name)
+    with pytest.raises(exported.ArchiveError, match="no such file"):
+        exported.ExportedTracker(tmp_path / "none")
+    bomb = rewritten(artefact, tmp_path / "bomb", lambda m: m.update(more=bytes(1 << 27)))
+    with pytest.raises(exported.ArchiveError, match="claim more than the file can hold"):
+        exported.ExportedTracker(bomb)
+    assert cli.dispatch(["inspect", "archive", str(artefact)]) is None
+    assert "resnet18, 125 arrays, " in capsys.readouterr().out
+
+
+def test_settings_may_be_changed_in_the_head(artefact, tmp_path):
+    def half(head):
+        assert [name for name, _ in head["settings"]] == list(Settings._fields)
+        head["settings"][0][1] = 0.5
+
+    path = rewritten(artefact, tmp_path / "a.zip", head=half)
+    _, settings = exported.arrays(path, *exported.read(path))
+    assert settings[0] == 0.5
+
+
+@pytest.mark.parametrize(
+    "box", [(1, 2, 3), (1, 2, 0, 5), (1, 2, 3, float("nan")), "box", None, [[1, 2, 3, 4]]]
+)
+def test_the_runner_refuses_boxes(box):
+    """Before: they were tracked, to NaN."""
+    with pytest.raises(exported.ArchiveError, match="a box has to be x, y, width, height"):
+        exported.check_box(box)
+    np.testing.assert_array_equal(exported.check_box([1, 2, 3, 4]), np.float32([1, 2, 3, 4]))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        None,
+        np.zeros((4, 5), np.uint8),
+        np.zeros((4, 5, 4), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((4, 5, 3), np.float32),
+    ],
+)
+def test_the_runner_refuses_frames(artefact, frame):
+    """Before: a TypeError of jax, or no error."""
+    with pytest.raises(exported.ArchiveError, match=r"a frame has to be \(height, width, 3\)"):
+        exported.check_frame(frame)
+    with pytest.raises(exported.ArchiveError, match="call init with the first frame"):
+        exported.ExportedTracker(artefact).update(np.zeros((4, 5, 3), np.uint8))
 
 
 def test_bad_output(tmp_path, tiny):

@@ -10,6 +10,8 @@ import pytest
 import tensorstore
 
 from siamjax import api, models
+from siamjax.cli import dispatch
+from siamjax.config import to_json
 from siamjax.errors import UserError
 from siamjax.training import checkpoint, metrics, optimizer, saving, state
 
@@ -102,3 +104,23 @@ def test_names_that_only_look_like_steps(run):
 def test_a_window_of_means_that_is_none_starts_empty(window):
     """Before: KeyError or TypeError when the run was resumed."""
     assert metrics.Window(window).state() == metrics.Window().state()
+
+
+def test_inspect_reads_every_checkpoint(run, tiny, capsys):
+    (run / "config.json").write_text(to_json(tiny()))
+    (run / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n')
+    assert dispatch(["inspect", "run", str(run)]) is None
+    first, config, lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r".*checkpoints/0: resnet18, \d+ arrays, [\d,]+ numbers, all finite", first)
+    assert config.endswith("config.json: that of the newest checkpoint")
+    assert lines.endswith("metrics.jsonl: 2 lines, 0 damaged")
+    shutil.copytree(run / "checkpoints" / "0", run / "checkpoints" / "7")
+    (run / "config.json").write_text("{")
+    (run / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    assert dispatch(["inspect", "run", str(run)]) == 1
+    _, second, config, lines = capsys.readouterr().out.splitlines()
+    assert second.endswith("checkpoints/7: damaged: it holds step 0; give the folder that name")
+    assert "config.json: damaged" in config
+    assert lines.endswith("2 lines, 1 damaged")
+    with pytest.raises(UserError, match="no checkpoint here"):
+        dispatch(["inspect", "run", str(run / "checkpoints" / "7")])
