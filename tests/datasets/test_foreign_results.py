@@ -176,6 +176,16 @@ def test_pytracking_on_got10k(tmp_path):
     assert score(loaded, tmp_path / "r").trackers["atom"]["ao"] == pytest.approx(1)
 
 
+def test_corners_in_one_pass_results(tmp_path):
+    """Of a rotated box: the upright box of the same area about its centre is compared."""
+    loaded = benchmark(tmp_path, "OTB100", {"Couple": truth(20)}, "OTB2015")
+    x, y, w, h = truth(20).T
+    corners = np.column_stack([x, y, x + w, y, x + w, y + h, x, y + h])
+    write(tmp_path / "r/t", {"Couple.txt": rows(corners)})
+    found = score(loaded, tmp_path / "r").trackers["t"]["success_auc"]
+    assert found == pytest.approx(PERFECT, abs=0.06)
+
+
 # --- GOT-10k as its toolkit and mmtracking write it
 
 LONG = "GOT-10k_Val_000001"
@@ -202,6 +212,14 @@ def test_got10k_toolkit_with_a_column_of_times_per_repetition(tmp_path):
     row = score(loaded, tmp_path / "r").trackers["SiamFC"]
     assert row["ao"] == pytest.approx((1 + 1 / 3) / 2)
     assert row["fps"] == pytest.approx(10)
+
+
+def test_got10ks_own_form_comes_first(tmp_path):
+    loaded = got10k(tmp_path)
+    write(tmp_path / "r/t", {f"{LONG}.txt": rows(truth(20, 300))})
+    assert score(loaded, tmp_path / "r").trackers["t"]["ao"] == 0
+    write(tmp_path / "r/t", {f"{LONG}/{LONG}_001.txt": rows(truth(20))})
+    assert score(loaded, tmp_path / "r").trackers["t"]["ao"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])

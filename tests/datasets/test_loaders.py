@@ -181,6 +181,12 @@ def test_got10k(tmp_path, write_images, rows, boxes):
     (val,) = registry.load("GOT-10k-val", tmp_path).sequences
     assert val.absent.tolist() == [False, True, False]
     assert val.size == (1920, 1080)
+    folder = tmp_path / "val/GOT-10k_Val_000001"  # of two frames it says so, too
+    (folder / "00000003.jpg").unlink()
+    (folder / "groundtruth.txt").write_text(rows(boxes(2)))
+    (folder / "cover.label").write_text("8\n0\n")
+    (val,) = registry.load("GOT-10k-val", tmp_path).sequences
+    assert val.absent.tolist() == [False, True]
     (test,) = registry.load("got10k-test", tmp_path).sequences
     assert len(test) == 3
     assert test.boxes.shape == (1, 4)

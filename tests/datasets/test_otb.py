@@ -33,6 +33,7 @@ def test_a_partial_copy_runs_on_what_is_there(tmp_path, write_images, rows, boxe
     # the first pixel is 1 in the files and 0 in the sequence
     np.testing.assert_array_equal(benchmark.sequences[0].boxes[1], [5, 7, 10, 8])
     assert benchmark.sequences[0].size == (32, 24)
+    assert benchmark.sequences[0].base == 1  # of result files, too
 
 
 def test_sequences_and_limit(tmp_path, write_images, rows, boxes):

@@ -82,6 +82,8 @@ def test_a_sequence_starts_with_its_first_target(tmp_path, write_images, rows, b
     assert first.notes == ("late starts at frame 2 (from 0), the first with a target",)
     assert not second.notes
     assert benchmark.left_out == {"never": "never: no frame has a box of the target"}
+    (tmp_path / "plain/groundtruth_rect.txt").write_text("5,5,0.5,0.4\n" + rows(boxes(5)))
+    assert not registry.load("DTB70", tmp_path).sequences[1].notes  # small is there
     # result files of other toolkits have a row for every frame
     (tmp_path / "r/t").mkdir(parents=True)
     (tmp_path / "r/t/late.txt").write_text("9,9,9,9\n9,9,9,9\n" + rows(boxes(4)))

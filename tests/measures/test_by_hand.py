@@ -210,7 +210,19 @@ def test_longterm_sequences_weigh_the_same_and_are_read_at_one_threshold():
     assert found.per_sequence["t"]["b"]["precision"] == 1
 
 
+def test_f_of_small_precision_and_recall():
+    curves = longterm.Curves(np.arange(3.0), np.array([0.2, 0, 1]), np.array([0.3, 0, 1]))
+    np.testing.assert_allclose(curves.f, [0.24, 0, 1])
+
+
 # --- multi-start
+
+
+def test_an_overlap_just_above_a_tenth_is_no_failure():
+    truth = np.tile([0.0, 0, 100, 20], (30, 1))
+    for shift, progress in ((80, 30), (84, 1)):  # overlaps .111 and .087
+        tracked = multistart.measure(truth, truth + [shift, 0, 0, 0], (400, 300))
+        assert tracked.progress == progress
 
 
 def test_ten_frames_at_a_tenth_of_overlap_fail_and_nine_do_not():
@@ -286,6 +298,7 @@ def test_vot_figures_of_two_sequences():
     # fragments at length 30 (29 frames after the start): 19 of 29 tracked, then lost; one of 60
     assert later["eao"] == pytest.approx((19 / 29 + 1) / 2, abs=1e-6)
     result = table.score("vot", sequences, {"t": runs}, (10, 12))
+    assert result.per_sequence["t"]["a"] == {"accuracy": 1, "lost": 1, "robustness": 100 / 40}
     x, y = result.plots["accuracy_robustness"].at(result, "t")
     assert (x, y) == (pytest.approx(math.exp(-30 * 1 / 100)), pytest.approx(1))
 

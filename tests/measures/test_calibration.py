@@ -120,6 +120,7 @@ def test_only_trackers_with_scores_that_differ():
         "constant": [[run(boxes, [1] * 5)]],
         "logits": [[run(boxes, [0, 3, -2, 5, 4])]],
         "shares": [[run(boxes, [1, 0.9, 0.2, 0.8, 0.1])]],
+        "ends": [[run(boxes, [1, 1, 0, 1, 0])]],  # 0 and 1 are shares
     }
     found = table.score("ope", truth, runs)
     assert "loss_auroc" not in found.trackers["none"] | found.trackers["constant"]
@@ -127,13 +128,14 @@ def test_only_trackers_with_scores_that_differ():
     assert "calibration_error" not in found.trackers["logits"]
     assert found.trackers["shares"]["loss_auroc"] == 1
     assert found.trackers["shares"]["calibration_error"] == pytest.approx(0.15)
+    assert found.trackers["ends"]["calibration_error"] == 0
     assert found.main == "success_auc"
     x, y = found.plots["reliability"].at(found, "shares")
     np.testing.assert_allclose(x, [0.1, 0.2, 0.8, 0.9])
     assert y.tolist() == [0, 0, 1, 1]
     with pytest.raises(KeyError):
         found.plots["reliability"].at(found, "logits")
-    assert set(found.curves["loss detection"][1]) == {"logits", "shares"}
+    assert set(found.curves["loss detection"][1]) == {"logits", "shares", "ends"}
 
 
 def test_without_scores_nothing_is_added():

@@ -21,6 +21,14 @@ def run(text, box=(20.0, 30.0, 40.0, 30.0)):
     return Run(regions, np.array(codes, np.int8), np.full(len(text), np.nan))
 
 
+def test_means_of_stretches_leave_unknown_frames_out():
+    nan, whole = np.nan, np.zeros(1, int)
+    overlap = np.array([[1, 0.5, nan, 0.8, nan, nan]])
+    means, defined = vot._sums(vot.Fragments(overlap, whole, whole, whole + 4, np.ones(1)))
+    assert defined.tolist() == [[True, True, True, False, False]]
+    np.testing.assert_allclose(means[:, :3], [[0.5, 0.5, 0.65]])
+
+
 def test_burn_in_drops_ten_frames_from_each_start():
     text = "s" + "o" * 14 + "f....s" + "o" * 12
     scored = vot.measure(sequence(len(text)), [run(text)])

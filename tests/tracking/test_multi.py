@@ -43,6 +43,11 @@ def assert_close(found, expected):
         assert (one.lost, one.anchor) == (other.lost, other.anchor)
 
 
+def test_a_pass_of_two_repeats_the_only_search(tracker):
+    answers, responses = tracker.answer_together([tracker.blank_search(False)], 2)
+    assert len(answers) == len(responses) == 2
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_each_target_is_followed_as_by_a_tracker_of_its_own(targets, tracker, clip, count):
     ids = [targets.add(clip.frames[0], box) for box in BOXES[:count]]

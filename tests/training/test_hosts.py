@@ -1,5 +1,6 @@
 """The heartbeat of a process among several, without the others."""
 
+import io
 import json
 import threading
 import time
@@ -28,6 +29,24 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_the_helper_says_it_where_jax_ended_the_process(tmp_path, monkeypatch, capsys):
+    """JAX ends all processes with a dump when the first is gone, before they can look."""
+    folder = tmp_path / watch.FOLDER
+    folder.mkdir()
+    record = {"run": "r", "host": "node7", "beat": 3, "ended": ""}
+    (folder / "0").write_text(json.dumps(record))
+    monkeypatch.setattr(watch, "BEAT", 0.01)
+    monkeypatch.setattr(watch, "_SURE", 0.2)
+    monkeypatch.setattr(watch.sys, "stdin", io.StringIO("Fatal Python error: Aborted"))
+    monkeypatch.setattr(watch.os, "_exit", lambda code: None)
+    watch.help_out(str(tmp_path), "r", 1, 2, "run again")
+    text = capsys.readouterr().err
+    assert "host node7 (process 0 of 2) shows no sign of life" in text
+    assert text.count("\n") == 2
+    assert "here: run again" in text
+    assert not folder.exists()
 
 
 def test_it_beats_until_its_end_and_leaves_no_record(first_of_two, tmp_path):

@@ -284,7 +284,7 @@ def test_clipping_bounds_the_step(config, batch):
 
 
 def test_clipping_of_tiny_gradients(config, batch):
-    """The same rule where 1e-6 is half of the norm; the momentum of a first step is its gradient."""
+    """The same rule where 1e-6 is of the norm's size; a first step's momentum is its gradient."""
     fields = {"freeze_bn": True, "weight_decay": 0.0, "cls_weight": 1e-6, "loc_weight": 1e-6}
     free, [metrics] = run(config(**fields, clip_norm=1e9), [batch])
     norm = float(metrics["grad_norm"])
