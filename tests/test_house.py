@@ -31,7 +31,7 @@ REASONS: dict[str, dict[str, str]] = {
     },
     "siamjax.commands.search": {"siamjax.evaluation": JAX},
     "siamjax.commands.track": {"siamjax.tracking": JAX},
-    "siamjax.commands.serve": {"siamjax.integrations.serve": "aiohttp is optional"},
+    "siamjax.commands.serve": {"siamjax.integrations": "aiohttp is optional"},
     "siamjax.commands.train": {"siamjax.training": JAX},
     "siamjax.evaluation.report": {"siamjax.evaluation": "matplotlib takes 0.3 s, tables need none"},
     "siamjax.evaluation.trackers": {"siamjax.evaluation": "batched: scoring needs no JAX; " + JAX},

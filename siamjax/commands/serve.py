@@ -4,7 +4,7 @@ import argparse
 
 from siamjax import api
 from siamjax.commands.flags import add_checkpoint, check_least
-from siamjax.errors import UserError, optional
+from siamjax.errors import optional
 
 DESCRIPTION = """\
 Opens a page to choose a video, draw a box, watch the tracker and save the result.
@@ -16,10 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("videos", nargs="*", help="videos or image folders on offer from the start")
     add_checkpoint(parser)
-    add("--host", default="127.0.0.1", help="address to listen on; default %(default)s")
+    host = "address to listen on, default %(default)s; one that others can reach asks for a token"
+    add("--host", default="127.0.0.1", help=host)
     add("--port", type=int, default=8765, help="default %(default)s")
-    add("--max_upload", type=int, default=512, help="largest video, MiB; default %(default)s")
     add("--jobs", type=int, default=2, help="runs at a time; default %(default)s")
+    add("--max_upload", type=int, default=512, help="largest video, MiB; default %(default)s")
+    add("--max_megapixels", type=int, default=16, help="of a frame; default %(default)s")
+    add("--max_frames", type=int, default=100_000, help="of a video; default %(default)s")
+    kept = "of all videos that were sent and all results, MiB; default %(default)s"
+    add("--max_disk", type=int, default=4096, help=kept)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -28,19 +33,15 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: no such checkpoint or video, a port that is taken, aiohttp not installed.
     """
-    check_least(args, jobs=1, max_upload=1)
+    check_least(args, jobs=1, max_upload=1, max_megapixels=1, max_frames=1, max_disk=1)
     with optional("siamjax serve needs it: pip install 'siamjax[serve]'"):
-        from siamjax.integrations.serve import Server, web
-    server = Server(
-        api.load(args.checkpoint),
-        args.videos,
-        host=args.host,
-        max_upload=args.max_upload << 20,
-        jobs=args.jobs,
+        from siamjax.integrations import serving
+    limits = serving.Limits(
+        upload=args.max_upload << 20,
+        disk=args.max_disk << 20,
+        pixels=args.max_megapixels * 10**6,
+        frames=args.max_frames,
     )
-    print(f"http://{args.host}:{args.port}/  (Ctrl-C ends)", flush=True)
-    try:
-        web.run_app(server.app, host=args.host, port=args.port, print=None)
-    except OSError as error:
-        address = f"--host={args.host} --port={args.port}"
-        raise UserError(f"{address}: cannot listen there ({error.strerror})") from error
+    tracker = api.load(args.checkpoint)
+    server = serving.Server(tracker, args.videos, host=args.host, limits=limits, jobs=args.jobs)
+    serving.run(server, args.host, args.port)

@@ -1,4 +1,8 @@
-"""Video files and streams, decoded by the FFmpeg inside PyAV."""
+"""Video files and streams, decoded by the FFmpeg inside PyAV.
+
+FFmpeg prints nothing: PyAV sets its log level so, once, when it is imported, and leaves that to the
+user's `av.logging` from then on. `frames` does the same for OpenCV.
+"""
 
 import functools
 import os
@@ -25,17 +29,25 @@ class Decoder:
         source: a file, or an address.
         shown: what messages call it.
         wait: seconds for a connection and for each frame; None: no limit.
+        max_pixels: of a frame; larger ones are not decoded.
 
     Raises:
-        UserError: it cannot be opened, or holds no video.
+        UserError: it cannot be opened, holds no video, or one of larger frames.
     """
 
-    def __init__(self, source: str | os.PathLike, shown: str, wait: float | None = None):
+    def __init__(
+        self,
+        source: str | os.PathLike,
+        shown: str,
+        wait: float | None = None,
+        max_pixels: int | None = None,
+    ):
         file = isinstance(source, os.PathLike)
         name = os.path.abspath(source) if file else str(source)  # in "12:30.mp4" is no protocol
         options = {"rtsp_flags": "prefer_tcp"} if name.startswith("rtsp") else {}
+        bound = {} if max_pixels is None else {"max_pixels": str(max_pixels)}
         try:
-            self._container = av.open(name, timeout=wait, options=options)
+            self._container = av.open(name, timeout=wait, options=options | bound)
         except (av.FFmpegError, OSError, ValueError) as error:
             fix = "not a video that FFmpeg can read; encode it again"
             if isinstance(error, av.error.ExitError):
@@ -48,11 +60,22 @@ class Decoder:
             self._container.close()
             raise UserError(f"{shown}: no video in it")
         self._stream = streams[0]
+        if max_pixels is not None:
+            self._check_size(shown, max_pixels)
+            self._stream.codec_context.options = bound  # a later frame may have another size
         # decoding by frames in parallel holds some of them back
         self._stream.thread_type = "AUTO" if file else "SLICE"
         rate = self._stream.average_rate or self._stream.guessed_rate or 0
         self.fps = float(rate) if 0 < rate < 1000 else DEFAULT_FPS
         self.announced = self._stream.frames or self._by_duration()
+
+    def _check_size(self, shown: str, most: int) -> None:
+        codec = self._stream.codec_context
+        if 0 < codec.width * codec.height <= most:
+            return
+        self._container.close()
+        fault = f"frames of more than {most / 1e6:g} megapixels, or none that can be read"
+        raise UserError(f"{shown}: {fault}; make them smaller")
 
     def _by_duration(self) -> int | None:
         if self._stream.duration is not None and self._stream.time_base is not None:

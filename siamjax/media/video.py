@@ -29,6 +29,7 @@ def read_video(
     stride: int = 1,
     resolution: str | None = None,
     record: str | os.PathLike | None = None,
+    max_pixels: int | None = None,
 ) -> Video:
     """Opens a video file, a folder of images (ordered by number), a camera or a stream.
 
@@ -41,6 +42,7 @@ def read_video(
         stride: every so many frames.
         resolution: that a camera is asked for, "1280x720".
         record: a file to which all frames of a camera or a stream are written, see `Live`.
+        max_pixels: of a frame of a video file; larger ones are refused before they are decoded.
 
     Returns:
         A `Video`, whose frames are decoded while it is iterated.
@@ -69,14 +71,17 @@ def read_video(
     if path.is_dir():
         return image_folder(path, selection)
     if path.is_file():
-        return _file(path, readable(path.stem), readable(name), selection)
+        return _file(path, readable(path.stem), readable(name), selection, max_pixels)
     raise UserError(f"{source}: no such video file or image folder")
 
 
-def _file(path: Path, name: str, shown: str, selection: Selection) -> Video:
+def _file(
+    path: Path, name: str, shown: str, selection: Selection, max_pixels: int | None = None
+) -> Video:
     if path.suffix.lower() in (*IMAGE_SUFFIXES, ".avif"):
         return image_file(path, name, shown, selection)
-    return VideoFile(name, shown, functools.partial(Decoder, path, shown), selection)
+    connect = functools.partial(Decoder, path, shown, max_pixels=max_pixels)
+    return VideoFile(name, shown, connect, selection)
 
 
 def _camera(source: int | str, selection, resolution, record) -> Video:
