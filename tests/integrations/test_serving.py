@@ -351,7 +351,7 @@ def test_uploads_at_a_time_and_videos_are_bounded(asked, movie):
     assert busy == (503, {"error": "1 uploads are under way; try again in a moment"})
     assert (first, full[0]) == (200, 200)
     busy, first, full = asked(work, uploads=1, videos=1)
-    assert (busy[0], first, full[0]) == (400, 200, 400)
+    assert (busy[0], first, full[0]) == (503, 200, 400)
     assert "1 videos are kept at most" in full[1]["error"]
 
 

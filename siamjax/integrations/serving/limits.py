@@ -27,7 +27,7 @@ class Limits:
     pixels: int = 16_000_000
     frames: int = 100_000
     videos: int = 64
-    uploads: int = 8
+    uploads: int = 128
     waiting: int = 64
     silence: float = 10.0
     unwatched: float = 60.0

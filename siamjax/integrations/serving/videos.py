@@ -60,7 +60,7 @@ class Videos:
         # decoding and writing keep off the threads of the runs and of the event loop
         self._threads = concurrent.futures.ThreadPoolExecutor(2, "upload")
         for source in sources:
-            self._add(source)
+            self._keep(self._open(source))
 
     def get(self, key: str) -> Entry:
         """The entry of this key.
@@ -100,7 +100,8 @@ class Videos:
                 await self._in_thread(_append, path, chunk)
             if not size:
                 raise UserError(f"{shown}: an empty file")
-            return await self._in_thread(self._add, path, PurePath(shown).stem, shown)
+            opened = await self._in_thread(self._open, path, PurePath(shown).stem, shown)
+            return self._keep(opened)
         except BaseException:
             self._disk.add(-size)
             path.unlink(missing_ok=True)
@@ -120,11 +121,20 @@ class Videos:
             raise UserError(f"{shown or 'the upload'}: not one of {', '.join(SUFFIXES)}")
         if announced is not None and announced > limits.upload:
             raise self._too_large(shown)
-        if len(self._entries) + self._under_way >= limits.videos:
-            raise UserError(f"{limits.videos} videos are kept at most; start the server again")
+        self._check_room()
         if self._under_way >= limits.uploads:
             raise Refusal(f"{limits.uploads} uploads are under way; try again in a moment", 503)
         return self._folder / f"{secrets.token_urlsafe(12)}{suffix}"
+
+    def _check_room(self) -> None:
+        most = self._limits.videos
+        if len(self._entries) >= most:
+            raise UserError(f"{most} videos are kept at most; start the server again")
+
+    def _keep(self, entry: Entry) -> Entry:
+        self._check_room()
+        self._entries[entry.key] = entry
+        return entry
 
     def _too_large(self, shown: str) -> Refusal:
         most = self._limits.upload
@@ -151,7 +161,7 @@ class Videos:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._threads, function, *arguments)
 
-    def _add(self, source: str | Path, name: str = "", shown: str = "") -> Entry:
+    def _open(self, source: str | Path, name: str = "", shown: str = "") -> Entry:
         """Opens a video.
 
         Args:
@@ -174,9 +184,7 @@ class Videos:
             raise UserError(f"{shown}: {str(error).removeprefix(f'{source}: ')}") from error
         video.name = name or video.name
         size = first.shape[1], first.shape[0]
-        entry = Entry(secrets.token_urlsafe(12), video, size, jpeg(first))
-        self._entries[entry.key] = entry
-        return entry
+        return Entry(secrets.token_urlsafe(12), video, size, jpeg(first))
 
 
 def _append(path: Path, chunk: bytes) -> None:
