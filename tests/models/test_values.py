@@ -1,12 +1,13 @@
 """Single numbers that the networks consist of."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from siamjax.models import SiamRPN, alexnet, import_imagenet, mobilenetv2, mobilenetv3, resnet
-from siamjax.models.conv import Numerics
+from siamjax.models.conv import Conv, Numerics
 from siamjax.models.folding import fold
 from siamjax.models.import_torch import pysot_names
 
@@ -38,6 +39,28 @@ def test_channels(backbone, channels):
     image = jax.ShapeDtypeStruct((1, 127, 127, 3), jnp.float32)
     features = jax.eval_shape(backbone.init_with_output, jax.random.key(0), image)[0]
     assert tuple(level.shape[-1] for level in features.values()) == channels
+
+
+@pytest.mark.parametrize("level, reach", [(2, 19), (3, 59), (4, 171), (5, 267), (6, 427), (7, 491)])
+def test_how_far_mobilenetv2_sees(level, reach):
+    """By hand, in px: each 3x3 convolution adds 2 * dilation * stride so far. A layer's first block
+    has half its dilation where that is a new one."""
+    layers = []
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, Conv):
+            layers.append(context.module)
+        return call(*args, **kwargs)
+
+    backbone = mobilenetv2.MobileNetV2(width=0.125, levels=(level,))
+    image = jax.ShapeDtypeStruct((1, 127, 127, 3), jnp.float32)
+    with nn.intercept_methods(record):
+        jax.eval_shape(backbone.init, jax.random.key(0), image)
+    side = stride = 1
+    for layer in layers:
+        side += (layer.size - 1) * layer.dilation * stride
+        stride *= layer.stride
+    assert side == reach
 
 
 def test_an_inverted_residual_adds_its_input():
