@@ -27,7 +27,7 @@ soak: env  ## five minutes of random interruptions: training, preparation, evalu
 	$(BIN)/python tests/soak.py --minutes=5
 
 $(VENV)/.prep: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,prep]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,prep,dask]'
 	touch $@
 
 test-prep: $(VENV)/.prep  ## the tests of data preparation with TensorFlow Datasets installed

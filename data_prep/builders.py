@@ -7,6 +7,7 @@ The folder is read by `tfds.builder_from_directory`, by tf.data as TFRecord file
 
 import functools
 import os
+import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from data_prep.preparation import Preparation
 from data_prep.source import Source
 from siamjax import bundled
 from siamjax.data import tfds_metadata
+from siamjax.errors import optional
+
+_DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam has no short name for it
+_PARTITIONS = ("--dask_partition_size", "--dask_npartitions")
 
 
 class CropBuilder(FileReaderBuilder, skip_registration=True):
@@ -100,15 +105,27 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
     def _make(self, missing):
         work = str(self.preparation.work)
         make = functools.partial(bundled.call, "data_prep.parts", "make_part", work)
+        pipeline = beam.Pipeline(options=self._pipeline_options(len(missing)))
         try:
-            with beam.Pipeline(options=self._pipeline_options(len(missing))) as pipeline:
+            with pipeline:
                 _ = pipeline | beam.Create(missing) | beam.Reshuffle() | "make" >> beam.Map(make)
         except Exception as error:
             raise parts.user_error(error) or error from error
+        finally:
+            client = getattr(getattr(pipeline, "result", None), "client", None)
+            if client:  # DaskRunner leaves its connection open
+                client.close()
 
     def _pipeline_options(self, count):
         given = self._beam_options
-        if any(option.startswith("--runner") for option in given):
+        runner = next((each for each in given if each.startswith("--runner=")), "")
+        if runner in ("--runner=DaskRunner", f"--runner={_DASK}"):
+            with optional("install siamjax with: pip install 'siamjax[prep,dask]'"):
+                pkgutil.resolve_name(_DASK)
+            given = [f"--runner={_DASK}", *(each for each in given if each != runner)]
+            if not any(each.startswith(_PARTITIONS) for each in given):
+                given.append("--dask_partition_size=1")  # else 128 parts are one task
+        if any(each.startswith("--runner") for each in given):
             return PipelineOptions(given)
         workers = min(self._workers or os.cpu_count() or 1, count)
         mode = "multi_processing" if workers > 1 else "in_memory"

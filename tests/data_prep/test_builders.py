@@ -1,6 +1,7 @@
 """Sets that Beam makes, and what TensorFlow Datasets reads of any set."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ from data_prep import builders, parts
 from data_prep.det import Det
 from data_prep.trackingnet import Trackingnet
 from data_prep.vid import Vid
-from siamjax.data import jpeg
+from siamjax.data import jpeg, shards
 from siamjax.data.index import Index
 
 from ..data.conftest import write_set
+from .conftest import save_image, write_text, xml
 from .test_preparation import SMALL, contents, prepare
 
 
@@ -109,3 +111,36 @@ def test_beam_makes_what_processes_make(tmp_path, trackingnet_tree, monkeypatch)
     assert ours.keys() == theirs.keys() - {"metadata.json"}
     for name in ours.keys() - {"dataset_info.json", "features.json"}:
         assert ours[name] == theirs[name], name
+
+
+@pytest.fixture
+def dask_cluster():
+    """The client of a cluster of two processes with a thread each."""
+    distributed = pytest.importorskip("dask.distributed", reason="dask is not installed")
+    local = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def test_a_dask_cluster_makes_what_processes_make(tmp_path, dask_cluster, monkeypatch):
+    """Both of its processes make parts, whose records, index and manifest are those made here."""
+    monkeypatch.setattr(parts, "_CROP_BYTES", 30 << 20)  # with SMALL: a part per video
+    tree = tmp_path / "ILSVRC2015"
+    for i in range(8):
+        save_image(tree / f"Data/DET/train/a/{i}.JPEG", i)
+        write_text(tree / f"Annotations/DET/train/a/{i}.xml", xml((None, 5, 5 + i, 25, 40)))
+    local, out = tmp_path / "local", tmp_path / "dask"
+    prepare(Det, tree, local, *SMALL)
+    address = f"--dask_client_address={dask_cluster.scheduler.address}"
+
+    def who_made_parts():  # sent by value: this module imports TensorFlow
+        return list(dask_cluster.run(lambda: "data_prep.parts" in sys.modules).values())
+
+    assert who_made_parts() == [False, False]
+    index = prepare(Det, tree, out, *SMALL, "--beam_runner=DaskRunner", address)
+    assert who_made_parts() == [True, True]
+    assert (index.crops, len(index.shards), index.manifest["version"]) == (8, 8, 2)
+    ours, theirs = contents(local), contents(out)
+    for name in ours.keys() - {"dataset_info.json", "features.json"}:
+        assert ours[name] == theirs[name], name
+    assert shards.verify(out) == []
