@@ -15,6 +15,7 @@ import os
 import pkgutil
 import re
 import shutil
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ import cv2
 import numpy as np
 
 from data_prep.source import Source, Video, box_fault
+from siamjax import checksums
 from siamjax.data import jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.data.tfrecord import Record
@@ -39,6 +41,7 @@ _SHARED_CODE = (
 )
 _COLUMNS = "columns.npz"
 _COUNTS = "counts.json"
+_SUMS = "sums.txt"
 
 
 def check_number(name: str, value: float, low: float, high: float = math.inf) -> None:
@@ -141,7 +144,8 @@ def code_hash(modules: Iterable[str]) -> str:
 
 
 def open_work(folder: Path, plan: Plan) -> list[int]:
-    """Prepares the folder of parts for a plan; parts of another plan in it are removed.
+    """Prepares the folder of parts for a plan; parts of another plan in it, and damaged ones, are
+    removed.
 
     Args:
         folder: of the parts, locked by the caller.
@@ -156,18 +160,36 @@ def open_work(folder: Path, plan: Plan) -> list[int]:
         if known != plan.key:
             for old in (*folder.glob("part-*"), *folder.glob("spec-*")):
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-            for i, part in enumerate(plan.parts):
-                spec = {
-                    "source": f"{type(plan.source).__module__}:{type(plan.source).__qualname__}",
-                    "root": str(plan.source.root.resolve()),
-                    "options": dataclasses.asdict(plan.options),
-                    "videos": part,
-                }
-                write_whole(folder / f"spec-{i:05d}.json", json.dumps(spec))
             write_whole(note, plan.key)
         for left in folder.glob("part-*.tmp-*"):
             shutil.rmtree(left)
-        return [i for i in range(len(plan.parts)) if not part_folder(folder, i).is_dir()]
+        for i in range(len(plan.parts)):
+            _write_spec(folder / f"spec-{i:05d}.json", plan, i)
+        return [i for i in range(len(plan.parts)) if not _is_whole(part_folder(folder, i))]
+
+
+def _write_spec(path: Path, plan: Plan, i: int) -> None:
+    """What the maker of a part reads; one that is there and says the same stays."""
+    spec = {
+        "source": f"{type(plan.source).__module__}:{type(plan.source).__qualname__}",
+        "root": str(plan.source.root.resolve()),
+        "options": dataclasses.asdict(plan.options),
+        "videos": plan.parts[i],
+    }
+    text = json.dumps(spec).encode()
+    if not path.is_file() or path.read_bytes() != text:
+        write_whole(path, text)
+
+
+def _is_whole(part: Path) -> bool:
+    """Whether a part is there as it was made; a damaged one is named and removed."""
+    if not part.is_dir():
+        return False
+    damaged = checksums.first_damaged(part / _SUMS, part)
+    if damaged is not None:
+        print(f"{damaged}: damaged since it was written; its part is made again", file=sys.stderr)
+        shutil.rmtree(part)
+    return damaged is None
 
 
 def part_folder(folder: Path, i: int) -> Path:
@@ -208,6 +230,8 @@ def make_part(folder: str, i: int) -> None:
         columns = files.columns()
         write_whole(temporary / _COLUMNS, lambda file: np.savez(file, **columns))
         write_whole(temporary / _COUNTS, json.dumps(counts))
+        names = [_COLUMNS, _COUNTS, *(file["path"].name for file in files.files)]
+        checksums.write(temporary / _SUMS, temporary, names)
         # Another attempt of a Beam runner may have been faster; its part is the same.
         with contextlib.suppress(OSError):
             os.rename(temporary, done)

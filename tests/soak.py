@@ -1,24 +1,30 @@
-"""Random interruptions of tiny trainings, preparations and evaluations; run by `make soak`.
+"""Random interruptions and damage of tiny trainings, preparations and evaluations; run by
+`make soak`.
 
     python tests/soak.py --minutes=5 --seed=1
 
-Each cycle starts one job in a new folder, interrupts it at random times in random ways, gives the
+Each cycle starts one job in a new folder, disturbs it at random times in random ways, gives the
 same command again until it is done, and compares what it wrote with an undisturbed run, byte for
-byte. Whatever stays behind (processes, shared memory, partial files) is counted. The exit code is 1
-where anything differs or stays.
+byte. After a flipped bit the next command must give the same result, or end with one line that
+names the damage; then what the line says is done, and the result must be the same. Whatever stays
+behind (processes, shared memory, partial files) is counted. The exit code is 1 where anything
+differs or stays.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -34,10 +40,22 @@ from configs import base  # noqa: E402
 from siamjax.config import to_json  # noqa: E402
 from siamjax.training import checkpoint  # noqa: E402
 
-TAG = f"siamjax-soak-{os.getpid()}"  # in the environment of every process that the soak starts
-LIMIT = 120  # s that a job may take before it counts as hung
-PARTIAL = ("*.partial*", "*.orbax-checkpoint-tmp*", "*.tmp*", "*.part", ".lock", "*.lock", ".hosts")
-EVENTS = ("SIGKILL", "SIGTERM", "SIGSTOP", "worker killed", "flipped byte")  # the last: training
+TAG = f"siamjax-soak-{os.getpid()}-"  # and the cycle's number: in the environment of its processes
+INDEX = os.environ.get("SOAK_INDEX") == "1"
+LIMIT = 300  # s that a job may take before it counts as hung
+ENDS = ("SIGKILL", "SIGTERM", "worker killed", "flipped bit")  # events that end a job
+GOES_ON = ("SIGSTOP", "SIGSTOP", "SIGSTOP", "second start")  # and those it goes on after
+PARTIAL = (
+    *("*.partial*", "*.orbax-checkpoint-tmp*", "*.tmp*", "*.part", ".lock", "*.lock", ".hosts"),
+    "*.parts",
+)
+FULL = (  # run by sh on a disk of its own: $1 its folder, $2 its size, $3 where the answers go
+    'out=$1; said=$3; mount -t tmpfs -o size=$2 tmpfs "$out" || exit 99; shift 3; mkdir "$out/in";'
+    '"$@" > "$said.log" 2>&1; echo $? > "$said.code";'
+    'find "$out" -name "*orbax-checkpoint-tmp*" -o -name "*.partial*" -o -name "*.tmp-*" '
+    '-o -name "*.lock" > "$said.left";'
+    'mount -o remount,size=500m "$out"; "$@" && cp -r "$out/in" "$said.whole"'
+)
 
 
 def make_videos(folder: Path) -> None:
@@ -73,187 +91,330 @@ def write_experiment(path: Path, shards: Path) -> None:
 class Soak:
     """The jobs, their undisturbed results, and what was counted."""
 
-    def __init__(self, folder: Path, rng: random.Random):
-        self.folder, self.rng = folder, rng
+    def __init__(self, folder: Path):
+        self.folder = folder
         self.counts: Counter = Counter()
         self.faults: list[str] = []
-        self.shared = set(self.shared_memory())
+        self.guard = threading.Lock()
         cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "xla"), "JAX_PLATFORMS": "cpu"}
-        cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2", "SIAMJAX_SOAK": TAG}
-        self.environment = os.environ | cache | {"PYTHONPATH": str(ROOT)}
+        cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2", "PYTHONPATH": str(ROOT)}
+        self.environment = os.environ | cache
+        self.shared = set(shared_memory())
         make_videos(folder / "videos")
-        run = [sys.executable, "-m", "siamjax.cli"]
-        videos, experiment = str(folder / "videos"), str(folder / "experiment.py")
-        self.jobs = {
-            "prepare": lambda out: [
-                *(sys.executable, "-m", "data_prep", "folder", f"--source={videos}"),
-                *(f"--out={out}", "--workers=2", "--shard_mb=1"),
-            ],
-            "train": lambda out: [*run, "train", f"--config={experiment}", f"--workdir={out}"],
-            "eval": lambda out: [
-                *(*run, "eval", "--dataset=folder", f"--data_root={videos}", "--workers=2"),
-                *("--baselines=static,template_matching", f"--out={out}"),
-            ],
-        }
         self.whole, self.seconds, self.size = {}, {}, {}
-        for name in self.jobs:
+        for name in ("prepare", "train", "eval"):
             out = folder / f"whole-{name}"
             for _ in range(2 if name == "train" else 1):  # the second finds its programs compiled
                 shutil.rmtree(out, ignore_errors=True)
+                job = Job(self, name, out, "whole")
                 begin = time.monotonic()
-                code = self.start(name, out).wait(LIMIT)
-                assert code == 0, f"{name} without interruption ended with {code}: {self.log()}"
+                code = job.start().wait(LIMIT)
+                assert code == 0, f"{name} without interruption ended with {code}: {job.log()}"
                 self.seconds[name] = time.monotonic() - begin
             if name == "prepare":
                 write_experiment(folder / "experiment.py", out)
-            self.whole[name] = self.state(name, out)
+            self.whole[name] = job.state()
             self.size[name] = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
 
-    def start(self, name: str, out: Path, tmpfs: int = 0) -> subprocess.Popen:
-        """A job's process; with `tmpfs` bytes on a disk of that size, then again on a larger one,
-        which is copied to `out`."""
-        command = self.jobs[name](out)
-        if tmpfs:
-            script = (
-                f'mkdir -p "{out}"; mount -t tmpfs -o size={tmpfs} tmpfs "{out}" || exit 99; '
-                f'mkdir "{out}/in"; "$@"; echo $? > "{self.folder}/first"; '
-                f'find "{out}" | grep -c orbax-checkpoint-tmp > "{self.folder}/halves"; '
-                f'mount -o remount,size=200m "{out}"; "$@" && cp -r "{out}/in" "{out}.copy"'
-            )
-            command = self.jobs[name](out / "in")
-            command = ["unshare", "-rm", "sh", "-c", script, "sh", *command]
-        with (self.folder / "log").open("wb") as log:
-            return subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, process_group=0
-            )
+    def count(self, name: str, number: int = 1) -> None:
+        """Counts an event, or what was left."""
+        with self.guard:
+            self.counts[name] += number
+
+    def fault(self, text: str) -> None:
+        """Notes what must not happen."""
+        with self.guard:
+            self.faults.append(text)
+        print(f"fault: {text}", flush=True)
 
     def events(self) -> int:
         """How many there were so far."""
-        return sum(count for name, count in self.counts.items() if ": " in name)
+        with self.guard:
+            return sum(count for name, count in self.counts.items() if ": " in name)
 
-    def log(self) -> str:
-        """The end of what the last job printed."""
-        return (self.folder / "log").read_text(errors="replace")[-1500:]
+    def cycle(self, seed: str, number: int) -> None:
+        """One job, its disturbances, its end, and the comparison."""
+        rng = random.Random(f"{seed}-{number}")
+        name = rng.choice(("train", "train", "prepare", "eval"))
+        job = Job(self, name, self.folder / f"{number:04d}-{name}", str(number), rng)
+        try:
+            good = job.fill_disk() if rng.random() < 0.25 else job.disturb()
+            if good:
+                self.count("cycles")
+                job.remove()
+        except Exception as error:
+            self.fault(f"{job.story}: {error!r}: {job.log()}")
 
-    def state(self, name: str, out: Path):
-        """What a job made, without clocks and places."""
-        if name == "train":
-            meta = checkpoint.read(out / "checkpoints" / "40", True)[2]
+
+class Job:
+    """One command, given again until it is done."""
+
+    def __init__(self, soak: Soak, name: str, out: Path, number: str, rng=None):
+        self.soak, self.name, self.out, self.rng = soak, name, out, rng
+        self.tag, self.story = f"{TAG}{number}.", f"cycle {number}, {name}"
+        self.logs = out.with_name(f"{out.name}.log")
+        self.data = soak.folder / "whole-prepare"
+        if rng is not None and name == "train":  # shards of its own, to be damaged
+            self.data = Path(shutil.copytree(self.data, out.with_name(f"{out.name}.shards")))
+        self.damaged = False
+
+    def command(self, out: Path) -> list[str]:
+        """The command line that writes to `out`."""
+        run, videos = [sys.executable, "-m", "siamjax.cli"], str(self.soak.folder / "videos")
+        if self.name == "prepare":
+            command = [sys.executable, "-m", "data_prep", "folder", f"--source={videos}"]
+            return [*command, f"--out={out}", "--workers=2", "--shard_mb=1"]
+        if self.name == "train":
+            command = [*run, "train", f"--config={self.soak.folder / 'experiment.py'}"]
+            return [*command, f"--config.data.sources.tiny.path={self.data}", f"--workdir={out}"]
+        command = [*run, "eval", "--dataset=folder", f"--data_root={videos}", "--workers=2"]
+        return [*command, "--baselines=static,template_matching", f"--out={out}"]
+
+    def start(self, command: list[str] | None = None, log: str = "") -> subprocess.Popen:
+        """The job's process; what it prints goes to a file."""
+        environment = self.soak.environment | {"SIAMJAX_SOAK": self.tag}
+        with open(f"{self.logs}{log}", "wb") as file:
+            return subprocess.Popen(
+                command or self.command(self.out),
+                **{"cwd": ROOT, "env": environment, "stdout": file, "stderr": file},
+                process_group=0,
+            )
+
+    def log(self, log: str = "") -> str:
+        """What the last process printed."""
+        with contextlib.suppress(OSError):
+            return Path(f"{self.logs}{log}").read_text(errors="replace")[-3000:]
+        return ""
+
+    def state(self, out: Path | None = None):
+        """What the job made, without clocks and places."""
+        out = out or self.out
+        if self.name == "train":
+            with self.soak.guard:
+                meta = checkpoint.read(out / "checkpoints" / "40", True)[2]
             lines = (out / "metrics.jsonl").read_text().splitlines()
             keys = ("step", "loss", "grad_norm", "lr")
             losses = [tuple(json.loads(line)[key] for key in keys) for line in lines]
-            return meta["crc32c"]["variables"], meta["crc32c"]["training"], losses
-        pattern = "results/**/*.txt" if name == "eval" else "*"
+            config = json.loads((out / "config.json").read_text())
+            del config["data"]["sources"]
+            return meta["crc32c"]["variables"], meta["crc32c"]["training"], losses, config
+        pattern = "results/**/*" if self.name == "eval" else "**/*"
         files = [path for path in sorted(out.glob(pattern)) if path.is_file()]
         return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
-    def shared_memory(self) -> list[str]:
-        """Names of the objects in shared memory."""
-        return os.listdir("/dev/shm") if Path("/dev/shm").is_dir() else []
-
     def processes(self) -> list[int]:
-        """Running processes that the soak's jobs have left."""
+        """Running processes of the job."""
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             try:
-                if TAG.encode() in (path / "environ").read_bytes():
+                if self.tag.encode() in (path / "environ").read_bytes():
                     state = (path / "stat").read_text().rsplit(")", 1)[1].split()[0]
                     found += [int(path.name)] if state != "Z" else []
             except OSError:
                 continue
         return found
 
-    def check_left(self, what: str) -> None:
-        """Ten seconds after a job's end nothing of it may run or hold shared memory."""
+    def check_left(self) -> None:
+        """Ten seconds after the job's end nothing of it may run or hold shared memory."""
         end = time.monotonic() + 10
-        while (left := self.processes()) and time.monotonic() < end:
+        shared = set(shared_memory()) - self.soak.shared
+        while (self.processes() or shared) and time.monotonic() < end:
             time.sleep(0.05)
-        if left:
-            self.faults.append(f"{what}: processes {left} stayed")
-            self.counts["left processes"] += len(left)
+            shared &= set(shared_memory())  # other jobs make some and let it go again
+        if left := self.processes():
+            self.soak.fault(f"{self.story}: processes {left} stayed")
+            self.soak.count("left processes", len(left))
             for process in left:
                 os.kill(process, signal.SIGKILL)
-        if shared := set(self.shared_memory()) - self.shared:
-            self.faults.append(f"{what}: shared memory {sorted(shared)} stayed")
-            self.counts["left shared memory"] += len(shared)
+        if shared:
+            self.soak.fault(f"{self.story}: shared memory {sorted(shared)} stayed")
+            self.soak.count("left shared memory", len(shared))
+            self.soak.shared |= shared
 
-    def interrupt(self, name: str, process: subprocess.Popen, event: str, out: Path) -> None:
-        """Lets a job run for a random time, then disturbs it, and waits for its end."""
-        time.sleep(self.rng.uniform(0.1, 0.7) * self.seconds[name])
-        if process.poll() is None:
-            self.counts[f"{name}: {event}"] += 1
-            if event == "SIGSTOP":
-                os.killpg(process.pid, signal.SIGSTOP)
-                time.sleep(self.rng.uniform(0.2, 1.5))
-                os.killpg(process.pid, signal.SIGCONT)
-            elif event == "worker killed":
-                others = [p for p in self.processes() if p != process.pid]
-                if others:
-                    os.kill(self.rng.choice(others), signal.SIGKILL)
-            elif event == "SIGTERM":
-                process.terminate()
-            else:
-                process.kill()
-        process.wait(LIMIT)
-        if event == "flipped byte" and name == "train":
-            self.flip(out)
+    # --- disturbances
 
-    def flip(self, out: Path) -> None:
-        """Changes a bit in a file of the newest checkpoint."""
-        steps = checkpoint.saved_steps(out / "checkpoints")
-        if len(steps) > 1:
-            newest = out / "checkpoints" / str(steps[-1])
-            files = [p for p in sorted(newest.rglob("*")) if p.is_file() and p.stat().st_size]
-            path = self.rng.choice([p for p in files if {"d", "meta"} & {*p.parts}])
-            data = bytearray(path.read_bytes())
-            data[self.rng.randrange(len(data))] ^= 1 << self.rng.randrange(8)
-            path.write_bytes(data)
+    def disturb(self) -> bool:
+        """Random events, then an undisturbed run; whether the result is the same."""
+        for end in self.rng.choices(ENDS, k=self.rng.randint(3, 5)):
+            process = self.start()
+            for event in self.rng.choices(GOES_ON, k=self.rng.randint(0, 3)):
+                self.wait_within(process, 0.4)
+                if process.poll() is None:
+                    self.go_on(process, event)
+            self.wait_within(process, 0.6)
+            if process.poll() is None:
+                self.end(process, end)
+            self.check_end(process.wait(LIMIT), end)
+            if end == "flipped bit":
+                self.flip()
+        for _ in range(3):  # a fix may show the next damage
+            code = self.start().wait(LIMIT)
+            if not self.check_end(code, "") or code == 0:
+                break
+        return code == 0 and self.compare(self.out)
 
-    def full_disk(self, name: str, out: Path) -> Path:
+    def wait_within(self, process: subprocess.Popen, share: float) -> None:
+        """Waits for a random time up to a share of what the job takes, or for its end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.rng.uniform(0.02, share) * self.soak.seconds[self.name])
+
+    def go_on(self, process: subprocess.Popen, event: str) -> None:
+        """An event that the job outlives."""
+        self.soak.count(f"{self.name}: {event}")
+        self.story += f", {event}"
+        if event == "second start":
+            second = self.start(log="2")
+            code, said = second.wait(LIMIT), self.log("2")
+            refused = code == 2 and "in use by" in said and "Traceback" not in said
+            if code == 0:  # the first was done by then, or it came second to the lock
+                first = process.wait(LIMIT)
+                refused = first == 0 or (first == 2 and "in use by" in self.log())
+            if not refused:
+                self.soak.fault(f"{self.story}: the second ended with {code}: {said}")
+            return
+        stop = self.rng.choice([process.pid, *self.processes(), -process.pid, -process.pid])
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(stop, signal.SIGSTOP)
+            time.sleep(self.rng.uniform(0.1, 1.5))
+            os.kill(stop, signal.SIGCONT)
+
+    def end(self, process: subprocess.Popen, event: str) -> None:
+        """An event that ends the job."""
+        if event == "worker killed":
+            others = [p for p in self.processes() if p != process.pid and is_ours(p)]
+            if not others:
+                return process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.rng.choice(others), signal.SIGKILL)
+        elif event == "SIGTERM":
+            process.terminate()
+        else:
+            process.kill()
+        if event != "flipped bit":  # which is counted where there is a file to flip it in
+            self.soak.count(f"{self.name}: {event}")
+        self.story += f", {event}"
+        return None
+
+    def check_end(self, code: int, event: str) -> bool:
+        """What a run may end with; repairs the damage that it names."""
+        self.check_left()
+        said = self.log()
+        lines = [x for x in said.replace("\r", "\n").splitlines() if x.startswith("error: ")]
+        fine = code == 0 or (event and code in (-9, -15, 143))
+        fine = fine or (code == 2 and len(lines) == 1 and (self.damaged or event))
+        if not fine or "Traceback" in said:
+            self.soak.fault(f"{self.story}: ended with {code}: {said}")
+            return False
+        if code == 2 and self.damaged and not re.search("a worker|in use by", lines[0]):
+            self.mend(lines[0].removeprefix("error: "))
+        elif code == 0:
+            self.damaged = False
+        return True
+
+    def damageable(self) -> list[tuple[str, Path]]:
+        """Files of the job in which a bit may flip, with what they are."""
+        if self.name == "prepare":
+            parts = self.out.with_name(f"{self.out.name}.parts")
+            return [("a part", p) for p in parts.rglob("*") if p.name != ".lock"]
+        if self.name == "eval":
+            what = ("results", "checksums", "times")
+            return [("a result", p) for x in what for p in (self.out / x).rglob("*")]
+        steps = checkpoint.saved_steps(self.out / "checkpoints")
+        newest = (self.out / "checkpoints" / str(steps[-1])).rglob("*") if len(steps) > 1 else ()
+        found = [("a checkpoint", p) for p in newest if {"d", "meta"} & {*p.parts}]
+        beside = [("config or metrics", self.out / n) for n in ("config.json", "metrics.jsonl")]
+        index = [self.data / "manifest.json", *(self.data / "index").rglob("*")] if INDEX else []
+        return found + beside * 4 + [("index or manifest", p) for p in index]
+
+    def flip(self) -> None:
+        """Changes a bit in a file of the job, if it has one; the kinds are equally likely."""
+        files = [(what, p) for what, p in self.damageable() if p.is_file() and p.stat().st_size]
+        if not files or self.damaged:
+            return
+        kind = self.rng.choice(sorted({what for what, _ in files}))
+        path = self.rng.choice(sorted({p for what, p in files if what == kind}))
+        data = bytearray(path.read_bytes())
+        place, bit = self.rng.randrange(len(data)), self.rng.randrange(8)
+        data[place] ^= 1 << bit
+        path.unlink()  # it may be a link to the file of another folder
+        path.write_bytes(data)
+        self.damaged = True
+        self.soak.count(f"{self.name}: flipped bit in {kind}")
+        self.story += f", bit {bit} of byte {place} of {path} flipped"
+
+    def mend(self, line: str) -> None:
+        """Does what the line of an error says."""
+        self.soak.count("damages that a line named")
+        named = [Path(x) for x in re.findall(r"[^\s:;(),]*/[^\s:;(),]+", line)]
+        ours = [p for p in named if self.out in (p, *p.parents)]
+        if any(self.data in (p, *p.parents) for p in named) and self.name == "train":
+            shutil.rmtree(self.data)
+            shutil.copytree(self.soak.folder / "whole-prepare", self.data)
+        elif not ours:
+            self.soak.fault(f"{self.story}: the line names no file: {line}")
+        else:
+            both = "delete both" in line
+            for path in (ours[-1], ours[-1].with_suffix(".json")) if both else ours[-1:]:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self.damaged = False
+
+    # --- a full disk
+
+    def fill_disk(self) -> bool:
         """The job on a disk that it fills, and again when there is space."""
-        size = int(self.rng.uniform(0.2, 0.9) * self.size[name])
-        code = self.start(name, out, max(size, 40_000)).wait(2 * LIMIT)
+        least = 30_000 if self.name == "eval" else 60_000
+        size = max(least, int(self.rng.uniform(0.1, 0.9) * self.soak.size[self.name]))
+        said = self.out.with_name(f"{self.out.name}.said")
+        self.out.mkdir()
+        script = ["unshare", "-rm", "sh", "-c", FULL, "sh", str(self.out), str(size), str(said)]
+        code = self.start([*script, *self.command(self.out / "in")]).wait(2 * LIMIT)
         if code == 99:
-            return out  # no mount namespaces here
-        self.check_left(f"{name} on a full disk")
-        self.counts[f"{name}: full disk"] += 1
-        first = int((self.folder / "first").read_text())
-        if first not in (0, 2):
-            self.faults.append(f"{name}: a full disk ended it with {first}")
-        if name == "train" and first == 2 and int((self.folder / "halves").read_text()):
-            self.faults.append("train: a full disk left half a checkpoint")
-            self.counts["left partial files"] += 1
-        return out.with_name(out.name + ".copy")
-
-    def cycle(self, number: int) -> None:
-        """One job, its interruptions, its end, and the comparison."""
-        name = self.rng.choice(("train", "train", "prepare", "eval"))
-        out = self.folder / f"{number:04d}-{name}"
-        what = f"cycle {number}, {name}"
-        if self.rng.random() < 0.3:
-            out = self.full_disk(name, out)
-        for event in self.rng.choices(
-            EVENTS[: 5 if name == "train" else 4], k=self.rng.randint(3, 5)
-        ):
-            self.interrupt(name, self.start(name, out), event, out)
-            what += f", {event}"
-            self.check_left(what)
-        code = self.start(name, out).wait(LIMIT)
+            return True  # no mount namespaces here
+        self.story += f", full disk of {size} bytes"
+        self.soak.count(f"{self.name}: full disk")
+        self.check_left()
+        first, log = int(Path(f"{said}.code").read_text()), Path(f"{said}.log").read_text()
+        errors = [x for x in log.replace("\r", "\n").splitlines() if x.startswith("error: ")]
+        if first not in (0, 2) or "Traceback" in log or len(errors) != (first == 2):
+            self.soak.fault(f"{self.story}: it ended with {first}: {log[-3000:]}")
+        if first == 2 and (left := Path(f"{said}.left").read_text().split()):
+            self.soak.fault(f"{self.story}: left {left[:3]}")
+            self.soak.count("left partial files", len(left))
         if code != 0:
-            self.faults.append(f"{what}: ended with {code}: {self.log()}")
-            return
-        self.check_left(what)
-        if self.state(name, out) != self.whole[name]:
-            self.faults.append(f"{what}: the result differs ({out})")
-            return
-        places = [out, *out.parent.glob(f"{out.name}.parts")]
-        partial = [str(p) for x in PARTIAL for place in places for p in place.rglob(x)]
-        partial += map(str, out.parent.glob(f"{out.name}.parts"))
+            self.soak.fault(f"{self.story}: with space it ended with {code}: {self.log()}")
+            return False
+        return self.compare(Path(f"{said}.whole"))
+
+    # --- the end
+
+    def compare(self, out: Path) -> bool:
+        """Whether the result is the undisturbed one and nothing else is there."""
+        if (state := self.state(out)) != self.soak.whole[self.name]:
+            self.soak.fault(f"{self.story}: the result differs ({out}): {str(state)[:300]}")
+            return False
+        partial = [str(p) for x in PARTIAL for p in out.rglob(x)]
+        partial += map(str, self.out.parent.glob(f"{self.out.name}.parts"))
         if partial:
-            self.faults.append(f"{what}: left {partial[:3]}")
-            self.counts["left partial files"] += len(partial)
-        shutil.rmtree(out)
-        shutil.rmtree(out.with_name(out.name.removesuffix(".copy")), ignore_errors=True)
+            self.soak.fault(f"{self.story}: left {partial[:3]}")
+            self.soak.count("left partial files", len(partial))
+        return not partial
+
+    def remove(self) -> None:
+        """Removes what the cycle wrote."""
+        for path in self.out.parent.glob(f"{self.out.name}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def is_ours(process: int) -> bool:
+    """Whether a process runs code of siamjax; Python's own tracker of shared memory does not."""
+    with contextlib.suppress(OSError):
+        return b"resource_tracker" not in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
+
+
+def shared_memory() -> list[str]:
+    """Names of the objects in shared memory."""
+    return os.listdir("/dev/shm") if Path("/dev/shm").is_dir() else []
 
 
 def own_shared_memory() -> None:
@@ -273,24 +434,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=5, help="how long (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of times and kinds; default: new")
+    parser.add_argument("--jobs", type=int, default=3, help="at once (default: %(default)s)")
     args = parser.parse_args()
     own_shared_memory()
     seed = random.SystemRandom().randrange(10**6) if args.seed is None else args.seed
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="soak") as folder:
-        soak = Soak(Path(folder), random.Random(seed))
-        end, number = time.monotonic() + 60 * args.minutes, 0
-        while time.monotonic() < end or soak.events() < 3 * args.minutes:
-            soak.cycle(number)
-            number += 1
-    events = soak.events()
-    print(f"| interruption | count |\n|---|--:|\n| cycles | {number} |\n| events | {events} |")
+        soak = Soak(Path(folder))
+        begin, numbers, guard = time.monotonic(), iter(range(10**9)), threading.Lock()
+
+        def work():
+            while time.monotonic() < begin + 60 * args.minutes or soak.events() < 3.4 * args.minutes:
+                with guard:
+                    number = next(numbers)
+                soak.cycle(str(seed), number)
+
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            for future in [pool.submit(work) for _ in range(args.jobs)]:
+                future.result()
+        minutes = (time.monotonic() - begin) / 60
+    print(f"| of {minutes:.0f} minutes, seed {seed} | count |\n|---|--:|")
+    print(f"| events | {soak.events()} |")
     for name, count in sorted(soak.counts.items()):
         print(f"| {name} | {count} |")
     for left in {"left processes", "left shared memory", "left partial files"} - soak.counts.keys():
         print(f"| {left} | 0 |")
     print(f"| results that differ, or other faults | {len(soak.faults)} |")
-    print("\n".join(soak.faults))
     return 1 if soak.faults else 0
 
 

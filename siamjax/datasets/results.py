@@ -3,9 +3,12 @@
 from importlib import import_module
 from pathlib import Path
 
+from siamjax import checksums
 from siamjax.datasets.dataset import Dataset
+from siamjax.datasets.forms import confidence
 from siamjax.datasets.forms.base import FAILURE, REGION, START, UNKNOWN, Form, Run  # noqa: F401
 from siamjax.datasets.sequence import Sequence
+from siamjax.errors import UserError
 from siamjax.files import write_whole
 
 # name -> module with `FORM`; what the files look like stands at the module's head
@@ -29,13 +32,35 @@ class Store:
         self.form: Form = import_module(FORMATS[dataset.results]).FORM
 
     def done(self, tracker: str, sequence: Sequence, repetition: int = 1) -> bool:
-        """Whether all files of a run are there; files are written whole, so they are complete."""
-        names = self.form.paths(sequence, repetition)
-        return all((self.folder / tracker / name).is_file() for name in names)
+        """Whether all files of a run are there; files are written whole, so they are complete.
+
+        Raises:
+            UserError: one of them is not as it was written.
+        """
+        folder, sums = self.folder / tracker, self._sums(tracker, sequence, repetition)
+        paths = [folder / name for name in self.form.paths(sequence, repetition)]
+        if not all(path.is_file() for path in paths):
+            return False
+        if sums.is_file() and (damaged := checksums.first_damaged(sums, folder)) is not None:
+            raise UserError(
+                f"{damaged}: damaged or changed since it was written; delete {paths[-1]} and run"
+                " again, which makes it anew"
+            )
+        return True
 
     def write(self, tracker: str, sequence: Sequence, run: Run, repetition: int = 1) -> None:
-        """Writes a run in the benchmark's form."""
-        self.form.write(self.folder / tracker, sequence, run, repetition)
+        """Writes a run in the benchmark's form, then the checksums of its regions and scores, to
+        `checksums/<tracker>/` beside the folder of results."""
+        folder, sums = self.folder / tracker, self._sums(tracker, sequence, repetition)
+        sums.unlink(missing_ok=True)
+        self.form.write(folder, sequence, run, repetition)
+        regions = self.form.paths(sequence, repetition)[-1]
+        names = (regions, str(confidence.beside(Path(regions))))
+        checksums.write(sums, folder, [name for name in names if (folder / name).is_file()])
+
+    def _sums(self, tracker: str, sequence: Sequence, repetition: int) -> Path:
+        name = f"{sequence.name}_{repetition:03d}.txt"
+        return self.folder.with_name("checksums") / tracker / name
 
     def read(self, tracker: str, sequence: Sequence, length: str = "pad") -> list[Run]:
         """The runs to score; empty if there is none.

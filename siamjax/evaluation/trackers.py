@@ -199,8 +199,8 @@ def claim(out: Path, name: str, spec: Spec) -> None:
     held = before.get("identity", before.get("checkpoint", spec.identity))
     if held != spec.identity:
         raise UserError(
-            f"{path.with_suffix('')}: holds results of another checkpoint or tracker;"
-            " choose another --out or name, or delete it"
+            f"{path.with_suffix('')}: holds results of another checkpoint or tracker, says"
+            f" {path.name}; choose another --out or name, or delete both"
         )
     if before.get("code", spec.code) != spec.code:
         print(

@@ -138,7 +138,11 @@ class _Run:
         restored, meta = saved.restore(self.state)
         self.state = parallel.replicate(restored)
         self.done: int = meta.get("step", 0)
-        self.window = metrics.Window((meta.get("extra") or {}).get("window"))
+        extra = meta.get("extra") or {}
+        self.window = metrics.Window(extra.get("window"))
+        self.known: list[str] | None = extra.get("lines")  # absent before 0.3
+        if self.known is not None and (line := saved.line(self.done)):
+            self.known.append(metrics.line_of(line))
 
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""
@@ -149,8 +153,8 @@ class _Run:
         ends_epoch = done > 0 and done % self.per_epoch == 0
         unscored = validate is not None and ends_epoch and not self.saved.is_scored(done)
         if self.lead:
-            lines = metrics.JsonLines(folder / "metrics.jsonl", done, scores=not unscored)
-            self.lines = closing(lines)
+            path = folder / "metrics.jsonl"
+            self.lines = closing(metrics.JsonLines(path, done, not unscored, self.known))
             self.board = closing(metrics.TensorBoard(folder / "tensorboard", done))
         batch_size = self.config.train.batch_size
         self.bar = closing(metrics.Progress(self.total, done, batch_size, self.lead))
@@ -263,10 +267,11 @@ class _Run:
             self.board.scalars(number, shown)
 
     def _save(self) -> None:
+        extra: dict[str, Any] = {"window": self.window.state()}
         if self.lead:
             self.lock.check()
             self.lines.sync()
-        extra = {"window": self.window.state()}
+            extra["lines"] = list(self.lines.lines)
         self.saved.save(self.state, self.config, extra, self.data)
 
     def _validate(self, validate: Validate) -> None:
@@ -287,8 +292,9 @@ class _Run:
                 score = float(np.mean(list(scores.values())))
                 self.board.scalars(self.done, {f"validation/{n}": x for n, x in scores.items()})
             if scores or "validation_error" in line:
-                self.lines.write(line | {"scores": scores})
-        self.saved.score(self.done, score)
+                line["scores"] = scores
+                self.lines.write(line)
+        self.saved.score(self.done, score, metrics.finite(line) if "scores" in line else None)
 
 
 def _summary(workdir: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +53,33 @@ class Window:
 
 
 class JsonLines(Appending):
-    """`metrics.jsonl`: one object per line, each with the field `step`."""
+    """`metrics.jsonl`: one object per line, each with the field `step`.
 
-    def __init__(self, path: Path, step: int, scores: bool = True):
+    Attributes:
+        lines: of the file, in order; a checkpoint holds them, so that they outlive damage to it.
+    """
+
+    def __init__(
+        self, path: Path, step: int, scores: bool = True, known: Sequence[str] | None = None
+    ):
         """Opens the file; what does not belong to the run up to `step` is removed first.
 
         Args:
             path: the file.
             step: lines of later steps, a line cut off by a crash and what is not JSON go.
             scores: whether the validation scores of this very step stay.
+            known: the lines up to `step`, whatever the file holds; None: those of the file.
 
         Raises:
             UserError: the file can't be written.
         """
-        text = path.read_text(errors="replace") if path.exists() else ""
-        kept = [line for line in text.splitlines() if _up_to(line, step)]
+        if known is None:
+            text = path.read_text(errors="replace") if path.exists() else ""
+            known = [line for line in text.splitlines() if _up_to(line, step)]
         if not scores:
-            kept = [x for x in kept if json.loads(x)["step"] < step or "scores" not in x]
-        write_whole(path, "".join(line + "\n" for line in kept))
+            known = [x for x in known if json.loads(x)["step"] < step or "scores" not in x]
+        self.lines = list(known)
+        write_whole(path, "".join(line + "\n" for line in known))
         super().__init__(path)
 
     def write(self, values: dict[str, Any]) -> None:
@@ -79,7 +88,14 @@ class JsonLines(Appending):
         Raises:
             UserError: no space left.
         """
-        self.append(json.dumps(_finite(values), allow_nan=False).encode() + b"\n")
+        line = line_of(values)
+        self.append(line.encode() + b"\n")
+        self.lines.append(line)
+
+
+def line_of(values: dict[str, Any]) -> str:
+    """A line of `metrics.jsonl`; what is not finite becomes null."""
+    return json.dumps(finite(values), allow_nan=False)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -96,9 +112,10 @@ def _up_to(line, step):
         return False
 
 
-def _finite(value):
+def finite(value):
+    """JSON values without NaN and infinities, which become None."""
     if isinstance(value, dict):
-        return {name: _finite(x) for name, x in value.items()}
+        return {name: finite(x) for name, x in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

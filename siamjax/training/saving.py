@@ -129,15 +129,20 @@ class Checkpoints:
 
     def is_scored(self, step: int) -> bool:
         """Whether `score` was called for the checkpoint of a step."""
-        return (self._folder / str(step) / _SCORE).is_file()
+        return bool(_scored(self._folder / str(step)))
 
-    def score(self, step: int, score: float | None) -> None:
+    def line(self, step: int) -> dict[str, Any] | None:
+        """What `score` was given besides; None: nothing."""
+        return _scored(self._folder / str(step)).get("line")
+
+    def score(self, step: int, score: float | None, line: dict[str, Any] | None = None) -> None:
         """Notes the validation score of a checkpoint, and removes those that are neither among the
         newest nor among the best.
 
         Args:
             step: of a checkpoint that was given to `save`.
             score: larger is better; None or not finite: none, it is not kept as one of the best.
+            line: JSON values kept with it.
 
         Raises:
             UserError: the checkpoint, or its score, can't be written.
@@ -145,7 +150,9 @@ class Checkpoints:
         self.wait()
         if self._lead:
             finite = None if score is None or not math.isfinite(score) else float(score)
-            write_whole(self._folder / str(step) / _SCORE, json.dumps({"score": finite}))
+            record = {"score": finite, "line": line}
+            record["crc32c"] = checkpoint.text_checksum(record)
+            write_whole(self._folder / str(step) / _SCORE, json.dumps(record))
             self._remove_others()
 
     def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
@@ -248,30 +255,47 @@ class Checkpoints:
 
 
 def _quiet() -> contextlib.ExitStack:
-    """Orbax's threads print and log the traceback of what `wait_until_finished` raises anyway;
-    until the stack is closed they don't."""
+    """Orbax's threads print and log the traceback of what `wait_until_finished` raises anyway, and
+    where a write failed, TensorStore's that of every other one under way, whose event loop is
+    closed by then; until the stack is closed they don't."""
 
     def hook(arguments):
         if not type(arguments.thread).__module__.startswith("orbax"):
             before(arguments)
 
+    def ignored(found):
+        if str(found.exc_value) != "Event loop is closed":
+            raised(found)
+
     def wanted(record):
         return not (record.exc_info and "orbax" in record.pathname)
 
-    before, log = threading.excepthook, logging.getLogger("absl")
-    threading.excepthook = hook
+    before, raised, log = threading.excepthook, sys.unraisablehook, logging.getLogger("absl")
+    threading.excepthook, sys.unraisablehook = hook, ignored
     log.addFilter(wanted)
     stack = contextlib.ExitStack()
     stack.callback(setattr, threading, "excepthook", before)
+    stack.callback(setattr, sys, "unraisablehook", raised)
     stack.callback(log.removeFilter, wanted)
     return stack
 
 
-def _score(path: Path) -> float | None:
-    """The validation score of a checkpoint; `metrics/metrics` is where 0.1 and 0.2 had it."""
+def _scored(path: Path) -> dict[str, Any]:
+    """What `score` wrote beside a checkpoint; empty where it did not, or where that is damaged.
+    `metrics/metrics` is where 0.1 and 0.2 had it, without a checksum."""
     for name in (_SCORE, "metrics/metrics"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return float(json.loads((path / name).read_text())["score"])
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            record = json.loads((path / name).read_text())
+            stored = record.pop("crc32c", None)
+            if "score" in record and stored in (None, checkpoint.text_checksum(record)):
+                return record
+    return {}
+
+
+def _score(path: Path) -> float | None:
+    """The validation score of a checkpoint."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return float(_scored(path)["score"])
     return None
 
 

@@ -122,6 +122,29 @@ def test_resuming_makes_only_what_is_missing(tmp_path, plan):
     assert parts.open_work(work, plan) == []
 
 
+def test_a_damaged_part_is_named_and_made_again(tmp_path, plan, capsys):
+    """Before: a flipped bit in a part's records went into the data set; one in `columns.npz` was a
+    traceback of `zipfile`, one in `spec-00000.json` a part of other videos or a traceback."""
+    work = tmp_path / "work"
+    work.mkdir()
+    make(work, plan)
+    good = {path: path.read_bytes() for path in sorted(work.rglob("*")) if path.is_file()}
+    names = {path.name for path in good}
+    assert {"records-00000.part", "columns.npz", "counts.json", "sums.txt"} <= names
+    assert {"spec-00000.json", "plan.json"} <= names
+    for path, content in good.items():
+        place = len(content) // 2
+        changed = content[:place] + bytes([content[place] ^ 2]) + content[place + 1 :]
+        path.write_bytes(changed)
+        make(work, plan)
+        assert {p: p.read_bytes() for p in good} == good
+        assert "its part is made again" in capsys.readouterr().err or path.parent == work
+        path.write_bytes(b"")
+        make(work, plan)
+        assert {p: p.read_bytes() for p in good} == good
+        capsys.readouterr()
+
+
 def test_parts_of_another_plan_are_not_used(tmp_path, many, plan):
     work = tmp_path / "work"
     work.mkdir()

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from siamjax import errors
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
+from siamjax.errors import UserError
 from siamjax.evaluation import latex, protocols, report, runner, scoring, submission
 
 
@@ -102,6 +104,31 @@ def test_result_files_read_back_exactly(benchmark, tmp_path):
     (read,) = store.read("t", sequence)
     np.testing.assert_array_equal(read.regions, run.regions)
     np.testing.assert_array_equal(run.regions[0], sequence.boxes[0])
+
+
+@pytest.mark.parametrize("protocol", ["ope", "longterm", "supervised"])
+def test_results_that_changed_since_are_not_skipped_in_silence(benchmark, tmp_path, protocol):
+    """Before: a flipped bit in a result file, 31 for 30, was scored."""
+    benchmark = runner.with_protocol(benchmark, protocol)
+    made = {"t": factory(benchmark, 1.0)}
+    scores = runner.evaluate(benchmark, made, tmp_path, progress=False)
+    results = tmp_path / "results"
+    good = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    sums = [path for path in (tmp_path / "checksums").rglob("*") if path.is_file()]
+    for path in (*good, sums[0]):
+        content = path.read_bytes()
+        path.write_bytes(content[:1] + bytes([content[1] ^ 1]) + content[2:])
+        with pytest.raises(UserError, match="damaged or changed since it was written") as raised:
+            runner.evaluate(benchmark, made, tmp_path, progress=False)
+        line = str(raised.value)
+        delete = Path(re.search("; delete (.*) and run again", line)[1])
+        assert path not in good or line.startswith(f"{path}: ")
+        delete.unlink()
+        runner.evaluate(benchmark, made, tmp_path, progress=False)
+        assert {p: p.read_bytes() for p in good} == good
+    for path in sums:  # results of earlier versions have none
+        path.unlink()
+    assert runner.evaluate(benchmark, made, tmp_path, progress=False).per_sequence
 
 
 def test_one_based_benchmarks_get_one_based_files(tmp_path):

@@ -301,6 +301,60 @@ def test_damaged_files_beside_the_checkpoints(tiny, run, whole, content):
     assert_same_end(run, whole)
 
 
+def test_changed_metrics_are_those_of_the_checkpoint_again(tiny, run, whole):
+    """Before: a flipped bit in a line, 1.4 for 1.5, stayed, and so did a foreign line."""
+    shutil.rmtree(run / "checkpoints" / "8")
+    path = run / "metrics.jsonl"
+    text = path.read_text()
+    assert '"loss": 1' in text
+    path.write_text(text.replace('"loss": 1', '"loss": 3') + '{"step": 2, "loss": 0.5}\n')
+    assert loop.train(tiny(), run, lambda *_: {"a": 0.5})["finished"]
+    assert [x.get("scores") for x in lines(run)] == [x.get("scores") for x in lines(whole)]
+    assert_same_end(run, whole)
+
+
+def test_a_damaged_score_is_made_anew(tiny, run, whole):
+    shutil.rmtree(run / "checkpoints" / "8")
+    path = run / "checkpoints" / "4" / "score.json"
+    good = path.read_text()
+    path.write_text(good.replace('{"score": 0.5', '{"score": 0.7'))
+    seen = []
+
+    def validate(config, variables, epoch, step):
+        seen.append(step)
+        return {"a": 0.5}
+
+    loop.train(tiny(), run, validate)
+    assert seen == [4, 8]
+    assert path.read_text() == good
+    assert [x.get("scores") for x in lines(run)] == [x.get("scores") for x in lines(whole)]
+
+
+def test_other_writes_under_way_when_one_fails_print_nothing(tmp_path, monkeypatch):
+    """Before: on a full disk TensorStore printed "RuntimeError: Event loop is closed", each with a
+    traceback, beside the line."""
+
+    class Raises:
+        def __init__(self, text):
+            self.text = text
+
+        def __del__(self):
+            raise RuntimeError(self.text)
+
+    shown = []
+
+    def hook(found):
+        shown.append(str(found.exc_value))
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+    saved = saving.Checkpoints(tmp_path, keep=1, keep_best=1)
+    Raises("Event loop is closed")
+    Raises("of mine")
+    saved.close()
+    assert sys.unraisablehook is hook
+    assert shown == ["of mine"]
+
+
 # --- validation
 
 

@@ -1,0 +1,48 @@
+"""Checksums of files beside them, in the form of `sha256sum`: a later run sees what a disk has
+changed before it builds on it."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from siamjax.files import write_whole
+
+_DIGITS = 64  # of a SHA-256 in hexadecimal
+
+
+def write(path: Path, folder: Path, names: Iterable[str]) -> None:
+    """Writes the checksums of files.
+
+    Args:
+        path: of the list.
+        folder, names: of the files, which are there.
+
+    Raises:
+        UserError: the list cannot be written.
+    """
+    write_whole(path, "".join(f"{_sum(folder / name)}  {name}\n" for name in names))
+
+
+def first_damaged(path: Path, folder: Path) -> Path | None:
+    """The first file that is not as it was when the list was written; the list itself where it is
+    damaged, or names a file that is not there. None: all are as they were.
+
+    Args:
+        path: of the list.
+        folder: of the files.
+    """
+    try:
+        *lines, end = path.read_bytes().decode().split("\n")
+        for line in lines:
+            if folder / line[_DIGITS + 2 :] == folder or line[_DIGITS : _DIGITS + 2] != "  ":
+                return path
+            if _sum(folder / line[_DIGITS + 2 :]) != line[:_DIGITS]:
+                return folder / line[_DIGITS + 2 :]
+    except (OSError, ValueError):
+        return path
+    return None if lines and not end else path
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
