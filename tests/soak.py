@@ -42,7 +42,7 @@ from siamjax.training import checkpoint  # noqa: E402
 
 TAG = f"siamjax-soak-{os.getpid()}-"  # and the cycle's number: in the environment of its processes
 INDEX = os.environ.get("SOAK_INDEX") == "1"
-LIMIT = 300  # s that a job may take before it counts as hung
+LIMIT = 1200  # s that a job may take before it counts as hung
 ENDS = ("SIGKILL", "SIGTERM", "worker killed", "flipped bit")  # events that end a job
 GOES_ON = ("SIGSTOP", "SIGSTOP", "SIGSTOP", "second start")  # and those it goes on after
 PARTIAL = (
