@@ -43,6 +43,7 @@ from siamjax.training import checkpoint  # noqa: E402
 TAG = f"siamjax-soak-{os.getpid()}-"  # and the cycle's number: in the environment of its processes
 INDEX = os.environ.get("SOAK_INDEX") == "1"
 LIMIT = 1200  # s that a job may take before it counts as hung
+GRACE = 60  # s after its end; without other load on the machine it takes less than one
 ENDS = ("SIGKILL", "SIGTERM", "worker killed", "flipped bit")  # events that end a job
 GOES_ON = ("SIGSTOP", "SIGSTOP", "SIGSTOP", "second start")  # and those it goes on after
 PARTIAL = (
@@ -215,13 +216,13 @@ class Job:
         return found
 
     def check_left(self) -> None:
-        """Ten seconds after the job's end nothing of it may run or hold shared memory."""
-        end = time.monotonic() + 10
+        """Soon after the job's end nothing of it may run or hold shared memory."""
+        end = time.monotonic() + GRACE
         shared = set(shared_memory()) - self.soak.shared
-        while (self.processes() or shared) and time.monotonic() < end:
-            time.sleep(0.05)
+        while ((left := self.processes()) or shared) and time.monotonic() < end:
+            time.sleep(0.1)
             shared &= set(shared_memory())  # other jobs make some and let it go again
-        if left := self.processes():
+        if left:
             self.soak.fault(f"{self.story}: processes {left} stayed")
             self.soak.count("left processes", len(left))
             for process in left:
