@@ -45,7 +45,7 @@ INDEX = os.environ.get("SOAK_INDEX") == "1"
 LIMIT = 1200  # s that a job may take before it counts as hung
 GRACE = 60  # s after its end; without other load on the machine it takes less than one
 ENDS = ("SIGKILL", "SIGTERM", "worker killed", "flipped bit")  # events that end a job
-GOES_ON = ("SIGSTOP", "SIGSTOP", "SIGSTOP", "second start")  # and those it goes on after
+GOES_ON = (*["SIGSTOP"] * 7, "second start")  # and those it goes on after
 PARTIAL = (
     *("*.partial*", "*.orbax-checkpoint-tmp*", "*.tmp*", "*.part", ".lock", "*.lock", ".hosts"),
     "*.parts",
@@ -76,12 +76,12 @@ def make_videos(folder: Path) -> None:
 
 
 def write_experiment(path: Path, shards: Path) -> None:
-    """A network of a few thousand parameters: 40 steps, a checkpoint every 4."""
+    """A network of a few thousand parameters: 24 steps, a checkpoint every 4."""
     c = base.get_config()
     c.model.backbone, c.model.width, c.model.blocks = "resnet18", 0.05, (1, 1, 1, 1)
     c.model.levels, c.model.adjust_channels = (2,), (4,)
     c.data.sources = ml_collections.ConfigDict({"tiny": base.source(str(shards), 20)})
-    c.data.pairs_per_epoch, c.data.workers, c.data.prefetch = 40, 2, 2
+    c.data.pairs_per_epoch, c.data.workers, c.data.prefetch = 24, 2, 2
     c.train.epochs, c.train.batch_size, c.train.warmup_epochs = 4, 4, 1
     c.train.unfreeze_epoch, c.train.unfreeze_layers = 2, ("layer2",)
     c.train.log_every, c.train.checkpoint_every = 1, 4
@@ -99,6 +99,7 @@ class Soak:
         self.guard = threading.Lock()
         cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "xla"), "JAX_PLATFORMS": "cpu"}
         cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2", "PYTHONPATH": str(ROOT)}
+        cache |= {"PYTHONPYCACHEPREFIX": str(folder / "pyc"), "PYTHONDONTWRITEBYTECODE": ""}
         self.environment = os.environ | cache
         self.shared = set(shared_memory())
         make_videos(folder / "videos")
@@ -136,7 +137,8 @@ class Soak:
     def cycle(self, seed: str, number: int) -> None:
         """One job, its disturbances, its end, and the comparison."""
         rng = random.Random(f"{seed}-{number}")
-        name = rng.choice(("train", "train", "prepare", "eval"))
+        name = rng.choice(("train", "prepare", "eval"))
+        print(f"cycle {number}: {name}, {self.events()} events so far", flush=True)
         job = Job(self, name, self.folder / f"{number:04d}-{name}", str(number), rng)
         try:
             good = job.fill_disk() if rng.random() < 0.25 else job.disturb()
@@ -192,7 +194,7 @@ class Job:
         out = out or self.out
         if self.name == "train":
             with self.soak.guard:
-                meta = checkpoint.read(out / "checkpoints" / "40", True)[2]
+                meta = checkpoint.read(out / "checkpoints" / "24", True)[2]
             lines = (out / "metrics.jsonl").read_text().splitlines()
             keys = ("step", "loss", "grad_norm", "lr")
             losses = [tuple(json.loads(line)[key] for key in keys) for line in lines]
@@ -238,8 +240,8 @@ class Job:
         """Random events, then an undisturbed run; whether the result is the same."""
         for end in self.rng.choices(ENDS, k=self.rng.randint(3, 5)):
             process = self.start()
-            for event in self.rng.choices(GOES_ON, k=self.rng.randint(0, 3)):
-                self.wait_within(process, 0.4)
+            for event in self.rng.choices(GOES_ON, k=self.rng.randint(1, 4)):
+                self.wait_within(process, 0.25)
                 if process.poll() is None:
                     self.go_on(process, event)
             self.wait_within(process, 0.6)
@@ -440,9 +442,10 @@ def main() -> int:
     own_shared_memory()
     seed = random.SystemRandom().randrange(10**6) if args.seed is None else args.seed
     print(f"seed {seed}", flush=True)
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak") as folder:
         soak = Soak(Path(folder))
-        begin, numbers, guard = time.monotonic(), iter(range(10**9)), threading.Lock()
+        numbers, guard = iter(range(10**9)), threading.Lock()
 
         def work():
             while time.monotonic() < begin + 60 * args.minutes or soak.events() < 3.4 * args.minutes:

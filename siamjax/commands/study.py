@@ -9,6 +9,7 @@ from siamjax.commands.flags import check_least
 from siamjax.commands.rendered import rendered_experiment
 from siamjax.datasets import registry
 from siamjax.errors import UserError
+from siamjax.locks import Lock
 from siamjax.studies import STUDIES
 
 DESCRIPTION = """\
@@ -60,11 +61,12 @@ def run(args: argparse.Namespace) -> int | None:
         given = (args.config and f"--config={args.config}") or args.overrides[0]
         raise UserError(f"{given}: the study {args.what} trains nothing; leave it out")
     plan = study.plan(config, args)
-    if trains:
-        size = {"length": LENGTH, "every": EVERY, "workers": args.workers}
-        synthetic.build(workdir / "shards", args.videos, **size)
-    if not study.run(config, workdir, plan, benchmark)["finished"]:
-        return 143
+    with Lock(workdir, fix="wait for it to end, or give another --workdir"):
+        if trains:
+            size = {"length": LENGTH, "every": EVERY, "workers": args.workers}
+            synthetic.build(workdir / "shards", args.videos, **size)
+        if not study.run(config, workdir, plan, benchmark)["finished"]:
+            return 143
     print((workdir / "table.md").read_text(), end="")
     print(f"pictures: {', '.join(map(str, sorted(workdir.glob('*.png'))))}")
     return None

@@ -25,6 +25,7 @@ from siamjax.errors import UserError
 from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.lockstep import NAMES, Lockstep
 from siamjax.files import write_whole
+from siamjax.locks import Lock
 from siamjax.measures import ope
 
 FINALISTS = 6  # settings that are compared again without snapping
@@ -88,10 +89,16 @@ def search(
         What search.json holds.
 
     Raises:
-        UserError: a test benchmark, another grid or checkpoint in `out`, nowhere to write.
+        UserError: a test benchmark, another grid or checkpoint in `out`, another process that
+            searches there, nowhere to write.
     """
     check_dataset(benchmark.dataset, allow_test)
     grid, out = grid or Grid(), Path(out)
+    with Lock(out, fix="wait for it to end, or choose another --out"):
+        return _search(benchmark, config, variables, out, grid, identity, exact, progress)
+
+
+def _search(benchmark, config, variables, out: Path, grid: Grid, identity, exact, progress) -> dict:
     settings = grid.settings()
     compare = functools.partial(_mean_scores, benchmark, config, variables, identity, progress)
     mean = compare(settings, not exact, out / "sequences")
@@ -159,13 +166,17 @@ def arguments(best: dict) -> str:
 def _read(path: Path, key: str) -> list[float] | None:
     if not path.is_file():
         return None
-    saved = json.loads(path.read_text())
-    if saved["key"] != key:
+    try:
+        saved = json.loads(path.read_text())
+        known, values = saved["key"], [float(value) for value in saved["success_auc"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({error}); delete it and run again") from None
+    if known != key:
         raise UserError(
             f"{path.parents[1]}: holds a search with another grid or checkpoint;"
             " choose another --out or delete it"
         )
-    return saved["success_auc"]
+    return values
 
 
 def _heat_map(path: Path, grid: Grid, scores: np.ndarray, benchmark: Benchmark) -> None:

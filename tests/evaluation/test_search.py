@@ -10,6 +10,7 @@ from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import protocols, runner, search, trackers
 from siamjax.evaluation.lockstep import Lockstep, _rounded_up
+from siamjax.locks import Lock
 from siamjax.measures import ope
 from siamjax.tracking import Tracker
 from siamjax.tracking.tracker import Motion
@@ -112,6 +113,19 @@ def test_search_writes_and_resumes(tiny, clips, tmp_path):
             search.search(clips, *tiny, tmp_path, grid, identity, progress=False)
     with pytest.raises(UserError, match="another grid or checkpoint"):
         search.search(clips, *tiny, tmp_path, GRID, "weights", exact=True, progress=False)
+
+
+def test_a_search_has_one_owner_and_names_damage(tiny, clips, tmp_path):
+    """Before: an empty file of scores was a JSONDecodeError."""
+    with Lock(tmp_path), pytest.raises(UserError, match=r"in use by process \d+ on .* --out"):
+        search.search(clips, *tiny, tmp_path, GRID, progress=False)
+    path = tmp_path / "sequences" / f"{clips.sequences[0].name}.json"
+    path.parent.mkdir()
+    for content in ("", "[]", '{"key": 1}', '{"key": 1, "success_auc": ["a"]}'):
+        path.write_text(content)
+        with pytest.raises(UserError, match=rf"{path.name}: damaged \(.*\); delete it and run"):
+            search.search(clips, *tiny, tmp_path, GRID, progress=False)
+    assert not (tmp_path / ".lock").exists()
 
 
 def test_exact_search(tiny, clips, tmp_path, tracks):
