@@ -45,7 +45,7 @@ INDEX = os.environ.get("SOAK_INDEX") == "1"
 LIMIT = 1200  # s that a job may take before it counts as hung
 GRACE = 60  # s after its end; without other load on the machine it takes less than one
 ENDS = ("SIGKILL", "SIGTERM", "worker killed", "flipped bit")  # events that end a job
-GOES_ON = (*["SIGSTOP"] * 7, "second start")  # and those it goes on after
+OUTLIVED = (*["SIGSTOP"] * 7, "second start")  # and those that it outlives
 PARTIAL = (
     *("*.partial*", "*.orbax-checkpoint-tmp*", "*.tmp*", "*.part", ".lock", "*.lock", ".hosts"),
     "*.parts",
@@ -240,10 +240,10 @@ class Job:
         """Random events, then an undisturbed run; whether the result is the same."""
         for end in self.rng.choices(ENDS, k=self.rng.randint(3, 5)):
             process = self.start()
-            for event in self.rng.choices(GOES_ON, k=self.rng.randint(1, 4)):
+            for event in self.rng.choices(OUTLIVED, k=self.rng.randint(1, 4)):
                 self.wait_within(process, 0.25)
                 if process.poll() is None:
-                    self.go_on(process, event)
+                    self.outlive(process, event)
             self.wait_within(process, 0.6)
             if process.poll() is None:
                 self.end(process, end)
@@ -261,7 +261,7 @@ class Job:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(self.rng.uniform(0.02, share) * self.soak.seconds[self.name])
 
-    def go_on(self, process: subprocess.Popen, event: str) -> None:
+    def outlive(self, process: subprocess.Popen, event: str) -> None:
         """An event that the job outlives."""
         self.soak.count(f"{self.name}: {event}")
         self.story += f", {event}"
@@ -448,7 +448,8 @@ def main() -> int:
         numbers, guard = iter(range(10**9)), threading.Lock()
 
         def work():
-            while time.monotonic() < begin + 60 * args.minutes or soak.events() < 3.4 * args.minutes:
+            least, end = 3.4 * args.minutes, begin + 60 * args.minutes
+            while time.monotonic() < end or soak.events() < least:
                 with guard:
                     number = next(numbers)
                 soak.cycle(str(seed), number)

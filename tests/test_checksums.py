@@ -34,9 +34,7 @@ def test_every_flipped_bit_is_found(listed):
         good = file.read_bytes()
         for place in {*range(0, len(good), 31), 2, 64, 65, 66, 71, len(good) - 1}:
             for bit in (0, 1, 7) if place < len(good) else ():
-                file.write_bytes(
-                    good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1 :]
-                )
+                file.write_bytes(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1 :])
                 found = checksums.first_damaged(path, folder)
                 assert found in names.values(), (name, place, bit)
                 assert name == "list" or found == file
