@@ -63,6 +63,11 @@ def get_config():
     c.tracker.lost_window_influence = 0.001  # window_influence while lost
     c.tracker.confidence_low = 0.8  # score below which the target counts as lost
     c.tracker.confidence_high = 0.998  # score above which it counts as found again
+    # weights of the map from what an answer looks like to the probability that the box holds the
+    # target (siamjax study presence); empty: the score decides whether the target is lost
+    c.tracker.presence = ()
+    c.tracker.presence_low = 0.5  # presence below which the target counts as lost
+    c.tracker.presence_high = 0.8  # presence above which it counts as found again
 
     # --- training pairs
     c.data = ml_collections.ConfigDict()

@@ -16,9 +16,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "lost_window_influence": (0, 1),
     "confidence_low": (0, 1),
     "confidence_high": (0, 1),
+    "presence_low": (0, 1),
+    "presence_high": (0, 1),
 }
 # What a short-term tracker does not read
-LONG_TERM = ("lost_instance", "lost_window_influence", "confidence_high")
+LONG_TERM = ("lost_instance", "lost_window_influence", "confidence_high", "presence_high")
 
 
 def parse(texts: Iterable[str] | None) -> dict[str, float]:
@@ -55,7 +57,8 @@ def apply(config, constants: Mapping[str, float]) -> None:
     """Replaces fields of the config's section `tracker`.
 
     Raises:
-        UserError: a constant that has no effect, since the tracker is not a long-term one.
+        UserError: a constant that has no effect: the tracker is not a long-term one, its weights
+            have no map of presence, or presence stands in the place of the score.
     """
     unread = [name for name in LONG_TERM if name in constants]
     if unread and not config.tracker.long_term:
@@ -64,6 +67,12 @@ def apply(config, constants: Mapping[str, float]) -> None:
             f"--set {unread[0]}: has no effect, this tracker is not a long-term one"
             f" (tracker.long_term of its config); constants with an effect: {known}"
         )
+    judged = "confidence" if config.tracker.get("presence") else "presence"
+    if unused := [name for name in constants if name.startswith(judged)]:
+        why = "have a map of presence, which decides in the place of the score"
+        if judged == "presence":
+            why = "have no map of presence; siamjax study presence fits one"
+        raise UserError(f"--set {unused[0]}: has no effect, these weights {why}")
     with config.unlocked():
         for name, value in constants.items():
-            config.tracker[name] = type(config.tracker[name])(value)
+            config.tracker[name] = int(value) if name.endswith("instance") else float(value)

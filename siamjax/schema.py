@@ -38,6 +38,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tracker.lost_instance": (16, 4096),
     "tracker.base_size": (0, 128),
     "tracker.penalty_k": (0, 100),
+    "tracker.presence": (-100, 100),
     "tracker.*": _SHARE,
     "data.sources.*": _COUNT,
     "data.max_bad_fraction": _SHARE,
@@ -134,7 +135,7 @@ def _element(name: str, element: Any, known: tuple) -> type:
     """The type that an element of a list is to have."""
     if name == "model.levels":  # by index or name
         return str if isinstance(element, str) else int
-    if name.startswith("anchors."):
+    if name.startswith("anchors.") or name == "tracker.presence":
         return float
     return type(known[0]) if known else int
 

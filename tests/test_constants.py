@@ -55,7 +55,7 @@ def test_a_constant_without_effect_is_an_error(checkpoint):
 
 def test_every_name_is_a_field_of_the_trackers_config(tiny):
     config = tiny.config.copy_and_resolve_references()
-    assert set(constants.RANGES) == set(config.tracker) - {"base_size", "long_term"}
+    assert set(constants.RANGES) == set(config.tracker) - {"base_size", "long_term", "presence"}
     config.unlock().tracker.long_term = True
     constants.apply(config, {name: high for name, (_, high) in constants.RANGES.items()})
     for name, (low, high) in constants.RANGES.items():

@@ -2,9 +2,9 @@
 
 A tracker is anything with `init(frame, box)` and `update(frame)`: frames are BGR uint8, boxes left,
 top, width, height in pixels, 0-based, covering x .. x + width. `update` returns an object with
-`box` and, if it has one, `score`, or the four numbers alone; always four finite numbers, a target
-that is not seen has a low score. `init` may return the box it really started from; it is what the
-first frame reports, else the true box.
+`box` and, if it has one, `presence` or `score`, or the four numbers alone; always four finite
+numbers, a target that is not seen has a low score. `init` may return the box it really started
+from; it is what the first frame reports, else the true box.
 
 Half a pixel: SiamRPN++ reads the centre of its first box as x + (w - 1) / 2 but reports centre -
 size / 2, and the published figures were made by starting it from (x + 0.5, y + 0.5, w, h), which
@@ -61,7 +61,8 @@ def seed_random_numbers(job: int) -> None:
 
 
 def read_prediction(prediction) -> tuple[np.ndarray, float]:
-    """The box (4,) and the score (NaN where there is none) of what `update` returned.
+    """The box (4,) of what `update` returned, and how sure it is: the presence where it has one,
+    else the score, else NaN.
 
     Raises:
         UserError: not four finite numbers.
@@ -75,7 +76,9 @@ def read_prediction(prediction) -> tuple[np.ndarray, float]:
         shown = " ".join(repr(given).split())
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         raise UserError(f"the answer {shown} is no box of four finite numbers x, y, w, h")
-    score = getattr(prediction, "score", None)
+    score = getattr(prediction, "presence", None)
+    if score is None:
+        score = getattr(prediction, "score", None)
     return box, np.nan if score is None else float(score)
 
 

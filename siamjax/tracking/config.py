@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors, score_map_size
+from siamjax.tracking.presence import COUNT
 
 
 class Settings(NamedTuple):
@@ -15,6 +17,8 @@ class Settings(NamedTuple):
     lost_window_influence: Any  # window_influence while lost
     confidence_low: Any  # score below which the target counts as lost
     confidence_high: Any  # score above which it counts as found again
+    presence_low: Any  # presence below which the target counts as lost
+    presence_high: Any  # presence above which it counts as found again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +33,10 @@ class TrackerConfig:
         exemplar: px, side of the template crop.
         context: margin around the box as a fraction of w + h.
         anchors: anchor boxes of the score map.
-        penalty_k, window_influence, lr, lost_window_influence, confidence_low, confidence_high: see
-            `Settings`.
+        presence: weights of `siamjax.tracking.presence`; empty: none were fitted, and the score
+            says whether the target is lost.
+        penalty_k, window_influence, lr, lost_window_influence, confidence_low, confidence_high,
+            presence_low, presence_high: see `Settings`.
     """
 
     instance: int = 255
@@ -43,9 +49,20 @@ class TrackerConfig:
     lost_window_influence: float = 0.001
     confidence_low: float = 0.8
     confidence_high: float = 0.998
+    presence: tuple[float, ...] = ()
+    presence_low: float = 0.5
+    presence_high: float = 0.8
     exemplar: int = 127
     context: float = 0.5
     anchors: Anchors = dataclasses.field(default_factory=Anchors)
+
+    def __post_init__(self):
+        """Refuses weights of presence that are not those of its map."""
+        if len(self.presence) not in (0, COUNT):
+            raise UserError(
+                f"tracker.presence: {len(self.presence)} numbers, the map has {COUNT}; fit it again"
+                " by siamjax study presence, or leave it empty"
+            )
 
     @classmethod
     def of(cls, config) -> "TrackerConfig":

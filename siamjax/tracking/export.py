@@ -100,7 +100,8 @@ def _exported(model, config, variables):
     def update(weights, settings, state, frame):
         variables, state = jax.tree.unflatten(tree, weights), jax.tree.unflatten(state_tree, state)
         state, step = tracker.update(model, config, variables, Settings(*settings), state, frame)
-        return jax.tree.leaves(state), step.box, step.score
+        more = () if step.presence is None else (step.presence,)
+        return jax.tree.leaves(state), step.box, step.score, *more
 
     height, width = jax.export.symbolic_shape("h, w", constraints=["h >= 1", "w >= 1"])
     frame = jax.ShapeDtypeStruct((height, width, 3), jnp.uint8)

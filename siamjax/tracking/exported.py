@@ -165,7 +165,13 @@ def check_box(box) -> np.ndarray:
 
 
 class ExportedTracker:
-    """One target; compiles for a frame size when it first sees it."""
+    """One target; compiles for a frame size when it first sees it.
+
+    After an update, `presence` is the probability that the box holds the target, 0..1; None where
+    the weights have no map for it.
+    """
+
+    presence = None
 
     def __init__(self, path):
         """Raises an `ArchiveError` unless it is a whole archive that this jax reads."""
@@ -187,5 +193,7 @@ class ExportedTracker:
         check_frame(frame)
         if self._state is None:
             raise ArchiveError("no target: call init with the first frame and a box")
-        self._state, box, score = self._update(self._weights, self._settings, self._state, frame)
+        found = self._update(self._weights, self._settings, self._state, frame)
+        self._state, box, score, *more = found
+        self.presence = float(more[0]) if more else None
         return tuple(np.asarray(box).tolist()), float(score)

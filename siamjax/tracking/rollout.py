@@ -69,7 +69,7 @@ class Track(NamedTuple):
     """One clip's result; the first row is the given box with score 1."""
 
     boxes: np.ndarray  # (T, 4) float64 x, y, w, h, px
-    scores: np.ndarray  # (T,) float64 0..1
+    scores: np.ndarray  # (T,) float64 0..1: presence, or the score where no map of it was fitted
 
 
 class Clip(NamedTuple):
@@ -144,7 +144,7 @@ def _lockstep(model, config, variables, clips, blocks, shape) -> list[Track]:
     steps: list[tuple] = [(boxes[:, None], np.ones((len(clips), 1)))]
     for block, sizes in blocks:
         state, step = follow_clips(model, structure, variables, settings, state, block, sizes)
-        steps.append((step.box, step.score))
+        steps.append((step.box, step.score if step.presence is None else step.presence))
     boxes, scores = (np.concatenate(parts, 1) for parts in zip(*steps))
     ends = [len(clip.frames) for clip in clips]
     return [Track(boxes[b, :end], scores[b, :end]) for b, end in enumerate(ends)]

@@ -31,8 +31,11 @@ class Prediction:
         score: probability that the box holds the target, 0..1, before penalties.
         second_peak: 0..1, strength of the best candidate elsewhere against the chosen one; near 1
             the target was one of two of the same appearance.
-        lost: the score lies below `confidence_low` of the tracker's config.
+        lost: presence lies below `presence_low` of the tracker's config; without a map of presence,
+            the score below `confidence_low`.
         anchor: index of the chosen anchor, a S S + row S + column.
+        presence: probability that the box overlaps the target by at least 0.5, from score, second
+            peak, change of size and distance moved; None: the weights have no map fitted for it.
     """
 
     box: tuple[float, float, float, float]
@@ -40,6 +43,7 @@ class Prediction:
     second_peak: float
     lost: bool
     anchor: int
+    presence: float | None
     _heatmap: Callable[[], "Heatmap"] = dataclasses.field(repr=False, compare=False)
 
     @functools.cached_property
@@ -174,6 +178,7 @@ class Tracker:
         """
         constants, window, state = self.constants, search.window, self._started("advance")
         candidate = decode.unpack(np.asarray(values))
+        held = tracker.judge(constants, state.motion, candidate, window.scale)
         motion, box = tracker.advance(
             constants, self._settings, state.motion, candidate, window.scale, np.array(search.size)
         )
@@ -182,8 +187,13 @@ class Tracker:
             box=_four(box),
             score=float(candidate.score),
             second_peak=float(candidate.second_peak),
-            lost=bool(candidate.score < constants.confidence_low),
+            lost=bool(
+                candidate.score < constants.confidence_low
+                if held is None
+                else held < constants.presence_low
+            ),
             anchor=candidate.anchor,
+            presence=None if held is None else float(held),
             _heatmap=functools.partial(_heatmap, constants, window, response, row),
         )
 

@@ -20,7 +20,7 @@ from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_pixel_centre
 from siamjax.geometry.crops import LARGEST_SIDE, context_size
 from siamjax.geometry.device_crops import device_colour_mean, device_subwindow
 from siamjax.models import SiamRPN
-from siamjax.tracking import decode, longterm
+from siamjax.tracking import decode, longterm, presence
 from siamjax.tracking.config import Settings, TrackerConfig
 
 _SMALLEST = 10  # px, least width and height that a box may shrink to
@@ -64,6 +64,7 @@ class Step(NamedTuple):
     score: Any  # () 0..1
     second_peak: Any  # () 0..1, see `decode.best_candidate`
     anchor: Any  # () int32, index of the chosen anchor
+    presence: Any = None  # () probability that the box holds the target; None: no map was fitted
 
 
 def init(
@@ -127,8 +128,9 @@ def update(
         candidate, scale = jax.lax.cond(motion.lost, *branches)
     else:
         candidate, scale = search(False)
+    held = judge(config, motion, candidate, scale)
     motion, box = advance(config, settings, motion, candidate, scale, frame_size)
-    step = Step(box, candidate.score, candidate.second_peak, candidate.anchor)
+    step = Step(box, candidate.score, candidate.second_peak, candidate.anchor, held)
     return state._replace(motion=motion), step
 
 
@@ -227,11 +229,27 @@ def advance(
         lost=motion.lost,
     )
     if config.long_term:
-        moved = longterm.switch(xp, settings, motion, moved, candidate.score)
+        trust, *limits = candidate.score, settings.confidence_low, settings.confidence_high
+        if config.presence:
+            trust = judge(config, motion, candidate, scale)
+            limits = [settings.presence_low, settings.presence_high]
+        moved = longterm.switch(xp, motion, moved, trust, *limits)
     inside = xp.clip(moved.centre, 0, limit)
     allowed = xp.maximum(_SMALLEST, xp.minimum(moved.size, limit))
     box = cxcywh_to_xywh(xp.concatenate([inside, allowed]))
     return (moved if config.long_term else Motion(inside, allowed, motion.lost)), box
+
+
+def judge(config: TrackerConfig, motion: Motion, candidate: decode.Candidate, scale):
+    """Probability that a candidate holds the target, 0..1; None where no map was fitted.
+
+    Args:
+        motion, candidate, scale: as `advance` takes them.
+    """
+    if not config.presence:
+        return None
+    signs = presence.signs(candidate, motion.size * scale, motion.lost)
+    return presence.probability(config.presence, signs)
 
 
 def _whole(value):
