@@ -29,13 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--videos", type=int, default=200, help="training videos (default: %(default)s)")
     add("--workers", type=int, default=2, help="processes (default: %(default)s)")
     add("--clips", type=int, default=16, help="held-out clips, 1..16 (default: %(default)s)")
+    own: dict[str, tuple[str | int | bool, list[str]]] = {}
     for name, (_, _, flags) in STUDIES.items():
         for flag, (default, text) in flags.items():
-            if default is False:
-                add(flag, action="store_true", help=f"{name}: {text}")
-                continue
-            shown = f"{name}: {text} (default: %(default)s)"
-            add(flag, type=type(default), default=default, help=shown)
+            own.setdefault(flag, (default, []))[1].append(f"{name}: {text}")
+    for flag, (default, texts) in own.items():
+        if default is False:
+            add(flag, action="store_true", help="; ".join(texts))
+            continue
+        shown = "; ".join(texts) + " (default: %(default)s)"
+        add(flag, type=type(default), default=default, help=shown)
 
 
 def run(args: argparse.Namespace) -> int | None:

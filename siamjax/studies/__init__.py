@@ -8,7 +8,7 @@ A study's module has `plan(config, args)`, which reads its own flags and refuses
 """
 
 # name -> module, one-line help, the study's own flags with default (False: a flag without a value)
-# and help
+# and help; a flag of two studies has one default
 STUDIES = {
     "shift": (
         "siamjax.studies.shift",
@@ -24,6 +24,15 @@ STUDIES = {
             "--against": ("", "another one to compare it with"),
             "--full": (False, "all views of each clip, not four"),
             "--batch": (0, "clips in lockstep on the device; 0: --workers processes"),
+        },
+    ),
+    "presence": (
+        "siamjax.studies.presence",
+        "fits a checkpoint's map of presence: how likely a box holds the target",
+        {
+            "--data": ("", "clips to fit on, as for robustness"),
+            "--test": ("", "other clips, judged once"),
+            "--tracker": ("bundled", "the checkpoint"),
         },
     ),
 }

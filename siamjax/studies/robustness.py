@@ -59,21 +59,13 @@ def plan(config: None, args: argparse.Namespace) -> Plan:
     Raises:
         UserError: no such tracker or folder; two clips of one name.
     """
-    if not args.data:
-        raise UserError(
-            "--data: give folders of labelled clips, comma-separated: /data/OTB100,/data/more;"
-            " another benchmark's as NAME=FOLDER"
-        )
     chosen = trackers.select(None, [args.tracker, *([args.against] if args.against else [])])
-    targets = [target for word in args.data.split(",") if word for target in _targets(word)]
-    names = [target.name for target in targets]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"--data: two clips are called {twice[0]}; leave one out")
+    clips = targets("--data", args.data)
     if args.batch < 0 or args.workers < 0:
         raise UserError("--batch and --workers: give 0 or more")
     return Plan(
         chosen=chosen,
-        targets=tuple(targets),
+        targets=tuple(clips),
         views=FULL if args.full else QUICK,
         every=displaced.EVERY if args.full else displaced.EVERY_QUICK,
         batch=args.batch,
@@ -81,11 +73,31 @@ def plan(config: None, args: argparse.Namespace) -> Plan:
     )
 
 
-def _targets(word: str) -> tuple[Sequence, ...]:
-    name, _, folder = word.rpartition("=")
-    if not Path(folder).is_dir():
-        raise UserError(f"--data={word}: no such folder")
-    return registry.load(name or "OTB100", folder).sequences
+def targets(flag: str, text: str) -> list[Sequence]:
+    """The targets in folders, comma-separated, each with the name of its benchmark where that is
+    not OTB: NAME=FOLDER.
+
+    Args:
+        flag: for messages.
+
+    Raises:
+        UserError: none, no such folder, two of one name.
+    """
+    found: list[Sequence] = []
+    for word in filter(None, text.split(",")):
+        name, _, folder = word.rpartition("=")
+        if not Path(folder).is_dir():
+            raise UserError(f"{flag}={word}: no such folder")
+        found += registry.load(name or "OTB100", folder).sequences
+    names = [target.name for target in found]
+    if not found:
+        raise UserError(
+            f"{flag}: give folders of labelled clips, comma-separated: /data/OTB100,/data/more;"
+            " another benchmark's as NAME=FOLDER"
+        )
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{flag}: two clips are called {twice[0]}; leave one out")
+    return found
 
 
 def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -> dict[str, Any]:
