@@ -63,8 +63,8 @@ def _is_text(array):
 
 def _of_crops(array, index, low, high, *sides):
     """A value, or `sides` of them, of each crop."""
-    whole = array.shape == (index.crops, *sides)
-    return whole and bool(array.min() >= low and array.max() <= high)
+    whole = array.shape == (index.crops, *sides) and array.max() <= high
+    return bool(whole and (array.dtype.kind == "u" or array.min() >= low))
 
 
 def _in_shard(index, array):

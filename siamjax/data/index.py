@@ -6,6 +6,7 @@ Opening reads the manifest, which is checked by its own checksum; a column is ma
 when it is first used: ten million crops open in milliseconds.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -32,8 +33,7 @@ class Index:
     Attributes:
         folder: the data set's folder.
         manifest: its manifest: name, shards with their sizes in bytes, counts, what was skipped.
-        shards: paths of the shards; `shard` counts in them.
-        shard_bytes: their sizes.
+        shard_bytes: sizes of the shards; `shard` counts in them.
         crops, tracks, videos: their numbers.
         frame: (crops,) int32 number of the frame in its video.
         size: (crops, 2) float32 width and height of the target, px of the source image.
@@ -54,16 +54,22 @@ class Index:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         files = self.manifest["shards"]
-        self.shards = [self.folder / shard["file"] for shard in files]
         self.shard_bytes = [shard["bytes"] for shard in files]
         self.crops, self.tracks, self.videos = (
             self.manifest[name] for name in ("crops", "tracks", "videos")
         )
-        for shard in files:
-            _check_size(self.folder, shard["file"], shard["bytes"], "truncated or replaced shard")
-        for name, known in self.manifest.get("columns", {}).items():
-            file = f"{FOLDER}/{name}.npy"
-            _check_size(self.folder, file, known["bytes"], "unreadable index column")
+        sizes = {shard["file"]: shard["bytes"] for shard in files}
+        _check_sizes(
+            self.folder, sizes, "truncated or replaced shard", "prepare the data set again"
+        )
+        columns = self.manifest.get("columns", {})
+        sizes = {f"{name}.npy": known["bytes"] for name, known in columns.items()}
+        _check_sizes(self.folder / FOLDER, sizes, "unreadable index column", fix(self.folder))
+
+    @functools.cached_property
+    def shards(self) -> list[Path]:
+        """Paths of the shards."""
+        return [self.folder / shard["file"] for shard in self.manifest["shards"]]
 
     def __getattr__(self, name: str) -> np.ndarray:
         """A column, when it is first used; from then on it is an attribute as any other."""
@@ -149,19 +155,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     """
     folder = Path(folder)
     path = folder / MANIFEST
-    fault = None
-    if not folder.is_dir():
-        fault = f"no such data set; write it with python -m data_prep.NAME --out={folder}"
-    elif not any(folder.iterdir()):
-        fault = f"empty folder; write shards with python -m data_prep.NAME --out={folder}"
-    elif not path.is_file() or not (folder / FOLDER).is_dir():
-        fault = (
-            f"not a finished data set (no {MANIFEST} or no {FOLDER}); run its preparation again;"
-            f" where all its shards are there, {fix(folder)}"
-        )
-    if fault:
-        raise UserError(f"{folder}: {fault}")
     try:
+        if fault := _unfinished(folder):
+            raise UserError(f"{folder}: {fault}")
         manifest = json.loads(path.read_bytes())
         version = manifest["version"]
     except OSError as error:
@@ -194,7 +190,7 @@ def _is_manifest(manifest, version):
         return type(value) is int and least <= value < 1 << 62
 
     def plain(name):
-        return isinstance(name, str) and name == os.path.basename(name) and name.isprintable()
+        return isinstance(name, str) and "/" not in name and "\0" not in name and "\n" not in name
 
     def shard(entry):
         return isinstance(entry, dict) and plain(entry.get("file")) and count(entry.get("bytes"), 0)
@@ -214,16 +210,37 @@ def _is_manifest(manifest, version):
     )
 
 
-def _check_size(folder, file, size, fault):
-    """Refuses a file that is not there in its size."""
+def _unfinished(folder):
+    """What a folder lacks of a data set, in words, or None."""
+    if not folder.is_dir():
+        return f"no such data set; write it with python -m data_prep.NAME --out={folder}"
+    with os.scandir(folder) as entries:
+        if next(entries, None) is None:
+            return f"empty folder; write shards with python -m data_prep.NAME --out={folder}"
+    if (folder / MANIFEST).is_file() and (folder / FOLDER).is_dir():
+        return None
+    return (
+        f"not a finished data set (no {MANIFEST} or no {FOLDER}); run its preparation again;"
+        f" where all its shards are there, {fix(folder)}"
+    )
+
+
+def _check_sizes(folder, sizes, fault, cure):
+    """Refuses files that are not there in their sizes."""
+    handle = os.open(folder, os.O_RDONLY)  # names in it are found faster than whole paths
     try:
-        found = os.stat(f"{folder}/{file}").st_size
-    except OSError:
-        found = None
-    if found != size:
-        cure = fix(folder) if file.startswith(f"{FOLDER}/") else "prepare the data set again"
-        state = "it is missing" if found is None else f"{found} bytes"
-        raise UserError(f"{folder / file}: {fault} ({size} bytes expected, {state}); {cure}")
+        for file, size in sizes.items():
+            try:
+                found = os.stat(file, dir_fd=handle).st_size
+            except OSError:
+                found = None
+            if found != size:
+                state = "it is missing" if found is None else f"{found} bytes"
+                raise UserError(
+                    f"{folder / file}: {fault} ({size} bytes expected, {state}); {cure}"
+                )
+    finally:
+        os.close(handle)
 
 
 def write(

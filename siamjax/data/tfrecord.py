@@ -72,9 +72,11 @@ def read_record(path: str | Path, offset: int, length: int) -> bytes:
             does not give it.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            file.seek(offset)
-            data = file.read(HEADER + length + FOOTER)
+        file = os.open(path, os.O_RDONLY)
+        try:
+            data = os.pread(file, HEADER + length + FOOTER, offset)
+        finally:
+            os.close(file)
     except OSError as error:
         raise BadRecord(f"cannot be read ({error.strerror})") from error
     if len(data) != HEADER + length + FOOTER:

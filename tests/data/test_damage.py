@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import shutil
 
 import numpy as np
@@ -345,6 +346,27 @@ def test_verify_names_records_that_the_index_lacks(tmp_path):
     assert any(
         "frame 3): the record's length is not" in line or "is not the one" in line for line in lines
     )
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "index/offset.npy", "shard"])
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch, file):
+    """Before: PermissionError."""
+    write_set(tmp_path, "toy", videos=1, side=64)
+    path = tmp_path / file if file != "shard" else next(tmp_path.glob("toy-*"))
+
+    def refuse(original):
+        def opened(name, *args, **kwargs):
+            if str(name) == str(path):
+                raise PermissionError(13, "Permission denied", str(name))
+            return original(name, *args, **kwargs)
+
+        return opened
+
+    monkeypatch.setattr("io.open", refuse(open))
+    monkeypatch.setattr("builtins.open", refuse(open))
+    monkeypatch.setattr("os.open", refuse(os.open))
+    with pytest.raises((UserError, BadRecord), match=r"\(Permission denied\)"):
+        Index(tmp_path).read(0)
 
 
 @pytest.mark.parametrize("file", ["dataset_info.json", "features.json"])
