@@ -12,7 +12,7 @@ from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors
 from siamjax.viz.pairs import BOX, NEGATIVE, POSITIVE, draw_pair, position_map
 
-from ..data.conftest import write_set
+from ..data.conftest import to_format_1, write_set
 
 CONFIG = """
 import ml_collections
@@ -83,6 +83,33 @@ def test_shards(experiment, tmp_path, capsys):
     shard.write_bytes(data)
     assert dispatch(["inspect", "shards", str(tmp_path / "toy")]) == 1
     assert "video v0, track 00, frame 0" in capsys.readouterr().out
+
+
+def test_shards_whose_index_is_damaged(experiment, tmp_path, capsys):
+    """Before: `siamjax inspect shards toy` named eight records, all of them whole, as damaged."""
+    folder = str(tmp_path / "toy")
+    column, manifest = (
+        tmp_path / "toy" / name for name in ("index/track_start.npy", "manifest.json")
+    )
+    before = column.read_bytes()
+    column.write_bytes(before[:136] + b"\x7f" + before[137:])
+    assert dispatch(["inspect", "shards", folder]) == 1
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{column}: unreadable index column (its checksum is wrong); siamjax")
+    assert last.endswith("20 crops, 1 damaged")
+    manifest.write_text("{")
+    with pytest.raises(UserError, match=r"manifest.json: not a manifest; .* --reindex"):
+        dispatch(["inspect", "shards", folder])
+    assert dispatch(["inspect", "shards", folder, "--reindex"]) is None
+    assert column.read_bytes() == before
+
+
+def test_shards_without_checksums(experiment, tmp_path, capsys):
+    folder = str(to_format_1(tmp_path / "toy"))
+    assert dispatch(["inspect", "shards", folder]) is None
+    assert f"no checksums; siamjax inspect shards {folder} --reindex" in capsys.readouterr().out
+    assert dispatch(["inspect", "shards", folder, "--reindex"]) is None
+    assert "no checksums" not in capsys.readouterr().out
 
 
 def test_picture_shows_box_and_labels():
