@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from siamjax.datasets import registry, result_folders
+from siamjax.datasets.forms import vot_toolkit
+from siamjax.datasets.forms.base import REGION, START
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
 from siamjax.evaluation import report, runner, scoring
@@ -412,6 +414,14 @@ def binary(regions):
             parts.append(struct.pack("<BH", 2, len(region) // 2))
             parts.append(struct.pack(f"<{len(region)}f", *region))
     return b"".join(parts)
+
+
+def test_corners_with_decimal_commas(tmp_path):
+    path = tmp_path / "a_001.txt"
+    path.write_text("1\n" + " ".join(f"{i},5" for i in range(8)) + "\n")
+    regions, codes = vot_toolkit._text(path)
+    assert codes.tolist() == [START, REGION]
+    np.testing.assert_array_equal(regions[1], np.arange(8) + 0.5)
 
 
 def test_vot_toolkit_binary(vot, tmp_path):

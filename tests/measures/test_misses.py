@@ -80,6 +80,7 @@ def test_rows_without_a_region(row, none):
         ("soof.N", "soof.."),
         ("sooos", "sooos"),
         ("soNf....s", "soxf....s"),
+        ("oNooo", "oxooo"),  # no start at all: the first box is none
     ],
 )
 def test_lost_marks_are_put_back(text, settled):
@@ -90,6 +91,13 @@ def test_misses_that_begin_a_failure_still_count_for_accuracy():
     found = marks(run("soooN"))
     assert found.missed.tolist() == [False] * 4 + [True]
     assert marks(run("sooof")).missed.sum() == 0
+
+
+def test_what_replaced_a_restart():
+    """The rows without a region from the failure on are misses, all but the start."""
+    found = marks(run("soo.NNNNNooo"))
+    assert letters(found) == "soof....sooo"
+    assert np.flatnonzero(found.missed).tolist() == [4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("text", ["sooooooNoooooooooooo", "soooooo.oooooooooooo"])

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import cv2
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,18 @@ from siamjax.errors import UserError
 from siamjax.tracking import Settings, Tracker, TrackerConfig, rollout, tracker
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-2}  # px; float32 on both sides
+
+
+@pytest.mark.parametrize(
+    "shape, fits", [((4, 6), True), ((3, 5), True), ((5, 6), False), ((4, 7), False)]
+)
+def test_frames_that_do_not_fit_are_given_back(shape, fits):
+    place = np.zeros((4, 6, 3), np.uint8)
+    frame = np.full((*shape, 3), 7, np.uint8)
+    size, larger = rollout._read(SimpleNamespace(frames=[frame]), 3, place)
+    assert tuple(size) == shape[::-1]
+    assert larger is None if fits else np.shares_memory(larger, frame)
+    assert place.any() == fits
 
 
 @pytest.fixture(scope="module")
