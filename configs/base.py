@@ -12,7 +12,7 @@ def source(path, frame_range, videos=0):
     """One training set: a folder of shards and how pairs are drawn from it.
 
     Args:
-        path: folder written by `data_prep` (shards, index, manifest).
+        path: folder written by `data_prep` (shards, index, manifest), or its address, s3://...
         frame_range: largest distance between the two frames of a pair, in positions of the
             track's frame list.
         videos: entries per epoch; the shuffled list of videos is repeated or cut to it.
@@ -151,6 +151,10 @@ def get_config():
     c.train.evaluate = ()
     c.train.log_every = 50  # steps between TensorBoard points and lines of metrics.jsonl
     c.train.images_every = 0  # steps between images in TensorBoard; 0: none
-    # weights to start from: a file (siamjax convert), or a run's folder to fine-tune; empty: random
+    # weights to start from: a file (siamjax convert), or a run's folder to fine-tune, also at an
+    # address; empty: random
     c.train.init_from = ""
+    # address, s3://bucket/run, where config, metrics and checkpoints are copied and from which an
+    # empty workdir is filled; empty: none
+    c.train.mirror = ""
     return c

@@ -35,6 +35,7 @@ LEFT_OUT = {
     r"^pip (un)?install|pip install": "would change this environment",
     r"^siamjax (labels|finetune) mine|--data_root=held_out|--out_labels=video": "needs own videos",
     r"--distributed|beam_runner": "needs several machines",
+    r"(s3|gs|hf)://": "needs an account there",
     r"mytracker:|\.onnx;": "needs a file of the user's; tests/evaluation/test_specs.py has them",
     r"\.rows\.csv": "needs a run that was killed; tests/media/test_journal.py reads one",
     r"^siamjax track (0|rtsp)": "needs a camera or a stream",

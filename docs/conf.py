@@ -68,6 +68,7 @@ ROOMS = {
     "schema": "Values that a config may have",
     "npz": "Files of arrays",
     "bundled": "Bundled experiments and data preparation",
+    "remote": "Files at addresses",
     "files": "Output files",
     "arguments": "Command lines",
     "constants": "Constants of the tracker",

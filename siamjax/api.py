@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from siamjax import constants as settable
 from siamjax.errors import UserError
+from siamjax.remote import weights as remote
 
 if TYPE_CHECKING:
     from siamjax.tracking.session import Tracker
@@ -32,15 +33,16 @@ def load(
 
     Args:
         path: the folder of a training run or of `siamjax demo` (the newest checkpoint is taken),
-            the folder of one checkpoint, or a weights file (.npz) of `siamjax convert`. The config
-            stored there is used. None: the small bundled checkpoint.
+            the folder of one checkpoint, or a weights file (.npz) of `siamjax convert`; or the
+            address of one of them, `s3://...`, `hf://...`, with `#sha256=DIGEST` of a file if it
+            must be that one. The config stored there is used. None: the small bundled checkpoint.
         rgb: frames will be given as RGB; the default is BGR, as OpenCV reads them.
         constants: fields of the config's section `tracker` to replace, as
             `siamjax.constants.parse` gives them: {"penalty_k": 0.1}.
 
     Raises:
-        UserError: nothing there, not a checkpoint, weights that do not fit their config, or a
-            constant without effect.
+        UserError: nothing there, not a checkpoint, weights that do not fit their config, a
+            constant without effect, or an address from which it cannot be fetched.
     """
     from siamjax import compile_cache
 
@@ -88,8 +90,13 @@ def load_variables(
 
 
 def training_folder(path: str | os.PathLike) -> Path:
-    """The training folder in what `siamjax demo` leaves; any other path as it is."""
-    path = Path(path)
+    """The training folder in what `siamjax demo` leaves, the local copy of what lies at an address;
+    any other path as it is.
+
+    Raises:
+        UserError: it cannot be fetched.
+    """
+    path = remote.local(path)
     return path / "train" if (path / "train" / "checkpoints").is_dir() else path
 
 

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 from siamjax.errors import UserError, refused
@@ -29,6 +30,7 @@ _NO_FLOCK = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 _NAME = ".lock"
 
 _held: "weakref.WeakSet[Lock]" = weakref.WeakSet()
+_shared: dict[str, int] = {}  # open files by path
 
 
 class Busy(UserError):
@@ -230,6 +232,59 @@ class Lock(contextlib.AbstractContextManager):
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def share(path: str | os.PathLike) -> bool:
+    """Marks a file as in use until this process and those forked from it end; any number may.
+
+    Args:
+        path: made if missing; its time is set to now.
+
+    Returns:
+        False where another process holds it by `alone`: what it stands for is being removed.
+
+    Raises:
+        OSError: the file can't be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_FLOCK:
+            os.close(descriptor)
+            return False
+    before = _shared.pop(os.fspath(path), None)
+    if before is not None:
+        os.close(before)
+    with contextlib.suppress(OSError):
+        os.utime(path)
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            _shared[os.fspath(path)] = descriptor
+            return True
+    os.close(descriptor)  # and with it the lock
+    return False
+
+
+@contextlib.contextmanager
+def alone(path: str | os.PathLike) -> Iterator[bool]:
+    """Whether nobody has a file in use by `share`, nor begins to before the end of the block.
+
+    False where the file system has no such locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def release() -> None:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from .servers import _s3_server, cache_folder, files, s3  # noqa: F401
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("SIAMJAX_CACHE", "off")  # tests leave the home alone
 

@@ -41,6 +41,7 @@ REASONS: dict[str, dict[str, str]] = {
         "onnxruntime": "optional",
     },
     "siamjax.media.labels.rle": {"pycocotools": "optional"},
+    "siamjax.remote.places": {"fsspec": "optional; paths without a scheme do not need it"},
     "siamjax.models.torch_files": {"torch": "optional"},
 }
 

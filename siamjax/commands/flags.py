@@ -7,7 +7,7 @@ from siamjax.errors import UserError
 
 def add_checkpoint(parser: argparse.ArgumentParser, default: str = "the bundled one") -> None:
     """`--checkpoint`, as `siamjax.load` takes it."""
-    text = f"training folder, checkpoint or .npz weights file; default: {default}"
+    text = f"training folder, checkpoint, .npz weights file, or its address; default: {default}"
     parser.add_argument("--checkpoint", help=text)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import ml_collections
 import numpy as np
 
-from siamjax.data import augment, crops, jpeg, prefetch, sampling, targets
+from siamjax.data import augment, crops, jpeg, prefetch, sampling, staging, targets
 from siamjax.data.index import Index
 from siamjax.data.tfrecord import BadRecord
 from siamjax.errors import UserError
@@ -26,7 +26,7 @@ _MAX_ATTEMPTS = 100  # pairs drawn for one position before the data set counts a
 
 
 def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
-    """Opens the sources of an experiment.
+    """Opens the sources of an experiment; those at addresses are copied to this machine first.
 
     Raises:
         UserError: no source, a source that is missing, empty, unfinished, truncated, or of another
@@ -34,7 +34,7 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
     """
     sources = []
     for name, source in config.data.sources.items():
-        index = Index(source.path)
+        index = Index(staging.local(source.path))
         if index.manifest["crop"] != config.crops.stored:
             raise UserError(
                 f"{source.path}: crops of {index.manifest['crop']} px; prepare it with"
@@ -269,7 +269,7 @@ def make_loader(
                 f" not a multiple of {hosts} hosts"
             )
     workers = config.data.workers if workers is None else workers
-    examples = Examples(config)
+    examples = Examples(staging.with_local_sources(config))
     sampler = examples.sampler  # bad folders are reported here, not by a worker
     fill = functools.partial(_fill, examples, host, hosts, batch_size)
     layout = examples.layout(batch_size)

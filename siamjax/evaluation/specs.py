@@ -22,6 +22,8 @@ from siamjax import api
 from siamjax import constants as settable
 from siamjax.errors import UserError
 from siamjax.evaluation import baselines, protocols
+from siamjax.remote import weights as remote
+from siamjax.remote.places import Place, is_address
 
 # name -> what it is, one line each
 BUILT_IN = {
@@ -89,6 +91,9 @@ def parse(text: str, constants: Mapping[str, float] | None = None) -> Spec:
         return of_checkpoint(path, name or "bundled", _constants(constants, options))
     if base.lower() in baselines.OWN or opencv is not None:
         return _built_in(base, name or base, options)
+    if is_address(base):
+        own = Place(base).name.removesuffix(".npz")
+        return of_checkpoint(base, name or own, _constants(constants, options))
     if not Path(base).exists() and re.fullmatch(r"[\w.]+:[\w.]+", base):
         return _own(base, name, options)
     if not Path(base).exists():
@@ -112,6 +117,7 @@ def of_checkpoint(
         UserError: no such file or folder.
     """
     chosen = dict(sorted((constants or {}).items()))
+    path = remote.local(path)  # once, before worker processes ask for it
     make = functools.partial(_from_checkpoint, str(path), chosen)
     identity = f"{checkpoint_identity(path)} {tuple(chosen.items())}"
     return Spec(name, make, identity, str(path), chosen)

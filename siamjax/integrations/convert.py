@@ -39,6 +39,7 @@ def to_siamjax(
         UserError: an unreadable file, tensors that do not fit the network.
     """
     if source == "siamjax":
+        path = str(api.training_folder(path))
         stored, variables = api.load_variables(path)
         is_file, config, origin = Path(path).is_file(), config or stored, path
         metadata = weights.load_with_metadata(path)[2] if is_file else {"source": source}

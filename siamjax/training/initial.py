@@ -1,6 +1,5 @@
 """The variables that a training run starts from."""
 
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 from siamjax import models
 from siamjax.errors import UserError
 from siamjax.models import weights
+from siamjax.remote import weights as remote
 from siamjax.training import checkpoint
 from siamjax.training.state import misfit, named
 
@@ -23,18 +23,19 @@ def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
         given: whether `init_from` is read; a resumed run has its weights already.
 
     Raises:
-        UserError: `init_from` is neither a weights file nor a run's folder, or does not fit the
-            network.
+        UserError: `init_from` is neither a weights file nor a run's folder, cannot be fetched, or
+            does not fit the network.
     """
     size = {"exemplar": config.crops.exemplar, "search": config.crops.search}
     variables = models.init_variables(model, config.seed, **size)
     source = config.train.init_from
     if not source or not given:
         return variables
-    if Path(source).is_dir():
-        _, given, _ = checkpoint.load_variables(source)
-    elif Path(source).is_file():
-        _, given = weights.load(source)
+    path = remote.local(source)
+    if path.is_dir():
+        _, given, _ = checkpoint.load_variables(path)
+    elif path.is_file():
+        _, given = weights.load(path)
     else:
         raise UserError(f"--config.train.init_from={source}: no such file or folder")
     result = {collection: dict(parts) for collection, parts in variables.items()}

@@ -21,6 +21,7 @@ from siamjax.training import (
     checkpoint,
     hosts,
     metrics,
+    mirroring,
     optimizer,
     parallel,
     preview,
@@ -85,7 +86,7 @@ def train(
         )
         if run.lead:
             write_whole(workdir / "config.json", to_json(config))
-        run.restore(saved)
+        run.restore(saved, resources)
         if run.done == run.total:
             print(f"{workdir}: finished already at step {run.total}", file=sys.stderr)
             finished = True
@@ -117,7 +118,9 @@ class _Run:
         self.lead = jax.process_index() == 0
         self.rates = schedule.learning_rates(config.train)
         self.model = models.build(config)
-        resumed = bool(checkpoint.saved_steps(workdir / "checkpoints"))
+        self.mirror = mirroring.of(config, workdir, data)
+        filled = self.mirror is not None and self.mirror.fills
+        resumed = filled or bool(checkpoint.saved_steps(workdir / "checkpoints"))
         variables = initial_variables(config, self.model, given=not resumed)
         self.labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
         transform = optimizer.make(config.train, self.labels)
@@ -127,13 +130,16 @@ class _Run:
         self._phase: optimizer.Phase | None = None
 
     def own(self, resources: Resources) -> None:
-        """Takes the lock of the run's folder."""
+        """Takes the lock of the run's folder, and fills the folder from the mirror if it is
+        empty."""
         fix = "wait for it to end, or give another --workdir"
         self.lock = resources.closing(locks.Lock(self.workdir, fix=fix))
+        if self.mirror is not None:
+            self.mirror.fill()
 
-    def restore(self, saved: saving.Checkpoints) -> None:
+    def restore(self, saved: saving.Checkpoints, resources: Resources) -> None:
         """Takes the state from the newest checkpoint, if there is one, and puts it on the
-        devices."""
+        devices; from then on the mirror copies what is new."""
         self.saved = saved
         restored, meta = saved.restore(self.state)
         self.state = parallel.replicate(restored)
@@ -143,10 +149,13 @@ class _Run:
         self.known: list[str] | None = extra.get("lines")  # absent before 0.3
         if self.known is not None and (line := saved.line(self.done)):
             self.known.append(metrics.line_of(line))
+        if self.lead and self.mirror is not None:
+            self.mirror.start(saved)
+            resources.closing(self.mirror)
 
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""
-        self._tell(self.saved.space(self.state))
+        self._tell(self.saved.space(self.state, self.mirror is not None))
         if self.done:
             self._tell(f"{self.workdir}: resumes from step {self.done} of {self.total}")
         folder, done, closing = self.workdir, self.done, resources.closing

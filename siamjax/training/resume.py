@@ -8,7 +8,7 @@ from typing import Any
 import ml_collections
 
 from siamjax.config import difference, from_json
-from siamjax.data import index
+from siamjax.data import index, staging
 from siamjax.errors import UserError
 from siamjax.training import checkpoint
 
@@ -16,7 +16,7 @@ from siamjax.training import checkpoint
 _MAY_CHANGE = """
 name data.workers data.prefetch data.max_bad_fraction
 train.max_skipped train.checkpoint_every train.keep train.keep_best train.evaluate train.log_every
-train.images_every
+train.images_every train.mirror
 """
 # Of the tracker's constants one is used in training: the size of the score map.
 _OF_TRACKER, _TRAINED = "tracker.", "tracker.base_size"
@@ -46,9 +46,24 @@ def check(workdir: Path, config: ml_collections.ConfigDict, data: dict[str, str]
         UserError: names what differs.
     """
     meta = _newest_meta(workdir / "checkpoints")
-    if meta is None:
-        return
-    old = from_json(json.dumps(meta["config"]), workdir)
+    if meta is not None:
+        check_meta(meta, config, data, f"--workdir={workdir}")
+
+
+def check_meta(
+    meta: dict[str, Any], config: ml_collections.ConfigDict, data: dict[str, str], place: str
+) -> None:
+    """`check` for what a checkpoint says about itself.
+
+    Args:
+        meta: of `siamjax.training.checkpoint.read_meta`.
+        config, data: as of `check`.
+        place: the flag and the value where the run lies, for the message.
+
+    Raises:
+        UserError: names what differs.
+    """
+    old = from_json(json.dumps(meta["config"]), place)
     known = meta.get("data") or {}  # absent before 0.3
     free = _MAY_CHANGE.split()
     changed = []
@@ -69,8 +84,8 @@ def check(workdir: Path, config: ml_collections.ConfigDict, data: dict[str, str]
     ]
     if changed:
         raise UserError(
-            f"--workdir={workdir}: the run there has another config ({'; '.join(changed)}); "
-            "give the config it began with, or another --workdir"
+            f"{place}: the run there has another config ({'; '.join(changed)}); give the config it"
+            f" began with, or another {place.partition('=')[0]}"
         )
 
 
@@ -94,7 +109,7 @@ def _newest_meta(folder: Path) -> dict[str, Any] | None:
 
 
 def _digest(path) -> str:
-    manifest = index.read_manifest(path)
+    manifest = index.read_manifest(staging.local(path))
     known = {name: manifest.get(name) for name in _SAME_DATA}
     known["shards"] = [(shard["file"], shard["bytes"]) for shard in manifest["shards"]]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]

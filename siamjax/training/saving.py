@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import threading
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from siamjax.training.resources import Resources
 from siamjax.training.state import TrainState, to_host
 
 _PACKAGES = "siamjax jax jaxlib flax optax orbax-checkpoint numpy"
-_UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of what is not whole; removed by orbax
+UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of what is not whole; removed by orbax
 _SCORE = "score.json"  # beside the items of a checkpoint
 _FIXES = {
     errno.ENOSPC: "free some space",
@@ -55,6 +56,8 @@ class Checkpoints:
         self._folder = Path(workdir).absolute() / "checkpoints"
         self._keep, self._keep_best = max(keep, 1), max(keep_best, 0)
         self._lead = jax.process_index() == 0
+        self._held: set[int] = set()
+        self._removing = threading.Lock()
         # Nothing is removed by orbax: scores come after their checkpoint is saved.
         options = ocp.CheckpointManagerOptions(max_to_keep=None, cleanup_tmp_directories=True)
         self._loud = _quiet()
@@ -68,14 +71,15 @@ class Checkpoints:
         """Steps of the finished checkpoints, oldest first."""
         return checkpoint.saved_steps(self._folder)
 
-    def space(self, state: TrainState) -> str:
+    def space(self, state: TrainState, mirrored: bool = False) -> str:
         """How much of the disk the checkpoints will take at most, in words.
 
         Args:
             state: of the network and optimiser that are saved.
+            mirrored: one more may stay while it is copied.
         """
         each = sum(x.nbytes for x in jax.tree.leaves(checkpoint.items_of(state)))
-        most = self._keep + self._keep_best + 2  # one being written, one not yet removed
+        most = self._keep + self._keep_best + 2 + mirrored  # being written, not yet removed
         free = shutil.disk_usage(self._folder).free
         there = sum(p.stat().st_size for p in self._folder.rglob("*") if p.is_file())
         text = (
@@ -119,13 +123,15 @@ class Checkpoints:
             self._manager.save(step, args=args, force=True)
 
     def wait(self) -> None:
-        """Returns when the save in progress is done.
+        """Returns when the save in progress is done, and what is neither among the newest nor among
+        the best is removed.
 
         Raises:
             UserError: it could not be written.
         """
         with self._disk_errors():
             self._manager.wait_until_finished()
+            self._remove_others()
 
     def is_scored(self, step: int) -> bool:
         """Whether `score` was called for the checkpoint of a step."""
@@ -190,6 +196,17 @@ class Checkpoints:
             self._manager.reload()
         return state, meta
 
+    @contextlib.contextmanager
+    def holding(self, step: int) -> Iterator[bool]:
+        """Keeps a checkpoint from being removed in the block; says whether it is there."""
+        with self._removing:
+            self._held.add(step)
+            there = step in self.steps()
+        try:
+            yield there
+        finally:
+            self._held.discard(step)
+
     def close(self) -> None:
         """Waits for the save in progress.
 
@@ -199,8 +216,7 @@ class Checkpoints:
         with Resources() as resources, self._disk_errors():
             resources.push(self._loud)
             resources.closing(self._manager)
-            self._manager.wait_until_finished()
-            self._remove_others()
+            self.wait()
 
     def _read(self, step):
         """What the lead has chosen, on another host."""
@@ -224,15 +240,16 @@ class Checkpoints:
         """Removes what is neither among the newest nor among the best of the finished."""
         if not self._lead:
             return
-        steps = self.steps()
-        scores = {step: _score(self._folder / str(step)) for step in steps}
-        scored = [step for step in steps if scores[step] is not None]
-        best = sorted(scored, key=lambda step: (scores[step], step))[::-1][: self._keep_best]
-        for step in {*steps[: -self._keep]} - {*best}:
-            # under a name that counts as unfinished: a kill in the middle leaves no half
-            going = self._folder / f"{step}{_UNFINISHED}-removed"
-            (self._folder / str(step)).rename(going)
-            shutil.rmtree(going)
+        with self._removing:
+            steps = self.steps()
+            scores = {step: _score(self._folder / str(step)) for step in steps}
+            scored = [step for step in steps if scores[step] is not None]
+            best = sorted(scored, key=lambda step: (scores[step], step))[::-1][: self._keep_best]
+            for step in {*steps[: -self._keep]} - {*best} - self._held:
+                # under a name that counts as unfinished: a kill in the middle leaves no half
+                going = self._folder / f"{step}{UNFINISHED}-removed"
+                (self._folder / str(step)).rename(going)
+                shutil.rmtree(going)
 
     @contextlib.contextmanager
     def _disk_errors(self):
@@ -243,7 +260,7 @@ class Checkpoints:
             code = _errno(error)
             if code is None:
                 raise
-            for left in self._folder.glob(f"*{_UNFINISHED}*") if self._lead else ():
+            for left in self._folder.glob(f"*{UNFINISHED}*") if self._lead else ():
                 shutil.rmtree(left, ignore_errors=True)
             good = self.steps()
             last = f"step {good[-1]} is safe" if good else "there is none yet"

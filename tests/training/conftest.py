@@ -13,6 +13,7 @@ import pytest
 
 from siamjax.config import to_json
 from siamjax.data.shards import ShardWriter
+from siamjax.training import loop
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -69,6 +70,14 @@ def tiny(shards):
         return c
 
     return make
+
+
+@pytest.fixture(scope="session")
+def whole(tiny, tmp_path_factory):
+    """A run without interruption, with a score at each epoch's end."""
+    workdir = tmp_path_factory.mktemp("whole")
+    loop.train(tiny(), workdir, lambda *_: {"a": 0.5})
+    return workdir
 
 
 @pytest.fixture

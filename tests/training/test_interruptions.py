@@ -38,14 +38,6 @@ def assert_same_end(a, b):
     assert losses(a) == losses(b)
 
 
-@pytest.fixture(scope="module")
-def whole(tiny, tmp_path_factory):
-    """A run without interruption, with a score at each epoch's end."""
-    workdir = tmp_path_factory.mktemp("whole")
-    loop.train(tiny(), workdir, lambda *_: {"a": 0.5})
-    return workdir
-
-
 @pytest.fixture
 def run(whole, tmp_path):
     """A copy of that run."""

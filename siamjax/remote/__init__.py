@@ -1,0 +1,1 @@
+"""Files at addresses: any that fsspec opens, `s3://`, `gs://`, `hf://`, `https://` and others."""
