@@ -34,8 +34,12 @@ def get_config():
     c.model.levels = (2, 3, 4)  # backbone levels with a head each; the paper's conv3, conv4, conv5
     # 1x1 adjust layer's channels per level; one value: for all levels; empty: no adjust layer
     c.model.adjust_channels = (256,)
-    c.model.correlation = "depthwise"  # of the head: depthwise (SiamRPN++) or upchannel (SiamRPN)
+    # of the head: depthwise (SiamRPN++), upchannel (SiamRPN) or cross (one map of all channels)
+    c.model.correlation = "depthwise"
     c.model.weighted = True  # learned softmax fusion of the levels; False: plain mean
+    c.model.stride = 8  # px per cell of the deepest level; 16, 32 for comparison (ResNet)
+    c.model.dilated = True  # stages that keep their resolution dilate instead (ResNet)
+    c.model.template_cells = 7  # side of the template features, in cells, where they are adjusted
     c.model.dtype = "float32"  # of the computation; parameters and outputs stay float32
 
     # --- anchors: the arguments of siamjax.geometry.anchors.Anchors

@@ -35,6 +35,7 @@ FLAGS = {
     "seed": (0, 0, "seed of the first clip (default: 0)"),
     "length": (60, 1, "frames per clip (default: 60)"),
     "every": (1, 1, "take each n-th frame (default: 1)"),
+    "categories": (0, 0, "categories with an appearance of their own (default: 0, none)"),
     "workers": (2, 0, "processes (default: 2)"),
 }
 # modules that decide what the crops are
@@ -49,6 +50,7 @@ def build(
     length: int = 60,
     every: int = 1,
     workers: int = 2,
+    categories: int = 0,
     progress: bool = True,
 ) -> None:
     """Writes a training set of `videos` clips of the train split.
@@ -60,6 +62,7 @@ def build(
         length: frames of a clip, >= 1.
         every: take each n-th frame, >= 1.
         workers: processes that render; 0: in this process.
+        categories: see `siamjax.synthetic.SyntheticVideo`.
         progress: show a progress bar on stderr.
 
     Raises:
@@ -67,6 +70,8 @@ def build(
             that was made with other arguments or by another version.
     """
     numbers = {"videos": videos, "seed": seed, "length": length, "every": every}
+    if categories:
+        numbers["categories"] = categories
     for name, value in {**numbers, "workers": workers}.items():
         parts.check_number(name, value, FLAGS[name][1])
     out = Path(out)
@@ -79,7 +84,7 @@ def build(
                 " another --out"
             )
         return
-    jobs = [(number, length, every) for number in range(seed, seed + videos)]
+    jobs = [(number, length, every, categories) for number in range(seed, seed + videos)]
     with shards.ShardWriter(out, NAME, jpeg_quality=QUALITY) as writer:
         # spawned, not forked: the caller may have started JAX's threads
         spawn = multiprocessing.get_context("spawn")
@@ -99,9 +104,10 @@ def _start():
 
 
 def _crops_of(job):
-    """A clip's name and its crops as (track, frame, JPEG, size); `job` is (seed, length, every)."""
-    seed, length, every = job
-    video = SyntheticVideo(seed, length=length, split="train")
+    """A clip's name and its crops as (track, frame, JPEG, size); `job` is (seed, length, every,
+    categories)."""
+    seed, length, every, categories = job
+    video = SyntheticVideo(seed, length=length, split="train", categories=categories)
     crops = []
     for i in range(0, length, every):
         seen = np.flatnonzero(video.visible[:, i] > VISIBLE)

@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="which clip (default: %(default)s)")
     add("--split", choices=("train", "test"), default="test", help="default: %(default)s")
     add("--length", type=int, default=120, help="frames (default: %(default)s)")
+    add("--categories", type=int, default=0, help="of the targets (default: none)")
+    add("--zoom", type=float, default=1.0, help="further change of sizes, 1..1.6 (default: 1)")
     add("--size", default="320x240", metavar="WxH", help="of a frame in px (default: %(default)s)")
     add("--fps", type=float, default=25.0, help="of the video (default: %(default)s)")
     add(
@@ -47,9 +49,10 @@ def run(args: argparse.Namespace) -> None:
     if not 0 < args.fps < 1000:
         raise UserError(f"--fps={args.fps}: give a rate in frames per second")
     try:
-        video = SyntheticVideo(args.seed, args.length, height, width, args.split)
+        options = {"categories": args.categories, "zoom": args.zoom}
+        video = SyntheticVideo(args.seed, args.length, height, width, args.split, **options)
     except ValueError as error:
-        raise UserError(f"--seed, --length, --size: {error}") from error
+        raise UserError(f"--seed, --length, --size, --categories, --zoom: {error}") from error
     out = Path(args.out)
     numbers = tqdm(range(len(video.frames)), unit=" frames")
     frames = (_with_boxes(video, i) if args.boxes else video.frames[i] for i in numbers)

@@ -55,6 +55,7 @@ _BRANCHES = {
         (r"loc/out", r"loc_adjust"),
     ],
 }
+_BRANCHES["cross"] = _BRANCHES["depthwise"]  # the same layers, the first 1x1 on one channel
 _LEAVES = {
     "kernel": "weight",
     "scale": "weight",

@@ -1,4 +1,7 @@
-"""ResNet-18, 34, 50 at stride 8: the last two stages dilate instead (SiamRPN++, section 3.2)."""
+"""ResNet-18, 34, 50 at stride 8: the last two stages dilate instead (SiamRPN++, section 3.2).
+
+Stride 16 and 32 are those of the published classifiers, for comparison.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -12,8 +15,9 @@ from siamjax.models.conv import Blocks, Numerics, conv_bn, fan_out_normal
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 LEVELS = {"stem": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4}
 CHANNELS = (64, 128, 256, 512)  # of the stages' 3x3 convolutions
-STRIDES = (1, 2, 1, 1)
-DILATIONS = (1, 1, 2, 4)
+# of the stages, by the stride of the whole; a stage that keeps its resolution dilates instead
+STRIDES = {8: (1, 2, 1, 1), 16: (1, 2, 2, 1), 32: (1, 2, 2, 2)}
+DILATIONS = {8: (1, 1, 2, 4), 16: (1, 1, 1, 2), 32: (1, 1, 1, 1)}
 # Parts that compute in float32 in a bfloat16 network: the later layers magnify their rounding, and
 # they are 7 % of the multiply-adds (docs/network.md).
 EXACT = ("conv1", "layer1", "layer2")
@@ -99,12 +103,16 @@ class ResNet(nn.Module):
         width: factor on all channels, truncated to whole ones.
         blocks: residual blocks of layer1..layer4; empty: the depth's own.
         levels: outputs, 0 (the stem, before the pooling) to 4; parts beyond the last are not built.
+        stride: px per cell of level 4: 8, 16 or 32.
+        dilated: whether stages that keep their resolution dilate.
     """
 
     depth: int = 50
     width: float = 1.0
     blocks: Sequence[int] = ()
     levels: Sequence[int] = (2, 3, 4)
+    stride: int = 8
+    dilated: bool = True
     numerics: Numerics = Numerics()
 
     def channels(self) -> tuple[int, ...]:
@@ -133,12 +141,13 @@ class ResNet(nn.Module):
             name = f"layer{i + 1}"
             shared = dict(
                 channels=int(CHANNELS[i] * self.width),
-                dilation=DILATIONS[i],
+                dilation=DILATIONS[self.stride][i] if self.dilated else 1,
                 projection=1 if i == 0 else 3,
                 numerics=exact if name in EXACT else self.numerics,
             )
             fields = [
-                dict(first=j == 0, stride=STRIDES[i] if j == 0 else 1) for j in range(blocks[i])
+                dict(first=j == 0, stride=STRIDES[self.stride][i] if j == 0 else 1)
+                for j in range(blocks[i])
             ]
             block = functools.partial(BLOCK[self.depth], **shared)
             x = levels[i + 1] = Blocks(block, fields, name=name)(x, name in train_parts)

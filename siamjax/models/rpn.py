@@ -9,7 +9,11 @@ import jax.numpy as jnp
 
 from siamjax.errors import UserError
 from siamjax.models.conv import Conv, ConvBN, Numerics
-from siamjax.models.xcorr import depthwise_correlation, upchannel_correlation
+from siamjax.models.xcorr import (
+    cross_correlation,
+    depthwise_correlation,
+    upchannel_correlation,
+)
 
 
 class DepthwiseBranch(nn.Module):
@@ -23,6 +27,8 @@ class DepthwiseBranch(nn.Module):
     outputs: int
     channels: int
     numerics: Numerics
+
+    similarity = staticmethod(depthwise_correlation)
 
     def setup(self):
         shared = {"features": self.channels, "activation": nn.relu, "numerics": self.numerics}
@@ -38,9 +44,18 @@ class DepthwiseBranch(nn.Module):
 
     def correlate(self, kernels, search, train: bool = False):
         """(B, 5, 5, C) kernels, (B, 31, 31, C) search features -> (B, 25, 25, outputs)."""
-        correlate = functools.partial(depthwise_correlation, operations=self.numerics.operations)
-        similarity = jax.vmap(correlate)(self.search(search, train), kernels)
-        return self.out(self.hidden(similarity, train))
+        return self.out(self.hidden(self.responses(kernels, search, train), train))
+
+    def responses(self, kernels, search, train: bool = False):
+        """The similarity before the 1x1 layers, (B, 25, 25, C); of a cross branch one map."""
+        correlate = functools.partial(self.similarity, operations=self.numerics.operations)
+        return jax.vmap(correlate)(self.search(search, train), kernels)
+
+
+class CrossBranch(DepthwiseBranch):
+    """The same with a correlation over all channels: one map (S, S, 1) before the 1x1 layers."""
+
+    similarity = staticmethod(cross_correlation)
 
 
 class UpChannelBranch(nn.Module):
@@ -72,11 +87,14 @@ class UpChannelBranch(nn.Module):
         return self.out(response) if self.name == "loc" else response
 
 
+BRANCHES = {"depthwise": DepthwiseBranch, "upchannel": UpChannelBranch, "cross": CrossBranch}
+
+
 class RPN(nn.Module):
     """Both branches of one level: children `cls` and `loc`.
 
     Attributes:
-        kind: "depthwise" (SiamRPN++) or "upchannel" (SiamRPN).
+        kind: a name of `BRANCHES`.
         anchors_per_cell: A.
         channels: C of the features.
     """
@@ -87,7 +105,7 @@ class RPN(nn.Module):
     numerics: Numerics = Numerics()
 
     def setup(self):
-        branch = DepthwiseBranch if self.kind == "depthwise" else UpChannelBranch
+        branch = BRANCHES[self.kind]
         self.cls = branch(2 * self.anchors_per_cell, self.channels, self.numerics)
         self.loc = branch(4 * self.anchors_per_cell, self.channels, self.numerics)
 

@@ -12,7 +12,8 @@ from siamjax.geometry.anchors import Anchors
 from siamjax.models.adjust import TEMPLATE_SIDE, Neck, centre_crop
 from siamjax.models.conv import Numerics
 from siamjax.models.formulations import FORMULATIONS
-from siamjax.models.rpn import Head
+from siamjax.models.resnet import STRIDES
+from siamjax.models.rpn import BRANCHES, Head
 
 # name -> module, class, its fixed fields; LEVELS of the module is {name: index} of the levels
 BACKBONES = {
@@ -23,7 +24,6 @@ BACKBONES = {
     "mobilenetv3": ("siamjax.models.mobilenetv3", "MobileNetV3", {}),
     "alexnet": ("siamjax.models.alexnet", "AlexNet", {}),
 }
-CORRELATIONS = ("depthwise", "upchannel")
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -41,12 +41,16 @@ class SiamRPN(nn.Module):
         blocks: residual blocks of layer1..layer4 (ResNet only); empty: the backbone's own.
         levels: backbone levels with a head each, by index or name ("layer3").
         adjust_channels: of the 1x1 adjust layers, per level; one value: for all; empty: no layers.
-        correlation: the head's: "depthwise" (SiamRPN++) or "upchannel" (SiamRPN).
+        correlation: the head's: "depthwise" (SiamRPN++), "upchannel" (SiamRPN) or "cross" (one map
+            of all channels, then the depthwise head's 1x1 layers).
         weighted: learned softmax fusion of the levels; False: plain mean.
         dtype: of the computation, "float32" or "bfloat16".
         anchors_per_cell: A.
         bn_axis_name: device axis that batch statistics are averaged over; None: per device.
         folded: variables come from `siamjax.models.folding.fold` (inference only).
+        stride: px per cell of the deepest level: 8; 16 and 32 for comparison (ResNet only).
+        dilated: whether stages that keep their resolution dilate (ResNet only).
+        template_cells: side of the template features that are kept of the adjusted ones.
         formulation: of convolutions and pooling: "platform", whatever is fastest where the program
             runs, or "plain", XLA's convolutions everywhere.
 
@@ -62,6 +66,9 @@ class SiamRPN(nn.Module):
     correlation: str = "depthwise"
     weighted: bool = True
     dtype: str = "float32"
+    stride: int = 8
+    dilated: bool = True
+    template_cells: int = TEMPLATE_SIDE
     anchors_per_cell: int = 5
     bn_axis_name: str | None = None
     folded: bool = False
@@ -73,19 +80,19 @@ class SiamRPN(nn.Module):
         Raises:
             UserError: a field's value that makes no network.
         """
-        choices = {"formulation": FORMULATIONS, "dtype": DTYPES, "correlation": CORRELATIONS}
+        choices = {
+            "formulation": FORMULATIONS,
+            "dtype": DTYPES,
+            "correlation": BRANCHES,
+            "stride": STRIDES,
+        }
         for field, known in choices.items():
             _check_choice(field, getattr(self, field), known)
         numerics = Numerics(DTYPES[self.dtype], self.bn_axis_name, self.folded, self.formulation)
         levels = self.level_indices()
         module, name, fixed = BACKBONES[self.backbone]
         backbone = getattr(importlib.import_module(module), name)
-        if self.blocks:
-            if len(self.blocks) != 4 or "blocks" not in backbone.__dataclass_fields__:
-                raise UserError(
-                    f"model.blocks={tuple(self.blocks)}: give layer1..layer4's four, of a ResNet"
-                )
-            fixed = fixed | {"blocks": tuple(self.blocks)}
+        fixed = fixed | self._changes(backbone)
         self.backbone_module = backbone(
             width=self.width, levels=levels, numerics=numerics, name="backbone", **fixed
         )
@@ -108,6 +115,25 @@ class SiamRPN(nn.Module):
             numerics=numerics,
             name="head",
         )
+
+    @nn.nowrap
+    def _changes(self, backbone) -> dict:
+        """The backbone's fields that differ from its own.
+
+        Raises:
+            UserError: a field that it does not have.
+        """
+        if self.blocks and len(self.blocks) != 4:
+            raise UserError(
+                f"model.blocks={tuple(self.blocks)}: give layer1..layer4's four, of a ResNet"
+            )
+        given = {"blocks": tuple(self.blocks), "stride": self.stride, "dilated": self.dilated}
+        usual = {"blocks": (), "stride": 8, "dilated": True}
+        changes = {name: value for name, value in given.items() if value != usual[name]}
+        for name, value in changes.items():
+            if name not in backbone.__dataclass_fields__:
+                raise UserError(f"model.{name}={value}: {self.backbone} has none, a ResNet has")
+        return changes
 
     @nn.nowrap
     def level_indices(self) -> tuple[int, ...]:
@@ -166,12 +192,13 @@ class SiamRPN(nn.Module):
         if not self.adjust_channels:
             return features
         side = min(features[0].shape[1:3])
-        if side < TEMPLATE_SIDE:
+        if side < self.template_cells:
             raise UserError(
                 f"the template crop {z.shape[1:3]} is too small: it gives {side} cells, "
-                f"{TEMPLATE_SIDE} are needed"
+                f"{self.template_cells} are needed"
             )
-        return tuple(centre_crop(level) for level in self.neck(features, train))
+        kept = self.template_cells
+        return tuple(centre_crop(level, kept) for level in self.neck(features, train))
 
     def search(self, x, train: bool = False, train_backbone: Sequence[str] = ()):
         """Search crops (B, 255, 255, 3) -> tuple over levels of adjusted (B, 31, 31, C).
@@ -231,7 +258,17 @@ class SiamRPN(nn.Module):
 
 
 def build(config) -> SiamRPN:
-    """The network of an experiment's config (`config.model`, `config.anchors`); hashable."""
+    """The network of an experiment's config (`config.model`, `config.anchors`); hashable.
+
+    Raises:
+        UserError: a stride of the network that is not that of the anchors.
+    """
+    stride = config.model.get("stride", 8)
+    if stride not in (8, config.anchors.stride):
+        raise UserError(
+            f"model.stride={stride}: the anchors have anchors.stride={config.anchors.stride}; set"
+            " both, and tracker.base_size to 0"
+        )
     fields = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in config.model.items()
@@ -241,9 +278,10 @@ def build(config) -> SiamRPN:
 
 def _check_choice(field, value, known):
     if value not in known:
-        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.0)
+        names = list(map(str, known))
+        near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.0)
         raise UserError(
-            f"model.{field}={value!r}: choose from {', '.join(known)}; did you mean {near[0]}?"
+            f"model.{field}={value!r}: choose from {', '.join(names)}; did you mean {near[0]}?"
         )
 
 

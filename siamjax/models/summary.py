@@ -83,7 +83,7 @@ def _count(table, call, args, kwargs, context):
     """Interceptor of module calls."""
     result = call(*args, **kwargs)
     module, method, work = context.module, context.method_name, 0
-    if len(module.path) < 2 or method == "kernels" or not hasattr(result, "shape"):
+    if len(module.path) < 2 or method in ("kernels", "responses") or not hasattr(result, "shape"):
         return result
     _, *output = result.shape
     if isinstance(module, Conv):

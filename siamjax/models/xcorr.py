@@ -53,3 +53,21 @@ def upchannel_correlation(
     height, width, _ = kernel.shape
     kernel = kernel.reshape(height, width, -1, search.shape[-1]).swapaxes(2, 3)
     return operations.conv2d(search[None], kernel).squeeze(0)
+
+
+def cross_correlation(
+    search: Features, kernel: Features, operations: Operations = PLATFORM
+) -> Float[Array, "_ _ 1"]:
+    """Correlates the search features with the kernel over all channels at once (SiamFC, section 2).
+
+    It is `upchannel_correlation` with one output channel, computed as the sum of
+    `depthwise_correlation` over the channels, which is fast wherever that is.
+
+    Args:
+        search: (H, W, C).
+        kernel: (h, w, C).
+
+    Returns:
+        (H - h + 1, W - w + 1, 1).
+    """
+    return depthwise_correlation(search, kernel, operations).sum(-1, keepdims=True)

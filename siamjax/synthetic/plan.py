@@ -34,17 +34,21 @@ class Plan:
         noise_level: sigma of the noise, grey levels.
     """
 
-    def __init__(self, rng, families, length, height, width):
+    def __init__(self, rng, families, length, height, width, zoom=1.0, shape=None):
         """
         Args:
             rng: a NumPy generator; draws everything.
             families: texture families to choose from.
             length: frames N.
             height, width: px.
+            zoom: further factor between mean and largest size of the target.
+            shape: family of the targets' outlines; None: any.
         """
         self.length, self.height, self.width = length, height, width
+        self._zoom = zoom
         t = np.arange(length, dtype=np.float64)
-        self._shape = str(rng.choice(SHAPES))
+        drawn = str(rng.choice(SHAPES))
+        self._shape = shape or drawn
         self.family = str(rng.choice(families))
         shake = rng.uniform(0, 1.2) * draw_waves(rng, (3, 9), t)
         self._draw_camera(rng, t, shake)
@@ -91,7 +95,7 @@ class Plan:
         """An object with valid sides, mostly inside the frame; `like`: of about this size."""
         for _ in range(ATTEMPTS):
             elongation = np.exp(rng.uniform(0, 0.85) * rng.uniform(0.2, 1))
-            low, high = SIDE[0] * 1.7 * np.sqrt(elongation), SIDE[1] / 1.3 / np.sqrt(elongation)
+            low, high = self._sizes(elongation)
             size = np.exp(rng.uniform(np.log(low), np.log(high)))
             if like is not None:
                 size = np.clip(like * rng.uniform(0.75, 1.25), low, high)
@@ -99,7 +103,8 @@ class Plan:
             bend = rng.uniform(0.0, 0.35, 2) * draw_waves(rng, (30, 120), t)
             wave = rng.uniform(0.02, 0.14) * draw_wave(rng, (30, 150))(t)
             squeeze = np.sqrt(elongation) * np.exp(wave)
-            scale = size * np.exp(rng.uniform(0.05, 0.32) * draw_wave(rng, (60, 240))(t))
+            change = rng.uniform(0.05, 0.32) + np.log(self._zoom)
+            scale = size * np.exp(change * draw_wave(rng, (60, 240))(t))
             if rng.uniform() < 0.2:  # keeps turning; otherwise swings
                 spin = rng.uniform(0.3, 1.8) * rng.choice([-1, 1]) * t
             else:
@@ -115,6 +120,15 @@ class Plan:
                 position = self._draw_path(rng, t, sides.max(0), size) + shake
                 return Body(outline, bend, matrix, position, slide)
         raise RuntimeError(f"no valid object in {ATTEMPTS} attempts")
+
+    def _sizes(self, elongation):
+        """Smallest and largest mean size, px, of an object that may keep the limits."""
+        low, high = SIDE[0] * 1.7 * np.sqrt(elongation), SIDE[1] / 1.3 / np.sqrt(elongation)
+        if self._zoom == 1:
+            return low, high
+        middle, room = np.log(low * high) / 2, np.log(high / low) / 2
+        room = max(room - np.log(self._zoom) / 2, 0.0)
+        return np.exp(middle - room), np.exp(middle + room)
 
     def _draw_outline(self, rng, t):
         """(N, POINTS, 2) breathing outline around the origin; its box has about unit area."""

@@ -8,6 +8,8 @@ from siamjax.synthetic.bodies import DIRECTIONS, SHAPES, draw_radii
 from siamjax.synthetic.drawing import SUBPIXEL, blend, centred, coverage, pixels, rotation
 from siamjax.synthetic.motion import TAU
 
+ALIKE = (0.0, 0.04)  # turn of the hues between targets of a category
+
 
 class Renderer:
     """Paints what a plan moves.
@@ -16,23 +18,28 @@ class Renderer:
         patches: body -> (side, side, 3) uint8, its texture over +/- its reach.
     """
 
-    def __init__(self, plan, rng, families):
+    def __init__(self, plan, rng, families, palette=None):
         """
         Args:
             plan: a `Plan`.
             rng: a NumPy generator, for what is painted.
             families: texture families to choose from.
+            palette: of the targets' category; None: each has its own.
         """
         self._plan = plan
         # the scene and the occluders do not wear the target's pattern
         families = [family for family in families if family != plan.family]
         self._scene = _paint_scene(rng, families, *plan.scene_size)
         self.patches = {}
-        palette = textures.draw_palette(rng)
+        shared = palette is not None
+        palette = (
+            textures.vary_palette(rng, palette, ALIKE) if shared else textures.draw_palette(rng)
+        )
         target, *distractors = plan.targets
         self.patches[target] = _paint_body(rng, target, plan.family, palette)
         for body in distractors:  # nearly the target's colours, or others
             hue = (0.05, 0.12) if rng.uniform() < 0.35 else (0.15, 0.5)
+            hue = ALIKE if shared else hue
             varied = textures.vary_palette(rng, palette, hue)
             self.patches[body] = _paint_body(rng, body, plan.family, varied)
         for body in plan.occluders:

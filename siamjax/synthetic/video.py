@@ -6,11 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from siamjax.synthetic import textures
+from siamjax.synthetic.bodies import SHAPES
 from siamjax.synthetic.plan import Plan
 from siamjax.synthetic.render import Renderer
 
 SPLITS = tuple(textures.FAMILIES)
 ATTEMPTS = 200  # plans drawn until one keeps its promises
+ZOOM = 1.6  # the largest `zoom`: more does not fit between the shortest and the longest side
 
 
 class SyntheticVideo:
@@ -21,19 +23,28 @@ class SyntheticVideo:
     `plan.SIDE` and `plan.RATIO`. Target 0 is visible at first, hidden for at most `plan.MAX_HIDDEN`
     frames in a row, and less than half visible in at most `plan.MAX_COVERED` of the frames.
 
+    With `categories` every target is of one of so many: a category has its shape family, its
+    texture family and its colours, and each target an outline, a pattern and a motion of its own.
+    The distractors are of the target's category.
+
     Attributes:
         plan: what moves where.
         frames: lazy sequence of (height, width, 3) BGR uint8.
         boxes: (targets, length, 4) float64 `xywh` of the whole shape, hidden parts included.
+        category: of the targets, 0..categories - 1; None without categories.
     """
 
-    def __init__(self, seed, length=120, height=240, width=320, split="train"):
+    def __init__(
+        self, seed, length=120, height=240, width=320, split="train", categories=0, zoom=1.0
+    ):
         """
         Args:
             seed: which video, >= 0; the same number is another video in the other split.
             length: frames.
             height, width: px, at least 160 x 160.
             split: "train" or "test"; they share no texture.
+            categories: how many there are; seed s has the category s % categories. 0: none.
+            zoom: further factor of the changes of scale, 1..1.6; 1: up to 1.38 around the mean.
 
         Raises:
             ValueError: an argument is out of range.
@@ -42,11 +53,17 @@ class SyntheticVideo:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
         if seed < 0 or length < 1 or min(height, width) < 160:
             raise ValueError("need seed >= 0, length >= 1 and at least 160 x 160 px")
+        if categories < 0 or not 1 <= zoom <= ZOOM:
+            raise ValueError(f"need categories >= 0 and zoom 1..{ZOOM}")
+        self.category = seed % categories if categories else None
+        families, shape, self._palette = textures.FAMILIES[split], None, None
+        if self.category is not None:
+            families, shape, self._palette = _appearance(split, self.category)
         self.seed, self.split = seed, split
         self.length, self.height, self.width = length, height, width
         for attempt in range(ATTEMPTS):
             rng = self._rng("plan", attempt)
-            self.plan = Plan(rng, textures.FAMILIES[split], length, height, width)
+            self.plan = Plan(rng, families, length, height, width, zoom, shape)
             if self.plan.keeps_promises():
                 break
         else:
@@ -65,7 +82,8 @@ class SyntheticVideo:
 
     @cached_property
     def _renderer(self):
-        return Renderer(self.plan, self._rng("paint"), textures.FAMILIES[self.split])
+        families = textures.FAMILIES[self.split]
+        return Renderer(self.plan, self._rng("paint"), families, self._palette)
 
     def render(self, i: int) -> np.ndarray:
         """Frame i as (height, width, 3) BGR uint8."""
@@ -74,6 +92,16 @@ class SyntheticVideo:
     def _rng(self, purpose, number=0):
         key = [SPLITS.index(self.split), self.seed, sum(purpose.encode()), number]
         return np.random.default_rng(np.random.SeedSequence(key))
+
+
+def _appearance(split, category):
+    """The texture families (one), the shape family and the palette of a category."""
+    families = textures.FAMILIES[split]
+    key = [SPLITS.index(split), sum(b"category"), category]
+    palette = textures.draw_palette(np.random.default_rng(np.random.SeedSequence(key)))
+    # neighbours in number differ in family; shape changes when the families are used up
+    shape = SHAPES[(category + category // len(families)) % len(SHAPES)]
+    return (families[category % len(families)],), shape, palette
 
 
 class _Frames(Sequence):

@@ -270,10 +270,10 @@ class _Run:
         }
         self.bar.restart()
         if self.lead:
-            self.lines.write(line)
+            fusion = {name: x for name, x in values.items() if name.startswith("fusion/")}
+            self.lines.write(line | fusion)
             shown = {f"train/{name}": value for name, value in line.items() if name != "step"}
-            shown |= {name: x for name, x in values.items() if name.startswith("fusion/")}
-            self.board.scalars(number, shown)
+            self.board.scalars(number, shown | fusion)
 
     def _save(self) -> None:
         extra: dict[str, Any] = {"window": self.window.state()}

@@ -21,7 +21,12 @@ train.images_every train.mirror
 # Of the tracker's constants one is used in training: the size of the score map.
 _OF_TRACKER, _TRAINED = "tracker.", "tracker.base_size"
 # Fields that newer versions added: how runs without them were trained.
-_BEFORE = {"data.negatives": "published"}
+_BEFORE = {
+    "data.negatives": "published",
+    "model.stride": "8",
+    "model.dilated": "True",
+    "model.template_cells": "7",
+}
 _SAME_DATA = ("name", "crop", "jpeg_quality", "videos", "tracks", "crops")
 
 

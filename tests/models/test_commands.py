@@ -40,6 +40,14 @@ def test_counts_of_the_published_networks(name, overrides, totals, capsys):
         ("resnet18", [], "backbone", 12_552_768),
         ("resnet34", [], "backbone", 22_660_928),
         ("alexnet", ["--config.model.correlation=upchannel"], "head", 18_882_980),
+        # by hand, of both branches with 10 and 20 outputs: 3x3 layers of template and search with
+        # their normalisations, the first 1x1 layer on one map, the second with its biases
+        (
+            "alexnet",
+            ["--config.model.correlation=cross"],
+            "head",
+            2 * (2 * (9 * 256**2 + 2 * 256) + 256 + 2 * 256) + 30 * 256 + 30,
+        ),
         ("resnet50", ["--config.model.levels=(4,)"], "head", 2_501_150),
         ("resnet50", ["--config.model.levels=(3,)"], "backbone", 13_786_176),
     ],

@@ -1,11 +1,15 @@
 """The whole network: its methods, its training switches, bad input."""
 
+import functools
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from siamjax.errors import UserError
+from siamjax.geometry.anchors import score_map_size
 from siamjax.models import SiamRPN, build, init_variables
 from siamjax.models.folding import fold
 from siamjax.models.initialise import shapes
@@ -34,6 +38,47 @@ def test_shapes(family, small):
         assert cls.shape == (2, size, size, 6)
         assert loc.shape == (2, size, size, 12)
         assert cls.dtype == loc.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    "stride, dilated, kept, cells, size, dilations",
+    [
+        # the specification: 15 and 31 cells, the middle 7 of the template's, 25 scores a side
+        (8, True, 7, (15, 31), 25, {1, 2, 4}),
+        (8, False, 7, (15, 31), 25, {1}),
+        (8, True, 15, (15, 31), 17, {1, 2, 4}),
+        # an unpadded 3x3 at stride 2 makes 7 of 15 and 15 of 31 cells, 3 of 7 and 7 of 15
+        (16, True, 7, (7, 15), 9, {1, 2}),
+        (16, False, 7, (7, 15), 9, {1}),
+        (32, True, 3, (3, 7), 5, {1}),
+    ],
+)
+def test_strides_and_dilations(stride, dilated, kept, cells, size, dilations, small):
+    fields = {"levels": (4,), "stride": stride, "dilated": dilated, "template_cells": kept}
+    for family in ("resnet18", "resnet50"):
+        model = small(family, **fields, formulation="plain", blocks=(1, 1, 2, 2))
+        z, x = (jax.ShapeDtypeStruct((1, n, n, 3), jnp.uint8) for n in (127, 255))
+        variables = shapes(model)
+        features = functools.partial(model.apply, method="features")
+        sides = [jax.eval_shape(features, variables, i)[0].shape[1] for i in (z, x)]
+        assert tuple(sides) == cells
+        cls, loc = jax.eval_shape(model.apply, variables, z, x)
+        assert cls.shape == (1, size, size, 10)
+        assert loc.shape == (1, size, size, 20)
+        assert score_map_size(255, 127, stride, 8 if (stride, kept) == (8, 7) else 0) == size
+        text = str(jax.make_jaxpr(model.apply)(variables, z, x))
+        assert set(map(int, re.findall(r"rhs_dilation=\((\d),", text))) == dilations
+
+
+def test_the_anchors_have_the_networks_stride():
+    from configs import base
+
+    config = base.get_config()
+    config.model.stride = 16
+    with pytest.raises(UserError, match=r"model\.stride=16: .*anchors\.stride=8; set both"):
+        build(config)
+    config.anchors.stride = 16
+    assert build(config).stride == 16
 
 
 def test_fusion_is_a_softmax_of_the_weights(small, random_variables, crops):
@@ -120,7 +165,7 @@ def test_unused_levels_are_not_built(small):
     assert shapes(small("resnet50", levels=("layer3",)))["params"]["head"].keys() == {"level3"}
 
 
-@pytest.mark.parametrize("correlation", ["depthwise", "upchannel"])
+@pytest.mark.parametrize("correlation", ["depthwise", "upchannel", "cross"])
 def test_bfloat16_computes_close_to_float32_on_float32_parameters(
     correlation, small, random_variables, crops
 ):
@@ -144,17 +189,18 @@ def test_bfloat16_computes_close_to_float32_on_float32_parameters(
 
 
 @pytest.mark.parametrize(
-    "family, levels",
+    "family, fields",
     [
-        ("resnet50", (2,)),
-        ("resnet18", (2,)),
-        ("mobilenetv2", (3,)),
-        ("alexnet", (5,)),
-        ("mobilenetv3", (4,)),
+        ("resnet50", {"levels": (2,)}),
+        ("resnet18", {"levels": (2,)}),
+        ("mobilenetv2", {"levels": (3,)}),
+        ("alexnet", {"levels": (5,)}),
+        ("alexnet", {"correlation": "cross"}),
+        ("mobilenetv3", {"levels": (4,)}),
     ],
 )
-def test_folding_keeps_the_function(family, levels, small, random_variables, crops):
-    model = small(family, levels=levels)
+def test_folding_keeps_the_function(family, fields, small, random_variables, crops):
+    model = small(family, **fields)
     variables = random_variables(model)
     folded, folded_variables = fold(model, variables)
     assert not any("/bn" in f"/{name}" for name in paths(folded_variables))
@@ -225,6 +271,7 @@ def test_flax_draws_from_the_same_distributions(backbone, small, crops):
         ("levels", (), "no level"),
         ("adjust_channels", (8, 8, 8), "one per level"),
         ("blocks", (1, 1), "layer1..layer4"),
+        ("stride", 4, "choose from 8, 16, 32"),
     ],
 )
 def test_fields_that_make_no_network(field, value, hint, small):

@@ -80,3 +80,17 @@ def test_upchannel():
     )
     result = xcorr.upchannel_correlation(jnp.float32(search), jnp.float32(kernel))
     np.testing.assert_allclose(result, wanted, atol=1e-5)
+
+
+def test_cross():
+    """One map: the sum over the channels of plain loops; so do its gradients."""
+    search, kernel = pair(5)
+    wanted = by_loops(search, kernel).sum(-1, keepdims=True)
+    search, kernel = jnp.float32(search), jnp.float32(kernel)
+    result, pull = jax.vjp(xcorr.cross_correlation, search, kernel)
+    np.testing.assert_allclose(result, wanted, atol=1e-5)
+    oracle, pull_oracle = jax.vjp(xcorr.upchannel_correlation, search, kernel)
+    np.testing.assert_allclose(oracle, wanted, atol=1e-5)
+    gradient = jnp.float32(np.random.default_rng(6).standard_normal(result.shape))
+    for ours, wanted in zip(pull(gradient), pull_oracle(gradient)):
+        np.testing.assert_allclose(ours, wanted, atol=1e-5)

@@ -297,3 +297,51 @@ def test_the_world_stays_the_same_world(split, seed):
     grey = cv2.cvtColor(video.frames[30], cv2.COLOR_BGR2GRAY).astype(np.float32)
     found = cv2.resize(grey, (4, 3), interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(found, thumbnail, atol=0.3)
+
+
+def test_options_leave_the_other_videos_alone():
+    """Categories and zoom are drawn besides; without them a seed is the video that it was."""
+    plain = SyntheticVideo(4, length=6)
+    assert plain.category is None
+    again = SyntheticVideo(4, length=6, categories=0, zoom=1.0)
+    np.testing.assert_array_equal(plain.frames[5], again.frames[5])
+    # as before the options
+    np.testing.assert_allclose(plain.boxes[0, 5], [227.65, 44.9, 36.18, 47.86], atol=0.01)
+    np.testing.assert_allclose(plain.frames[5].mean((0, 1)), [165.8, 157.3, 170.4], atol=0.5)
+
+
+def test_targets_of_a_category_look_alike():
+    """Hues of the targets' textures: near in a category, far between the categories."""
+    clips = [SyntheticVideo(seed, length=2, categories=3) for seed in range(9)]
+    assert [clip.category for clip in clips] == [0, 1, 2] * 3
+    for clip in clips:
+        assert (clip.plan.family, clip.plan._shape) == (
+            clips[clip.category].plan.family,
+            clips[clip.category].plan._shape,
+        )
+    patches = [clip._renderer.patches[clip.plan.targets[0]] for clip in clips]
+    colour = np.array([patch.reshape(-1, 3).mean(0) for patch in patches])
+    distance = np.linalg.norm(colour[:, None] - colour, axis=-1)
+    same = np.equal.outer(np.arange(9) % 3, np.arange(9) % 3) & ~np.eye(9, dtype=bool)
+    assert distance[same].mean() < 0.5 * distance[~same & ~np.eye(9, dtype=bool)].mean()
+    assert len({clip.boxes.tobytes() for clip in clips}) == 9  # each moves in its own way
+
+
+def test_zoom_changes_sizes_more_and_keeps_the_limits():
+    def spread(zoom):
+        sides = [
+            np.sqrt(SyntheticVideo(seed, length=90, zoom=zoom).boxes[0, :, 2:].prod(-1))
+            for seed in range(3)
+        ]
+        return np.mean([side.max() / side.min() for side in sides])
+
+    assert spread(1.6) > 1.3 * spread(1.0)
+    boxes = SyntheticVideo(0, length=90, zoom=1.6).boxes
+    assert boxes[..., 2:].min() >= plan.SIDE[0]
+    assert boxes[..., 2:].max() <= plan.SIDE[1]
+
+
+@pytest.mark.parametrize("wrong", [{"categories": -1}, {"zoom": 0.9}, {"zoom": 1.7}])
+def test_options_out_of_range(wrong):
+    with pytest.raises(ValueError, match="categories >= 0 and zoom"):
+        SyntheticVideo(0, **wrong)

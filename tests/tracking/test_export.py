@@ -225,6 +225,25 @@ def steps(tiny, monkeypatch, *platforms) -> str:
     return "".join(step.mlir_module() for step in exported)
 
 
+def test_the_exported_cross_head_answers_as_the_live_one(tiny):
+    config = tiny.config.copy_and_resolve_references()
+    config.model.correlation, config.model.levels = "cross", (2,)
+    model = models.build(config)
+    variables = models.init_variables(model, seed=0)
+    rng = np.random.default_rng(0)
+    z, x = (rng.uniform(0, 255, (1, n, n, 3)).astype(np.float32) for n in (127, 255))
+    leaves, tree = jax.tree.flatten(variables)
+
+    @jax.jit
+    def answer(leaves, z, x):
+        return model.apply(jax.tree.unflatten(tree, leaves), z, x)
+
+    made = jax.export.export(answer, platforms=PLATFORMS)(leaves, z, x)
+    again = jax.export.deserialize(made.serialize())
+    for ours, wanted in zip(again.call(leaves, z, x), answer(leaves, z, x), strict=True):
+        np.testing.assert_allclose(ours, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
 def test_an_archive_holds_the_formulation_of_each_platform(tiny, monkeypatch):
     for platform in ("cuda", "tpu"):
         text = steps(tiny, monkeypatch, platform)

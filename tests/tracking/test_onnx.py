@@ -4,18 +4,24 @@ from pathlib import Path
 
 import pytest
 
+from siamjax import models
 from siamjax.errors import UserError
 from siamjax.models import weights
 
 
 @pytest.mark.toolkit
 @pytest.mark.slow
-def test_both_halves_in_their_own_environment(tmp_path, tiny):
+@pytest.mark.parametrize("correlation", ["depthwise", "cross"])
+def test_both_halves_in_their_own_environment(correlation, tmp_path, tiny):
     """Writes, runs and compares them; the module itself refuses what differs."""
     python = os.environ.get("SIAMJAX_ONNX_PYTHON")
     if not python:  # jax2onnx needs an older orbax than training does
         pytest.skip("name an interpreter with jax2onnx and onnxruntime by SIAMJAX_ONNX_PYTHON")
-    weights.save(tmp_path / "tiny.npz", tiny.config, tiny.variables)
+    config, variables = tiny.config.copy_and_resolve_references(), tiny.variables
+    if correlation != config.model.correlation:
+        config.model.correlation = correlation
+        variables = models.init_variables(models.build(config), seed=0)
+    weights.save(tmp_path / "tiny.npz", config, variables)
     done = subprocess.run(
         [python, "-m", "siamjax.integrations.onnx", "--checkpoint=tiny.npz", "--out=onnx"],
         cwd=tmp_path,
