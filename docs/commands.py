@@ -39,6 +39,7 @@ LEFT_OUT = {
     r"mytracker:|\.onnx;": "needs a file of the user's; tests/evaluation/test_specs.py has them",
     r"\.rows\.csv": "needs a run that was killed; tests/media/test_journal.py reads one",
     r"^siamjax track (0|rtsp)": "needs a camera or a stream",
+    r"^siamjax study (?!.*--dry_run)": "takes up to 40 minutes",
     r"^siamjax serve": "serves until Ctrl-C; tests/tracking/test_serve.py drives it",
     r"^ffmpeg": "needs another program",
     r"\[--|VIDEO|FILE|DIR\b|NAME|FOLDER|\.\.\.": "a pattern, not a command",
@@ -65,7 +66,8 @@ class Command:
 
 def pages() -> list[Path]:
     """README, CONTRIBUTING and every page of docs."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    docs = sorted(page for part in ("*.md", "studies/*.md") for page in (ROOT / "docs").glob(part))
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *docs]
 
 
 def commands(page: Path, inline: bool = False) -> list[Command]:

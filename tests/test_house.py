@@ -30,6 +30,7 @@ REASONS: dict[str, dict[str, str]] = {
         "siamjax.training": "pairs_page: `inspect shards` needs no JAX; " + JAX,
     },
     "siamjax.commands.search": {"siamjax.evaluation": JAX},
+    "siamjax.commands.study": {"siamjax.studies": JAX},
     "siamjax.commands.track": {"siamjax.tracking": JAX},
     "siamjax.commands.serve": {"siamjax.integrations": "aiohttp is optional"},
     "siamjax.commands.train": {"siamjax.training": JAX},

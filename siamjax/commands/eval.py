@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import re
 import sys
 from pathlib import Path
 
@@ -112,10 +111,7 @@ def _shard(args: argparse.Namespace) -> runner.Shard:
         return runner.WHOLE
     if args.results or args.submission:
         raise UserError("--shard only runs trackers: leave out --results and --submission")
-    found = re.fullmatch(r"(\d+)/(\d+)", args.shard)
-    if not found or not int(found[1]) < int(found[2]):
-        raise UserError(f"--shard={args.shard}: give I/N with I from 0 to N - 1, for example 0/3")
-    return runner.Shard(int(found[1]), int(found[2]))
+    return runner.Shard.parse(args.shard)
 
 
 def _with_results(benchmark: Benchmark, results: dict, failed: list[runner.Failed]) -> dict:

@@ -1,34 +1,50 @@
-"""`siamjax study`: findings of the paper, repeated at small scale."""
+"""`siamjax study`: the experiments of the paper, one command each, at small scale or at its own."""
 
 import argparse
+import functools
 import importlib
 from pathlib import Path
 
-from data_prep import synthetic
+from data_prep import parts, synthetic
 from siamjax.commands.flags import check_least
-from siamjax.commands.rendered import rendered_experiment
-from siamjax.datasets import registry
 from siamjax.errors import UserError
 from siamjax.locks import Lock
 from siamjax.studies import STUDIES
 
 DESCRIPTION = """\
-Trains small networks on rendered videos and shows in what they differ, or puts trackers to a test.
-The same command resumes a study that was stopped.
+Trains networks that differ in one thing, each from several seeds, and shows in what they differ;
+or puts trackers to a test. The same command resumes a study that was stopped. Studies in one
+--workdir share their runs; several processes and machines may work in it.
+  siamjax study all     every study that trains, their main contrasts first
+  siamjax study report  one page of what is there
 """
 LENGTH, EVERY = 120, 8  # frames of a training video, and each n-th of them taken
+ALL, REPORT = "all", "report"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags, and those of the studies."""
     add = parser.add_argument
     studies = "; ".join(f"{name}: {text}" for name, (_, text, _) in STUDIES.items())
-    add("what", choices=STUDIES, help=studies)
-    add("--workdir", required=True, help="folder of shards, runs, table and pictures")
-    add("--config", help="experiment with a source 'synthetic' (default: the study's own)")
-    add("--videos", type=int, default=200, help="training videos (default: %(default)s)")
-    add("--workers", type=int, default=2, help="processes (default: %(default)s)")
-    add("--clips", type=int, default=16, help="held-out clips, 1..16 (default: %(default)s)")
+    add("what", choices=(*STUDIES, ALL, REPORT), help=studies)
+    add("--workdir", required=True, help="folder of shards, runs, tables and pictures")
+    add("--config", help="experiment (default: the study's own, a narrow network)")
+    add("--seeds", type=int, default=3, help="trainings of each variant (default: %(default)s)")
+    add("--full", action="store_true", help="all variants, or views, not the main ones")
+    add(
+        "--data",
+        default="",
+        help="shards to train on instead of rendered videos, comma-separated; robustness, presence:"
+        " folders of labelled clips, [BENCHMARK=]FOLDER",
+    )
+    add("--dataset", default="synthetic", help="scored on; comma-separated (default: %(default)s)")
+    add("--data_root", help="folder of the data sets")
+    add("--videos", type=int, default=200, help="rendered to train on (default: %(default)s)")
+    add("--clips", type=int, default=8, help="rendered to score on, 1..16 (default: %(default)s)")
+    add("--workers", type=int, default=2, help="processes that render (default: %(default)s)")
+    add("--minutes", type=float, default=0, help="begin nothing after so many (default: no limit)")
+    add("--shard", metavar="I/N", help="make part I of N (from 0) of the runs")
+    add("--dry_run", action="store_true", help="say what would be run and what it costs")
     own: dict[str, tuple[str | int | bool, list[str]]] = {}
     for name, (_, _, flags) in STUDIES.items():
         for flag, (default, text) in flags.items():
@@ -42,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
-    """Runs or resumes the study and prints its table.
+    """Runs or resumes studies and prints their tables.
 
     Returns:
         143 when SIGTERM ended a training, which has saved its checkpoint.
@@ -50,26 +66,30 @@ def run(args: argparse.Namespace) -> int | None:
     Raises:
         UserError: what the user has to change.
     """
-    check_least(args, clips=1)
-    study = importlib.import_module(STUDIES[args.what][0])
-    workdir = Path(args.workdir)
-    config, benchmark = None, None
-    trains = getattr(study, "TRAINS", True)
-    if trains:
-        config = rendered_experiment(
-            args.config or study.CONFIG, args.overrides, workdir / "shards"
-        )
-        benchmark = registry.load("synthetic", limit=args.clips)
-    elif args.config or args.overrides:
+    check_least(args, clips=1, seeds=1, videos=1, minutes=0)
+    if args.what not in (ALL, REPORT):
+        study = importlib.import_module(STUDIES[args.what][0])
+        if not getattr(study, "TRAINS", True):
+            return _alone(study, args)
+    from siamjax.studies import report, session  # JAX
+
+    if args.what == REPORT:
+        print(report.write(Path(args.workdir)))
+        return None
+    names = list(session.trained()) if args.what == ALL else [args.what]
+    size = {"videos": args.videos, "length": LENGTH, "every": EVERY}
+    rendered = {**size, "code": parts.code_hash(synthetic.CODE)}
+    render = functools.partial(synthetic.build, **size, workers=args.workers)
+    return None if session.run(names, args, rendered, render) else 143
+
+
+def _alone(study, args: argparse.Namespace) -> None:
+    """A study that trains nothing."""
+    if args.config or args.overrides:
         given = (args.config and f"--config={args.config}") or args.overrides[0]
         raise UserError(f"{given}: the study {args.what} trains nothing; leave it out")
-    plan = study.plan(config, args)
+    workdir, plan = Path(args.workdir), study.plan(None, args)
     with Lock(workdir, fix="wait for it to end, or give another --workdir"):
-        if trains:
-            size = {"length": LENGTH, "every": EVERY, "workers": args.workers}
-            synthetic.build(workdir / "shards", args.videos, **size)
-        if not study.run(config, workdir, plan, benchmark)["finished"]:
-            return 143
+        study.run(None, workdir, plan, None)
     print((workdir / "table.md").read_text(), end="")
     print(f"pictures: {', '.join(map(str, sorted(workdir.glob('*.png'))))}")
-    return None

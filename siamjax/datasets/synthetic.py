@@ -4,6 +4,7 @@ machine.
 No texture of it occurs in the training world. Nothing is downloaded and nothing is written.
 """
 
+import dataclasses
 from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset
@@ -15,8 +16,15 @@ LENGTH = 120  # frames per clip
 _PREFIX = "clip"
 
 
+@dataclasses.dataclass(frozen=True)
 class Synthetic(Dataset):
-    """Clips without files."""
+    """Clips without files.
+
+    Attributes:
+        zoom: of the videos, see `siamjax.synthetic.SyntheticVideo`.
+    """
+
+    zoom: float = 1.0
 
     def on_disk(self, root: Path) -> list[str]:
         """Names of the clips, whatever the folder."""
@@ -25,7 +33,8 @@ class Synthetic(Dataset):
     def load(self, root: Path, name: str) -> Sequence:
         """Clip `clipNNN` is the video of the test world with seed NNN; its target is the video's
         first object."""
-        video = SyntheticVideo(int(name.removeprefix(_PREFIX)), length=LENGTH, split="test")
+        seed = int(name.removeprefix(_PREFIX))
+        video = SyntheticVideo(seed, length=LENGTH, split="test", zoom=self.zoom)
         return Sequence(name=name, frames=video.frames, groundtruth=video.boxes[0])
 
 

@@ -4,6 +4,7 @@ whole, and what fails is named.
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,18 @@ class Shard:
 
     index: int
     count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Of "I/N", I from 0.
+
+        Raises:
+            UserError: it is something else.
+        """
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not found or not int(found[1]) < int(found[2]):
+            raise UserError(f"--shard={text}: give I/N with I from 0 to N - 1, for example 0/3")
+        return cls(int(found[1]), int(found[2]))
 
 
 WHOLE = Shard(0, 1)
@@ -73,6 +86,11 @@ def with_protocol(benchmark: Benchmark, name: str) -> Benchmark:
     return _changed(
         benchmark, protocol=name, results=experiment.results, measures=experiment.measures
     )
+
+
+def with_interval(benchmark: Benchmark, interval: tuple[int, int]) -> Benchmark:
+    """The same sequences with EAO taken over other lengths, low to high, frames."""
+    return _changed(benchmark, interval=interval)
 
 
 def with_toolkit_measures(benchmark: Benchmark) -> Benchmark:

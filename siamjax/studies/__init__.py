@@ -1,11 +1,13 @@
-"""Findings of the paper, repeated at small scale, and what trackers are judged by: the table of
+"""The experiments of the paper, one command each, and what trackers are judged by: the table of
 studies.
 
-A study's module has `plan(config, args)`, which reads its own flags and refuses bad ones, and
-`run(config, workdir, plan, benchmark)`, which writes `table.md` and returns its results with
-"finished", False when SIGTERM ended a training. `CONFIG` names its bundled experiment. A study with
-`TRAINS = False` renders and trains nothing and gets None for config and benchmark.
+A study that trains is a module as `siamjax.studies.driver` describes it: its variants are trained
+from several seeds and measured. One that trains nothing has `TRAINS = False`, `plan(None, args)`,
+which reads its flags and refuses bad ones, and `run(None, workdir, plan, None)`, which writes
+`table.md`.
 """
+
+_CHECKPOINT = ("", "a trained tracker to ask instead: folder, .npz file, or bundled")
 
 # name -> module, one-line help, the study's own flags with default (False: a flag without a value)
 # and help; a flag of two studies has one default
@@ -15,14 +17,32 @@ STUDIES = {
         "how far networks that saw targets shifted by so many px expect theirs in the middle",
         {"--shifts": ("0,16,32,64", "px, comma-separated")},
     ),
+    "layers": ("siamjax.studies.layers", "what layers 3, 4, 5 and their sums give", {}),
+    "correlation": ("siamjax.studies.correlation", "cross, up-channel or depthwise", {}),
+    "channels": (
+        "siamjax.studies.channels",
+        "whether a channel of the response stands for a category",
+        {
+            "--checkpoint": _CHECKPOINT,
+            "--labels": ("", "labels with categories, as siamjax labels reads them; else rendered"),
+        },
+    ),
+    "backbone": ("siamjax.studies.backbone", "what depth gives, and training it", {}),
+    "stride": ("siamjax.studies.stride", "stride 8, 16, 32, dilation, template cells", {}),
+    "constants": (
+        "siamjax.studies.constants",
+        "how much penalty, window and rate matter, and whether they carry over",
+        {
+            "--checkpoint": _CHECKPOINT,
+            "--grid": ("small", "small (60 settings) or published (504)"),
+        },
+    ),
     "robustness": (
         "siamjax.studies.robustness",
         "how often a tracker loses its targets, and whether another one loses fewer",
         {
-            "--data": ("", "folders of labelled clips, comma-separated: [BENCHMARK=]FOLDER"),
             "--tracker": ("bundled", "[NAME=]SPEC as siamjax eval takes it"),
             "--against": ("", "another one to compare it with"),
-            "--full": (False, "all views of each clip, not four"),
             "--batch": (0, "clips in lockstep on the device; 0: --workers processes"),
         },
     ),
@@ -30,7 +50,6 @@ STUDIES = {
         "siamjax.studies.presence",
         "fits a checkpoint's map of presence: how likely a box holds the target",
         {
-            "--data": ("", "clips to fit on, as for robustness"),
             "--test": ("", "other clips, judged once"),
             "--tracker": ("bundled", "the checkpoint"),
         },

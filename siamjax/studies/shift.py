@@ -6,36 +6,46 @@ held-out targets are placed uniformly over the search crop. A network without bi
 often everywhere; one that never saw a shifted target answers in the middle, wherever the target is.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
 from siamjax import models
 from siamjax.data import augment
 from siamjax.data.crops import context_crop, target_in_crop
-from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
-from siamjax.evaluation import runner
-from siamjax.evaluation.canvas import save_png
+from siamjax.evaluation.style import MEDIA
 from siamjax.files import write_whole
 from siamjax.geometry.boxes import xywh_to_xyxy
+from siamjax.measures.result import Figure
+from siamjax.studies import backbone, scores
+from siamjax.studies.found import Found, save
+from siamjax.studies.runs import Run, Setting, Variant
 from siamjax.synthetic import SyntheticVideo
-from siamjax.tracking.session import Tracker
-from siamjax.training import checkpoint, loop
 
 CONFIG = "shift_study"
+QUESTION = "Does padding teach that targets sit in the middle, and does shifting them cure it?"
+SOURCE = "SiamRPN++, section 3.2, figures 2 and 3"
 MIDDLE, BORDER = 32.0, 64.0  # px from the middle of the search crop, the larger of x and y
+FIGURES = (
+    scores.AUC
+    | scores.EAO
+    | {
+        "border_response": Figure("response at the border / in the middle", digits=2),
+        "found_middle": Figure(f"found within {MIDDLE:g} px", digits=2),
+        "found_border": Figure(f"found beyond {BORDER:g} px", digits=2),
+    }
+)
+# SiamRPN's AlexNet pads nowhere; a larger search crop gives it as many scores a side
+UNPADDED = {"crops.search": 319, "tracker.instance": 319}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,83 +66,58 @@ class Placements:
     reach: float = 96.0
 
 
-def plan(config: ml_collections.ConfigDict, args: argparse.Namespace) -> list[int]:
-    """The shifts of `--shifts`, px.
+def variants(setting: Setting) -> list[Variant]:
+    """The padded network with every shift, the unpadded one with the smallest and the largest.
 
     Raises:
-        UserError: not whole px, given twice, or without room in the stored crops.
+        UserError: `--shifts` is not whole px, has one twice, or leaves no room in the stored crops.
     """
+    config, text = setting.base, setting.flags["shifts"]
     try:
-        shifts = [int(word) for word in args.shifts.split(",")]
+        shifts = [int(word) for word in text.split(",")]
     except ValueError:
-        raise UserError(
-            f"--shifts={args.shifts}: give whole px, comma-separated, as 0,32,64"
-        ) from None
+        raise UserError(f"--shifts={text}: give whole px, comma-separated, as 0,32,64") from None
     if len(set(shifts)) < len(shifts):
-        raise UserError(f"--shifts={args.shifts}: give each shift once")
-    room = (config.crops.stored - config.crops.search) // 2
+        raise UserError(f"--shifts={text}: give each shift once")
+    largest = max(config.crops.search, UNPADDED["crops.search"])
+    room = (config.crops.stored - largest) // 2
     for shift in shifts:
         if not 0 <= shift <= room:
             raise UserError(
                 f"--shifts: {shift} is not within 0..{room} px, the room that crops of "
-                f"{config.crops.stored} px leave around {config.crops.search} px"
+                f"{config.crops.stored} px leave around {largest} px"
             )
-    return shifts
+    ends = {min(shifts), max(shifts)}
+    unpadded = backbone.fields_of(setting, "alexnet") | UNPADDED
+    padded = [
+        Variant(f"{shift} px", {"data.search.shift": float(shift)}, main=shift in ends)
+        for shift in shifts
+    ]
+    chosen = shifts if setting.full else sorted(ends)
+    return padded + [
+        Variant(f"{shift} px, no padding", unpadded | {"data.search.shift": float(shift)})
+        for shift in chosen
+    ]
 
 
-def run(
-    config: ml_collections.ConfigDict,
-    workdir: str | Path,
-    shifts: Sequence[int],
-    benchmark: Benchmark,
-) -> dict[str, Any]:
-    """Trains with every shift, answers the placed targets, tracks the held-out clips.
+def measure(run: Run) -> dict[str, dict[str, float]]:
+    """Success AUC, EAO, and what the answers to placed targets say."""
+    return {"": scores.of_run(run) | summary(_of_run(run), run.config.anchors.stride)}
 
-    What is done is skipped, so a second call resumes where the first one stopped. Writes to
-    `workdir`: `shift<N>/` (the training run, its answers and result files), `shift_study.json`,
-    `table.md`, `heatmaps.png`.
 
-    Args:
-        config: the experiment; `data.search.shift` is replaced.
-        shifts: px, as `plan` gives them.
-        benchmark: clips for the success AUC; as many clips give the placed targets.
+def finish(found: Found, runs: list[Run], folder: Path) -> None:
+    """Draws the heat maps of the first seed, a column per variant."""
+    first = [run for run in runs if run.seed == runs[0].seed]
+    answers = [_of_run(run) for run in first]
+    names = [run.variant.name for run in first]
+    stride, reach = first[0].config.anchors.stride, Placements().reach
+    save({"heatmaps": functools.partial(_draw, names, answers, stride, reach)}, folder)
 
-    Returns:
-        What shift_study.json holds; {"finished": False} when SIGTERM ended a training.
 
-    Raises:
-        UserError: a folder with another study, and whatever training raises.
-    """
-    workdir = Path(workdir)
-    placements = Placements(clips=len(benchmark.sequences))
-    rows, answers = [], []
-    for shift in shifts:
-        folder = workdir / f"shift{shift}"
-        shifted = config.copy_and_resolve_references()
-        with shifted.unlocked():
-            shifted.data.search.shift = float(shift)
-            shifted.name = f"{config.name}_shift{shift}"
-        if not loop.train(shifted, folder)["finished"]:
-            return {"finished": False}
-        trained, variables, _ = checkpoint.load_variables(folder)
-        answer = _answers(trained, variables, placements, folder / "answers.npz")
-        make = functools.partial(Tracker, trained, variables)
-        scores = runner.evaluate(benchmark, {"siamjax": make}, folder / "tracking")
-        auc = float(scores.trackers["siamjax"]["success_auc"])
-        rows.append({"shift": shift, "success_auc": auc, **summary(answer, config.anchors.stride)})
-        answers.append(answer)
-    result = {
-        "finished": True,
-        "config": config.name,
-        "pairs": config.train.epochs * config.data.pairs_per_epoch,
-        "clips": [benchmark.title, len(benchmark.sequences)],
-        "placements": dataclasses.asdict(placements) | {"used": len(answers[0]["offset"])},
-        "shifts": rows,
-    }
-    write_whole(workdir / "shift_study.json", json.dumps(result, indent=1) + "\n")
-    write_whole(workdir / "table.md", table(rows))
-    _draw(workdir / "heatmaps.png", shifts, answers, config.anchors.stride, placements.reach)
-    return result
+def _of_run(run: Run) -> dict[str, np.ndarray]:
+    """The answers of a trained network to as many clips as its tracker is scored on."""
+    placements = Placements(clips=min(16, len(run.setting.benchmarks[0].sequences)))
+    return _answers(*run.load(), placements, run.folder / "measured" / "answers.npz")
 
 
 def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray, ...]]:
@@ -242,39 +227,28 @@ def summary(answer, stride: int) -> dict[str, float]:
     }
 
 
-def table(rows) -> str:
-    """The rows of shift_study.json as a Markdown table."""
-    head = (
-        "| shift in training (px) | success AUC | response at the border / in the middle "
-        f"| found within {MIDDLE:g} px | found beyond {BORDER:g} px |\n|---:|---:|---:|---:|---:|\n"
-    )
-    line = (
-        "| {shift} | {success_auc:.3f} | {border_response:.2f} | {found_middle:.0%} "
-        "| {found_border:.0%} |\n"
-    )
-    return head + "".join(line.format(**row) for row in rows)
-
-
-def _draw(path: Path, shifts, answers, stride, reach) -> None:
+def _draw(names, answers, stride, reach) -> Canvas:
     """Above the mean response, below the share of targets found, over the search crop."""
-    figure = Figure(figsize=(1.2 + 2.3 * len(shifts), 5.0), layout="constrained")
-    panels = figure.subplots(2, len(shifts), squeeze=False, sharex=True, sharey=True)
+    medium = MEDIA["paper"]
+    figure = Canvas(figsize=(0.7 + 1.15 * len(names), 2.9), layout="constrained")
+    panels = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey=True)
     highest = max(float(answer["response"].max()) for answer in answers)
     half = len(answers[0]["response"]) * stride / 2
     edges = np.linspace(-reach, reach, 9)
-    for column, shift, answer in zip(panels.T, shifts, answers):
+    for column, name, answer in zip(panels.T, names, answers):
         mean = column[0].imshow(
             answer["response"], vmin=0, vmax=highest, extent=(-half, half, half, -half)
         )
-        column[0].set_title(f"shift {shift} px")
+        column[0].set_title(name, fontsize=medium.font)
         places = answer["offset"][:, ::-1]
         counts = np.histogramdd(places, bins=(edges, edges))[0]
         hits = np.histogramdd(places, bins=(edges, edges), weights=found(answer))[0]
         share = column[1].imshow(
             hits / np.maximum(counts, 1), vmin=0, vmax=1, extent=(-reach, reach, reach, -reach)
         )
-    panels[0, 0].set_ylabel("mean response\n\npx from the middle")
-    panels[1, 0].set_ylabel("targets found\n\npx from the middle")
+    panels[0, 0].set_ylabel("mean response")
+    panels[1, 0].set_ylabel("targets found")
+    figure.supxlabel("px from the middle of the search crop", fontsize=medium.font)
     figure.colorbar(mean, ax=panels[0].tolist())
     figure.colorbar(share, ax=panels[1].tolist())
-    save_png(figure, path, dpi=100)
+    return figure

@@ -123,8 +123,10 @@ def test_a_command(source, clips):
 
 
 def test_a_study(source):
-    study = ("-m", "siamjax.cli", "study", "sizes", "--workdir=sizes", "--videos=1", "--clips=1")
-    assert "| quantile | side (px) |" in run(source, *study, "--quantiles=0.5")
+    study = ("-m", "siamjax.cli", "study", "boxes", "--workdir=boxes", "--clips=1", "--dry_run")
+    printed = run(source, *study, "--weights=1.2,3", "--seeds=2")
+    assert "4 runs, 4 trainings, 4 of them to be done" in printed
+    assert "boxes, 3, seed 1: to do" in printed
 
 
 def test_a_data_set_to_train_on(source, tmp_path):

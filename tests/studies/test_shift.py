@@ -13,71 +13,43 @@ from siamjax.locks import Lock
 from siamjax.studies import shift
 from siamjax.studies.shift import Placements
 
-MICRO = """
-import ml_collections
-from configs import base
-
-def get_config():
-    c = base.get_config()
-    c.name = "micro"
-    c.model.backbone = "resnet18"
-    c.model.width = 0.05
-    c.model.blocks = (1, 1, 1, 1)
-    c.model.levels = (2,)
-    c.model.adjust_channels = (4,)
-    c.data.sources = ml_collections.ConfigDict({"synthetic": base.source("elsewhere", 20)})
-    c.data.pairs_per_epoch = 4
-    c.data.workers = 0
-    c.train.epochs = 1
-    c.train.batch_size = 2
-    c.train.unfreeze_layers = ("layer2",)
-    return c
-"""
-
-
-@pytest.fixture
-def experiment(tmp_path):
-    path = tmp_path / "micro.py"
-    path.write_text(MICRO)
-    return path
-
 
 @pytest.fixture
 def study(experiment, tmp_path):
     """run(arguments) of `siamjax study shift` with a micro network; workdir is `study`."""
 
     def run(*arguments):
-        flags = ["--videos=2", "--workers=0", "--clips=1", f"--workdir={tmp_path / 'study'}"]
+        flags = ["--videos=2", "--workers=0", "--clips=1", "--seeds=1"]
+        flags.append(f"--workdir={tmp_path / 'study'}")
         return dispatch(["study", "shift", f"--config={experiment}", *flags, *arguments])
 
     return run
 
 
-def test_study_from_nothing_and_again(study, tmp_path, capsys):
-    out = tmp_path / "study"
+def test_study_from_nothing_and_again(study, tmp_path, capsys, monkeypatch):
+    padded = shift.variants
+    monkeypatch.setattr(shift, "variants", lambda setting: padded(setting)[:2])
+    out = tmp_path / "study" / "shift"
     assert study("--shifts=0,40") is None
     assert (out / "table.md").read_text() in capsys.readouterr().out
-    found = json.loads((out / "shift_study.json").read_text())
-    assert [row["shift"] for row in found["shifts"]] == [0, 40]
-    assert found["pairs"] == 4
-    for row in found["shifts"]:
-        assert 0 <= row["success_auc"] <= 1
-        folder = out / f"shift{row['shift']}"
-        assert (
-            json.loads((folder / "config.json").read_text())["data"]["search"]
-            | {"shift": row["shift"]}
-            == json.loads((folder / "config.json").read_text())["data"]["search"]
-        )
+    found = json.loads((out / "study.json").read_text())
+    assert list(found["rows"]) == ["0 px", "40 px"]
+    assert found["about"]["pairs"] == 4
+    for row in found["rows"].values():
+        assert {"auc", "eao", "found_border"} <= row.keys()
+        assert all(figure["mean"] >= 0 for figure in row.values())
+    trained = [json.loads(p.read_text()) for p in out.parent.glob("runs/*/config.json")]
+    assert sorted(config["data"]["search"]["shift"] for config in trained) == [0, 40]
     picture = cv2.imread(str(out / "heatmaps.png"))
     assert picture.shape[0] > 300
     assert picture.std() > 10
 
-    kept = [*out.glob("shift*/answers.npz"), *out.glob("shift*/metrics.jsonl")]
+    kept = [*out.parent.glob("runs/*/metrics.jsonl"), *out.parent.glob("runs/*/measured/*")]
     before = [(path.stat().st_mtime_ns, path.stat().st_ino) for path in kept]
-    assert len(before) == 4
-    (out / "shift_study.json").unlink()
+    assert len(before) == 2 + 2 * 3
+    (out / "study.json").unlink()
     assert study("--shifts=0,40") is None
-    assert json.loads((out / "shift_study.json").read_text()) == found
+    assert json.loads((out / "study.json").read_text()) == found
     assert [(path.stat().st_mtime_ns, path.stat().st_ino) for path in kept] == before
 
 
@@ -92,14 +64,16 @@ def test_bad_arguments_write_nothing(study, experiment, tmp_path):
     for flag, message in (
         ("--shifts=0,x", "give whole px"),
         ("--shifts=0,0", "give each shift once"),
-        ("--shifts=0,129", r"129 is not within 0\.\.128 px"),
+        ("--shifts=0,97", r"97 is not within 0\.\.96 px"),
         ("--clips=0", "--clips=0: must be at least 1"),
+        ("--shard=2/2", "--shard=2/2: give I/N"),
+        ("--dataset=nothing", "no such data set"),
         ("--config.data.search.shft=3", "did you mean --config.data.search.shift"),
     ):
         with pytest.raises(UserError, match=message):
             study(flag)
-    experiment.write_text(MICRO.replace('"synthetic"', '"other"'))
-    with pytest.raises(UserError, match="no 'synthetic'"):
+    experiment.write_text(experiment.read_text().replace('"synthetic"', '"other"'))
+    with pytest.raises(UserError, match="elsewhere"):
         study()
     assert not (tmp_path / "study").exists()
 
