@@ -47,7 +47,7 @@ class Found:
 
     def compared(self) -> Iterator[tuple[str, str, tuple[float, float, float]]]:
         """Row, figure and the interval of its difference from the first row, for all others."""
-        first, *others = self.rows
+        first, *others = self.rows or [""]
         for figure in self.shown():
             for row in others:
                 pair = self.rows[row].get(figure, {}), self.rows[first].get(figure, {})

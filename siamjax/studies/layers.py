@@ -36,9 +36,16 @@ def variants(setting: Setting) -> list[Variant]:
         sets = [c for size in (1, 2, 3) for c in itertools.combinations(PAPER, size)]
     means = [levels for levels in sets if len(levels) > 1]
     adjust = tuple(setting.base.model.adjust_channels)
+    parts = tuple(setting.base.train.unfreeze_layers)
 
     def variant(levels, weighted):
-        fields = {"model.levels": levels, "model.weighted": weighted}
+        beyond = {f"layer{number}" for number in range(levels[-1] + 1, 5)}  # they are not built
+        trained = tuple(part for part in parts if part not in beyond)
+        fields = {
+            "model.levels": levels,
+            "model.weighted": weighted,
+            "train.unfreeze_layers": trained,
+        }
         if len(adjust) == len(PAPER):  # a width per level
             fields["model.adjust_channels"] = tuple(adjust[level - 2] for level in levels)
         name = ", ".join(str(PAPER[level]) for level in levels)

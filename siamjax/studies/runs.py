@@ -85,6 +85,8 @@ def resolve(setting: Setting, variant: Variant, seed: int) -> ml_collections.Con
             node = config
             for section in sections:
                 node = node[section]
+            if field not in node:
+                raise KeyError(name)
             node[field] = value
     config.lock()
     return config
