@@ -55,6 +55,7 @@ def distinct(tmp_path):
     return list(found.values())
 
 
+@pytest.mark.slow
 def test_every_network_fits_its_anchors_and_trains(tmp_path):
     for config in distinct(tmp_path):
         model = models.build(config)
