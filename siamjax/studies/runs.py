@@ -75,7 +75,11 @@ class Setting:
 
 
 def resolve(setting: Setting, variant: Variant, seed: int) -> ml_collections.ConfigDict:
-    """The config of a run."""
+    """The config of a run.
+
+    Raises:
+        KeyError: a field that the experiment does not have.
+    """
     config = setting.base.copy_and_resolve_references()
     with config.unlocked():
         config.name = f"{config.name}: {variant.name}"
