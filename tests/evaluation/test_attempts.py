@@ -87,8 +87,8 @@ def by_name(outcomes):
 
 
 def test_what_a_tracker_does_wrong_is_named_and_the_other_sequences_run(own):
-    """Before: `runner.evaluate` ended in the tracker's own traceback, which named no sequence, and
-    the sequences after it did not run; None was written as `nan,nan,nan,nan`."""
+    """Before: `runner.evaluate` ended in the tracker's own "IndexError: of mine", which named no
+    sequence, and no file was written; None became rows of `nan,nan,nan,nan` that were scored."""
     jobs = [job(value) for value in (1, 0, 3, 4, 5, 6, 7, 8, 9, 0)]
     found = list(attempts.here(protocols.one_pass, own("Fails"), jobs))
     assert [sequence.name for (sequence, _), _ in found] == [s.name for s, _ in jobs]
@@ -147,7 +147,9 @@ def test_a_tracker_is_made_anew_after_a_failure(own):
 
 
 def test_workers_name_failures_and_bad_weights_as_one_process_does(own, tmp_path):
-    """Before: `siamjax eval --checkpoint=bad.npz --workers=1` ended in BrokenProcessPool."""
+    """Before: `siamjax eval --checkpoint=bad.npz --workers=1` ended in a traceback of
+    "BrokenProcessPool: A process in the process pool was terminated abruptly"; without workers with
+    "bad.npz: not a siamjax weights file"."""
     jobs = [job(value) for value in (0, 1, 4, 3)]
     found = by_name(attempts.in_processes(protocols.one_pass, own("Fails"), jobs, workers=1))
     assert isinstance(found.pop("v0"), Run)

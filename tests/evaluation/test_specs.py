@@ -210,7 +210,8 @@ def test_results_of_two_trackers_are_not_mixed(mine, tmp_path, capsys):
 
 @pytest.mark.parametrize("content", ["", '{"identity": ', "[1]", "\x00\xff"])
 def test_a_damaged_claim_is_one_line(content, tmp_path):
-    """Before: with an empty `results/siamjax.json` eval ended in a JSONDecodeError."""
+    """Before: with an empty `results/siamjax.json` `siamjax eval` ended in a traceback of
+    "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)"."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "t.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(UserError, match=r"t\.json: cannot be read"):

@@ -111,7 +111,7 @@ def test_what_the_bar_shows(clock):
 @pytest.mark.parametrize(
     "loader, device, share",
     [
-        (1.1, 1.0, 1 / 1.1),  # Before: 0 %, since each batch was waited for
+        (1.1, 1.0, 1 / 1.1),  # Before: 0.0004, since each batch was waited for
         (2.0, 1.0, 0.5),
         (0.5, 1.0, 1.0),
         (1.0, 1.0, 1.0),
@@ -192,7 +192,7 @@ def test_a_whole_line_without_its_end_is_kept(tmp_path):
 
 
 def test_what_is_not_finite_is_null(tmp_path):
-    """Before: `NaN`, which is not JSON."""
+    """Before: `{"step": 8, "epoch": 1, "scores": {"a": NaN}}`, which is not JSON."""
     lines = metrics.JsonLines(tmp_path / "metrics.jsonl", 0)
     lines.write({"step": 1, "loss": float("nan"), "scores": {"a": float("inf"), "b": 0.5}})
     lines.close()
@@ -201,7 +201,8 @@ def test_what_is_not_finite_is_null(tmp_path):
 
 
 def test_foreign_bytes_and_lines_are_left_out(tmp_path):
-    """Before: UnicodeDecodeError, JSONDecodeError."""
+    """Before: after bytes ff fe behind the last line a training did not resume:
+    "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 2378"."""
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1}\n\xff\xfe\x00\n{"step": "a"}\n{"step": 2}\nnull\n')
     assert metrics.read_lines(path) == [{"step": 1}, {"step": 2}]
