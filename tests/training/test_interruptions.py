@@ -170,8 +170,8 @@ def refuse_checkpoints(monkeypatch, error):
 )
 def test_a_disk_that_refuses_is_one_line(tiny, tmp_path, monkeypatch, refuse, code, fixes):
     """The last checkpoint loads, and nothing half-written stays. Before: `run_train.py` on a tmpfs
-    of 200 KiB ended with exit code 1 after 932 lines with 67 tracebacks, the last "OSError: handle is
-    closed" of TensorBoard; half a checkpoint stayed."""
+    of 200 KiB ended with exit code 1 after 932 lines with 67 tracebacks, the last "OSError: handle
+    is closed" of TensorBoard; half a checkpoint stayed."""
     refuse(monkeypatch, OSError(code, os.strerror(code)))
     with pytest.raises(UserError) as raised:
         loop.train(tiny(), tmp_path)
