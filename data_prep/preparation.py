@@ -73,7 +73,7 @@ class Preparation:
             UserError: another run writes to the folder, it holds something else, or the disk is
                 full.
         """
-        if self._is_there():
+        if self._is_there() and not self.work.exists():  # else: a kill left it at the very end
             return False
         with shards.lock_folder(self.work):
             if not self._is_there():  # else the run before us has finished meanwhile

@@ -1,6 +1,7 @@
 """`siamjax render`: a clip of the synthetic world, as a video or as frames with their boxes."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -54,23 +55,27 @@ def run(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise UserError(f"--seed, --length, --size, --categories, --zoom: {error}") from error
     out = Path(args.out)
-    numbers = tqdm(range(len(video.frames)), unit=" frames")
-    frames = (_with_boxes(video, i) if args.boxes else video.frames[i] for i in numbers)
-    if out.suffix:
-        with media.VideoWriter(out, args.fps) as writer:
-            for image in frames:
-                writer.write(image)
-    else:
-        if out.exists():
-            raise UserError(f"{out}: exists already; remove it or choose another --out")
-        with replacing(out) as clip:
-            (clip / "img").mkdir(parents=True)
-            for number, image in enumerate(frames, 1):
-                (clip / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
-            # OTB counts pixels from 1
-            boxes = video.boxes[0] + [1, 1, 0, 0]
-            np.savetxt(clip / "groundtruth_rect.txt", boxes, "%.4f", ",")
+    if not out.suffix and out.exists():
+        raise UserError(f"{out}: exists already; remove it or choose another --out")
+    with tqdm(range(len(video.frames)), unit=" frames") as numbers:
+        frames = (_with_boxes(video, i) if args.boxes else video.frames[i] for i in numbers)
+        if out.suffix:
+            with media.VideoWriter(out, args.fps) as writer:
+                for image in frames:
+                    writer.write(image)
+        else:
+            _write_folder(out, frames, video.boxes[0])
     print(f"{len(video.frames)} frames -> {args.out}")
+
+
+def _write_folder(out: Path, frames: Iterable[np.ndarray], boxes: np.ndarray) -> None:
+    """A clip as OTB has it."""
+    with replacing(out) as clip:
+        (clip / "img").mkdir(parents=True)
+        for number, image in enumerate(frames, 1):
+            (clip / "img" / f"{number:08d}.png").write_bytes(cv2.imencode(".png", image)[1])
+        # OTB counts pixels from 1
+        np.savetxt(clip / "groundtruth_rect.txt", boxes + [1, 1, 0, 0], "%.4f", ",")
 
 
 def _with_boxes(video: SyntheticVideo, i: int) -> np.ndarray:

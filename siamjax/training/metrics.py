@@ -19,6 +19,7 @@ from tqdm import tqdm
 from siamjax.data.tfrecord import frame_record
 from siamjax.files import Appending, write_whole
 
+_LONGEST = 60.0  # s for which a step that runs is waited for at the end
 MEANS = ("loss", "cls_loss", "loc_loss", "grad_norm", "positives")
 
 
@@ -172,7 +173,8 @@ class DeviceTime:
         self._lock = threading.Lock()
         self._from = self._ended = self._busy = 0.0
         self._running: list[float] = []  # when each step that has not ended was dispatched
-        threading.Thread(target=self._wait, name="device time", daemon=True).start()
+        self._waiting = threading.Thread(target=self._wait, name="device time", daemon=True)
+        self._waiting.start()
 
     def dispatched(self, begin: float, wait: Callable[[], object]) -> None:
         """A step was given to the device.
@@ -202,8 +204,10 @@ class DeviceTime:
             self._from, self._busy = now, 0.0
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the thread, after the steps that run: a thread that waits for a device when Python
+        ends makes the process abort."""
         self._steps.put(None)
+        self._waiting.join(_LONGEST)
 
     def _since(self, begin, now):
         """The part of a step that lies in the stretch; steps run one after the other."""

@@ -95,6 +95,17 @@ def test_a_second_run_changes_nothing(tmp_path, det_tree, capsys):
     assert "complete already" in capsys.readouterr().out
 
 
+def test_a_kill_at_the_very_end_leaves_nothing(tmp_path, det_tree):
+    """Before: parts whose removal was killed stayed beside the finished set for good."""
+    out, work = tmp_path / "out", tmp_path / "out.parts"
+    prepare(Det, det_tree, out)
+    before = contents(out)
+    (work / "part-00000").mkdir(parents=True)
+    prepare(Det, det_tree, out)
+    assert contents(out) == before
+    assert not work.exists()
+
+
 def test_other_options_do_not_overwrite(tmp_path, det_tree):
     out = tmp_path / "out"
     prepare(Det, det_tree, out)

@@ -98,7 +98,8 @@ def test_ctrl_c_saves_as_sigterm_does(tiny, whole, tmp_path, monkeypatch, capsys
 
 @pytest.mark.slow
 def test_two_ctrl_cs_end_at_once_without_a_traceback(tiny, tmp_path, run_train):
-    """Before: a traceback from the exit handler."""
+    """Before: with 50 ms between them "interrupted", then "Exception ignored in atexit callback:
+    <function _exit_function ...>" and a traceback down to "KeyboardInterrupt"."""
     config = tiny(data__pairs_per_epoch=2000, data__workers=2)
     for wait_for in ("config.json", "metrics.jsonl"):  # while it compiles, and later
         workdir = tmp_path / wait_for

@@ -182,6 +182,17 @@ def test_a_thread_waits_for_each_step():
     device.close()
 
 
+def test_no_thread_waits_for_a_device_at_the_end():
+    """Before: a training whose loader died while a step ran said its line and then "terminate
+    called after throwing an instance of ''", exit code 134 in place of 2."""
+    device, ends = metrics.DeviceTime(), threading.Event()
+    device.dispatched(0.0, ends.wait)
+    threading.Timer(0.2, ends.set).start()
+    device.close()
+    assert ends.is_set()
+    assert not device._waiting.is_alive()
+
+
 def test_a_whole_line_without_its_end_is_kept(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2}')
