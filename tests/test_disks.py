@@ -105,7 +105,8 @@ def commands(videos, good, disk):
 @pytest.mark.parametrize("how", ["full", "read-only", "quota"])
 def test_every_command_on_a_disk_that_refuses(videos, tmp_path, how):
     """A tmpfs in a mount namespace of its own; a quota by fsync, which all writers call. Before:
-    `siamjax eval` on a full tmpfs ended in a traceback of OSError."""
+    `siamjax render --out=FOLDER` said its line behind the progress bar, and a full disk was "cannot
+    be written (No space left on device); choose another --out"."""
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("no mount namespaces here")
     disk, good = tmp_path / "disk", tmp_path / "good"
