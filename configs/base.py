@@ -67,6 +67,9 @@ def get_config():
     c.tracker.lost_window_influence = 0.001  # window_influence while lost
     c.tracker.confidence_low = 0.8  # score below which the target counts as lost
     c.tracker.confidence_high = 0.998  # score above which it counts as found again
+    # take the true place and scale of a window of whole pixels for its answers; False: those that
+    # were wished for, as published: half a pixel of the frame off on average
+    c.tracker.exact_windows = False
     # weights of the map from what an answer looks like to the probability that the box holds the
     # target (siamjax study presence); empty: the score decides whether the target is lost
     c.tracker.presence = ()

@@ -55,9 +55,19 @@ def test_a_constant_without_effect_is_an_error(checkpoint):
 
 def test_every_name_is_a_field_of_the_trackers_config(tiny):
     config = tiny.config.copy_and_resolve_references()
-    assert set(constants.RANGES) == set(config.tracker) - {"base_size", "long_term", "presence"}
+    assert set(constants.RANGES) == set(config.tracker) - {
+        "base_size",
+        "long_term",
+        "presence",
+        "exact_windows",
+    }
     config.unlock().tracker.long_term = True
-    constants.apply(config, {name: high for name, (_, high) in constants.RANGES.items()})
+    highest = {name: high for name, (_, high) in constants.RANGES.items()}
+    # score or presence decides, so that the limits of one have no effect
+    for judged, fitted in (("presence", ()), ("confidence", (1.0,) * 16)):
+        config.tracker.presence = fitted
+        used = {name: high for name, high in highest.items() if not name.startswith(judged)}
+        constants.apply(config, used)
     for name, (low, high) in constants.RANGES.items():
         assert low < high == config.tracker[name]
 

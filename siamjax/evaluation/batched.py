@@ -17,7 +17,7 @@ from siamjax.datasets.results import REGION, START, Run
 from siamjax.errors import UserError
 from siamjax.evaluation import runner
 from siamjax.evaluation.attempts import Failure, Job, Outcome, failure
-from siamjax.evaluation.protocols import published_start
+from siamjax.evaluation.protocols import start_box
 from siamjax.models import folding
 from siamjax.tracking import TrackerConfig
 from siamjax.tracking.rollout import Clip, Track, track_clips
@@ -118,7 +118,7 @@ def _follow(model, config, batch, free, jobs: list[Job]):
 
 def _tracks(model, config, batch, variables, jobs) -> list[tuple[Job, Track | Failure]]:
     try:
-        clips = [Clip(s.frames, published_start(s.boxes[0]), f"{s.name}: box") for s, _ in jobs]
+        clips = [Clip(s.frames, start_box(config, s.boxes[0]), f"{s.name}: box") for s, _ in jobs]
         found = dict(track_clips(model, config, variables, clips, batch=batch))
     except UserError as error:  # which of the clips: each alone
         if len(jobs) == 1:

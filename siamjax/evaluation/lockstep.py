@@ -13,7 +13,7 @@ import numpy as np
 
 from siamjax import models
 from siamjax.datasets.sequence import Sequence
-from siamjax.evaluation.protocols import published_start
+from siamjax.evaluation.protocols import start_box
 from siamjax.geometry import crops
 from siamjax.geometry.boxes import check_box
 from siamjax.models import folding
@@ -59,7 +59,7 @@ class Lockstep:
         """
         constants = self.constants
         frame, name = sequence.frames[0], f"{sequence.name}: box"
-        start = check_box(published_start(sequence.boxes[0]), frame.shape[1::-1], name)
+        start = check_box(start_box(constants, sequence.boxes[0]), frame.shape[1::-1], name)
         state = session.start(self._model, constants, self._variables, frame, start)
         base = constants.settings()
         numbers = [base._replace(**dict(zip(NAMES, row))) for row in settings.tolist()]

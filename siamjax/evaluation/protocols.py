@@ -49,6 +49,15 @@ def published_start(box) -> tuple[float, float, float, float]:
     return x + 0.5, y + 0.5, w, h
 
 
+def start_box(tracker, box) -> tuple[float, float, float, float]:
+    """Where a tracker is started for a first box x, y, w, h, px: `published_start` where its
+    attribute `half_pixel_start` is true, else the box itself."""
+    if getattr(tracker, "half_pixel_start", False):
+        return published_start(box)
+    x, y, w, h = (float(value) for value in box)
+    return x, y, w, h
+
+
 def seed_random_numbers(job: int) -> None:
     """Resets the random numbers that OpenCV's trackers draw; each repetition has its own.
 
@@ -122,9 +131,7 @@ class _Clocked:
 
     def start(self, i: int, box) -> np.ndarray:
         """Initialises in frame i; the box the tracker started from."""
-        first = tuple(float(value) for value in box)
-        if getattr(self.tracker, "half_pixel_start", False):
-            first = published_start(first)
+        first = start_box(self.tracker, box)
 
         def begin(frame):
             name = f"{self.sequence.name}: box"

@@ -41,6 +41,12 @@ def cxcywh_to_xywh(box: Boxes) -> Boxes:
     return _join(centre - wh / 2, wh)
 
 
+def xywh_to_cxcywh(box: Boxes) -> Boxes:
+    """Left, top, width, height -> centre, width, height; the inverse of `cxcywh_to_xywh`."""
+    xy, wh = box[..., :2], box[..., 2:]
+    return _join(xy + wh / 2, wh)
+
+
 def xywh_to_pixel_centre(box: Boxes) -> Boxes:
     """Left, top, width, height -> centre of the covered pixels, width, height.
 

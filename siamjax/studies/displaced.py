@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.datasets.sequence import Sequence
-from siamjax.evaluation.protocols import published_start
+from siamjax.evaluation.protocols import start_box
 from siamjax.files import write_whole
 from siamjax.geometry.boxes import cxcywh_to_xywh, iou, xywh_to_xyxy
 from siamjax.measures.robustness import HELD
@@ -50,7 +50,7 @@ def _jobs(sequence: Sequence, every: int) -> Iterator[tuple[Sequence, int]]:
 def _found(tracker: Tracker, sequence: Sequence, i: int) -> tuple[int, int]:
     """Of one frame."""
     tracker = tracker.sibling()
-    tracker.init(sequence.frames[0], published_start(sequence.boxes[0]))
+    tracker.init(sequence.frames[0], start_box(tracker, sequence.boxes[0]))
     frame = sequence.frames[i]
     x, y, w, h = sequence.boxes[i]
     centre, size = np.array([x + w / 2, y + h / 2]), np.array([w, h])

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from siamjax import api
 from siamjax.datasets.sequence import Sequence as Clip
 from siamjax.errors import UserError
-from siamjax.evaluation.protocols import published_start
+from siamjax.evaluation.protocols import start_box
 from siamjax.evaluation.specs import Spec, parse
 from siamjax.files import write_whole
 from siamjax.measures import calibration, robustness
@@ -31,7 +31,7 @@ from siamjax.models import weights
 from siamjax.npz import read
 from siamjax.studies import presence_page
 from siamjax.studies.robustness import targets
-from siamjax.studies.views import View, views
+from siamjax.studies.views import View, starts, views
 from siamjax.tracking import decode, presence
 from siamjax.tracking.presence import Signs
 from siamjax.tracking.session import Tracker
@@ -147,6 +147,7 @@ def _tracks(
 ) -> list[Track]:
     """Of all clips, from files where they stand already; both views of a clip are one track."""
     found = []
+    clips = [clip for clip in clips if starts(clip)]  # others are too short
     for clip in tqdm(clips, "tracks", unit="clip", disable=not clips):
         path = folder / f"{clip.name}.npz"
         key = f"{spec.identity} {len(clip)}"
@@ -171,7 +172,7 @@ def follow(tracker: Tracker, clip: Clip) -> Track:
         tracker: of siamjax; it forgets its target.
         clip: with a true box in its first frame.
     """
-    tracker.init(clip.frames[0], published_start(clip.boxes[0]))
+    tracker.init(clip.frames[0], start_box(tracker, clip.boxes[0]))
     rows, scores, boxes = [], [], [clip.boxes[0]]
     for i in range(1, len(clip)):
         search = tracker.search(clip.frames[i])

@@ -30,6 +30,9 @@ class TrackerConfig:
         base_size: cells the score map has beyond (instance - exemplar) // stride + 1.
         long_term: switch to the large search region when the target is lost.
         lost_instance: px, side of the search crop while lost.
+        exact_windows: take the true place and scale of a window of whole pixels for its answers;
+            the published tracker takes those that were wished for, on average half a pixel of the
+            frame to the lower right.
         exemplar: px, side of the template crop.
         context: margin around the box as a fraction of w + h.
         anchors: anchor boxes of the score map.
@@ -49,6 +52,7 @@ class TrackerConfig:
     lost_window_influence: float = 0.001
     confidence_low: float = 0.8
     confidence_high: float = 0.998
+    exact_windows: bool = False
     presence: tuple[float, ...] = ()
     presence_low: float = 0.5
     presence_high: float = 0.8
@@ -73,6 +77,12 @@ class TrackerConfig:
             context=config.crops.context,
             anchors=Anchors(**config.anchors),
         )
+
+    @property
+    def half_pixel_start(self) -> bool:
+        """Whether benchmarks start the tracker half a pixel off, see
+        `siamjax.evaluation.protocols`."""
+        return not self.exact_windows
 
     def settings(self) -> Settings:
         """The numbers among the constants."""

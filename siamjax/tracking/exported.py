@@ -189,7 +189,10 @@ class ExportedTracker:
         self._state = self._init(self._weights, frame, check_box(box))
 
     def update(self, frame):
-        """x, y, w, h in the next frame, and the score in 0..1."""
+        """x, y, w, h in the next frame, and the score in 0..1.
+
+        Raises an `ArchiveError` before `init`, and for what is no frame.
+        """
         check_frame(frame)
         if self._state is None:
             raise ArchiveError("no target: call init with the first frame and a box")

@@ -104,7 +104,6 @@ class Tracker:
         UserError: variables that do not fit the config's model.
     """
 
-    half_pixel_start = True  # benchmarks start it there, see `siamjax.evaluation.protocols`
     doubts = True  # whether `init` warns of a box that lies mostly outside the frame
 
     def __init__(
@@ -112,6 +111,7 @@ class Tracker:
     ):
         self.config = config
         self.constants = TrackerConfig.of(config)
+        self.half_pixel_start = self.constants.half_pixel_start  # `siamjax.evaluation.protocols`
         self.rgb = rgb
         self._settings, self._structure = self.constants.settings(), self.constants.structure()
         self._model = models.build(config)
@@ -178,9 +178,10 @@ class Tracker:
         """
         constants, window, state = self.constants, search.window, self._started("advance")
         candidate = decode.unpack(np.asarray(values))
-        held = tracker.judge(constants, state.motion, candidate, window.scale)
+        before = state.motion._replace(centre=window.centre)
+        held = tracker.judge(constants, before, candidate, window.scale)
         motion, box = tracker.advance(
-            constants, self._settings, state.motion, candidate, window.scale, np.array(search.size)
+            constants, self._settings, before, candidate, window.scale, np.array(search.size)
         )
         self._state = state._replace(motion=motion)
         return Prediction(
@@ -301,10 +302,10 @@ def start(
     Args:
         model, config, variables, frame, box: as there, NumPy.
     """
-    motion = tracker.begin(box)
+    motion = tracker.begin(box, config.exact_windows)
     average = crops.colour_mean(frame)
-    side = tracker.template_side(config, motion)
-    crop = crops.subwindow(frame, motion.centre, config.exemplar, side, average)
+    centre, side = tracker.template_window(config, motion)
+    crop = crops.subwindow(frame, centre, config.exemplar, side, average)
     return tracker.State(motion, average, _encode(model, variables, crop))
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 
 from siamjax.errors import UserError
-from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_pixel_centre
-from siamjax.geometry.crops import LARGEST_SIDE, context_size
+from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_cxcywh, xywh_to_pixel_centre
+from siamjax.geometry.crops import LARGEST_SIDE, context_size, window_origin
 from siamjax.geometry.device_crops import device_colour_mean, device_subwindow
 from siamjax.models import SiamRPN
 from siamjax.tracking import decode, longterm, presence
@@ -85,10 +85,10 @@ def init(
         frame_size: width and height of the valid upper left part of a frame that is padded with
             zeros; None: all of it.
     """
-    motion = begin(jnp.asarray(box, jnp.float32))
+    motion = begin(jnp.asarray(box, jnp.float32), config.exact_windows)
     average = device_colour_mean(frame, frame_size)
-    side = template_side(config, motion)
-    crop = device_subwindow(frame, motion.centre, config.exemplar, side, average, frame_size)
+    centre, side = template_window(config, motion)
+    crop = device_subwindow(frame, centre, config.exemplar, side, average, frame_size)
     return State(motion, average, encode(model, variables, crop))
 
 
@@ -121,28 +121,35 @@ def update(
         found, _ = answer(
             model, config, variables, kernels, crop, target, penalty_k, place.influence
         )
-        return found, place.scale
+        return found, place.scale, place.centre
 
     if config.long_term:
         branches = functools.partial(search, True), functools.partial(search, False)
-        candidate, scale = jax.lax.cond(motion.lost, *branches)
+        candidate, scale, centre = jax.lax.cond(motion.lost, *branches)
     else:
-        candidate, scale = search(False)
+        candidate, scale, centre = search(False)
+    motion = motion._replace(centre=centre)
     held = judge(config, motion, candidate, scale)
     motion, box = advance(config, settings, motion, candidate, scale, frame_size)
     step = Step(box, candidate.score, candidate.second_peak, candidate.anchor, held)
     return state._replace(motion=motion), step
 
 
-def begin(box: Box) -> Motion:
-    """The motion of a target whose box (x, y, w, h, px) is given; NumPy in, NumPy out."""
-    box = xywh_to_pixel_centre(box)
+def begin(box: Box, exact: bool = False) -> Motion:
+    """The motion of a target whose box (x, y, w, h, px) is given; NumPy in, NumPy out.
+
+    Args:
+        exact: `exact_windows` of the config: the centre is that of the box, x + w / 2, not that of
+            the pixels it covers.
+    """
+    box = xywh_to_cxcywh(box) if exact else xywh_to_pixel_centre(box)
     return Motion(box[:2], box[2:], np.bool_(False) if _is_host(box) else jnp.bool_(False))
 
 
-def template_side(config: TrackerConfig, motion: Motion):
-    """Side of the template's window, whole px."""
-    return _whole(context_size(motion.size[0], motion.size[1], config.context))
+def template_window(config: TrackerConfig, motion: Motion):
+    """Centre and side of the template's window, the side in whole px."""
+    side = _whole(context_size(motion.size[0], motion.size[1], config.context))
+    return _placed(config, motion.centre, side), side
 
 
 def window(config: TrackerConfig, settings: Settings, motion: Motion, lost: bool) -> Window:
@@ -156,7 +163,16 @@ def window(config: TrackerConfig, settings: Settings, motion: Motion, lost: bool
     influence = settings.lost_window_influence if lost else settings.window_influence
     side = context_size(motion.size[0], motion.size[1], config.context)
     whole = _whole(side * (instance / config.exemplar))
-    return Window(motion.centre, whole, config.exemplar / side, instance, influence)
+    scale = instance / whole if config.exact_windows else config.exemplar / side
+    return Window(_placed(config, motion.centre, whole), whole, scale, instance, influence)
+
+
+def _placed(config: TrackerConfig, centre, side):
+    """The centre from which a window is cut: with `exact_windows` that of the nearest window of
+    whole pixels, which is then its true one."""
+    if not config.exact_windows:
+        return centre
+    return window_origin(centre + 0.5, side) + side / 2
 
 
 def encode(model: SiamRPN, variables, crop: Crop):
