@@ -212,3 +212,60 @@ def test_a_lock_that_cannot_be_written(tmp_path, monkeypatch, code, message):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="not a folder"):
         locks.Lock(tmp_path / "file" / "run")
+
+
+# --- in use by any number
+
+
+SHARE = """
+import sys, time
+from siamjax import locks
+print(locks.share(sys.argv[1]), flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_is_in_use_is_not_held_alone(tmp_path):
+    """By two processes, one of which is killed."""
+    path = tmp_path / "use"
+    assert locks.share(path)
+    assert locks.share(path)
+    other = subprocess.Popen([sys.executable, "-c", SHARE, path], stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"True\n"
+    os.close(locks._shared.pop(str(path)))
+    with locks.alone(path) as unused:
+        assert not unused
+    other.kill()
+    other.communicate()
+    with locks.alone(path) as unused:
+        assert unused
+        assert not locks.share(path)
+        path.unlink()
+    assert locks.share(path)
+    os.close(locks._shared.pop(str(path)))
+    with locks.alone(tmp_path / "none") as unused:
+        assert not unused
+
+
+def test_a_file_that_is_removed_meanwhile_is_not_in_use(tmp_path, monkeypatch):
+    path = tmp_path / "use"
+    real = fcntl.flock
+
+    def flock(descriptor, operation):
+        real(descriptor, operation)
+        path.unlink()
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert not locks.share(path)
+    assert str(path) not in locks._shared
+
+
+def test_where_there_are_no_such_locks_nothing_counts_as_unused(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert locks.share(tmp_path / "use")
+    os.close(locks._shared.pop(str(tmp_path / "use")))
+    with locks.alone(tmp_path / "use") as unused:
+        assert not unused

@@ -162,7 +162,7 @@ class Finetuning:
         """
         probe = self.out / "probe"
         shutil.rmtree(probe, ignore_errors=True)
-        train(self._with_steps(_PROBE_STEPS, epochs=1, log_every=1), probe)
+        train(self._with_steps(_PROBE_STEPS, epochs=1, log_every=1, mirror=""), probe)
         speeds = [line.get("pairs_per_s") for line in metrics.read_lines(probe / "metrics.jsonl")]
         speed = max(filter(None, speeds))
         shutil.rmtree(probe)
