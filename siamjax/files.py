@@ -136,7 +136,9 @@ def check_writable(path: str | os.PathLike) -> None:
         raise UserError(f"{path.parent}: cannot make this folder ({error.strerror})") from error
     in_folder = os.access(path.parent, os.W_OK | os.X_OK)
     if not in_folder or (path.exists() and not os.access(path, os.W_OK)):
-        raise UserError(f"{path}: not writable; choose another place for the output")
+        sealed = os.statvfs(path.parent).f_flag & os.ST_RDONLY
+        why = "on a read-only file system" if sealed else "not writable"
+        raise UserError(f"{path}: {why}; choose another place for the output")
 
 
 def remove_partial(path: str | os.PathLike) -> None:

@@ -41,7 +41,6 @@ from siamjax.config import to_json  # noqa: E402
 from siamjax.training import checkpoint  # noqa: E402
 
 TAG = f"siamjax-soak-{os.getpid()}-"  # and the cycle's number: in the environment of its processes
-INDEX = os.environ.get("SOAK_INDEX") == "1"
 LIMIT = 1200  # s that a job may take before it counts as hung
 GRACE = 60  # s after its end; without other load on the machine it takes less than one
 ENDS = ("SIGKILL", "SIGTERM", "worker killed", "flipped bit")  # events that end a job
@@ -326,7 +325,7 @@ class Job:
         newest = (self.out / "checkpoints" / str(steps[-1])).rglob("*") if len(steps) > 1 else ()
         found = [("a checkpoint", p) for p in newest if {"d", "meta"} & {*p.parts}]
         beside = [("config or metrics", self.out / n) for n in ("config.json", "metrics.jsonl")]
-        index = [self.data / "manifest.json", *(self.data / "index").rglob("*")] if INDEX else []
+        index = [self.data / "manifest.json", *(self.data / "index").rglob("*")]
         return found + beside * 4 + [("index or manifest", p) for p in index]
 
     def flip(self) -> None:

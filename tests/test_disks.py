@@ -24,7 +24,7 @@ REFUSALS = {
     errno.EROFS: "Read-only file system",
 }
 
-# Runs commands whose output lies on a disk of 256 KiB that refuses, and prints of each: its name,
+# Runs commands whose output lies on a disk of 8 MiB that refuses, and prints of each: its name,
 # exit code, the lines of its error, and the files that it left.
 DRIVER = """
 import contextlib, errno, io, json, os, subprocess, sys
@@ -33,7 +33,7 @@ from siamjax.cli import dispatch
 from siamjax.errors import run_main
 
 disk, how, commands = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk]
+mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]
 subprocess.run(mount, check=True)
 if how == "full":
     with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as file:

@@ -1,10 +1,12 @@
 """Whether the network finds a target that is not where it was: search windows whose centre lies
 64 px of the search crop off the true one, in eight directions."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,13 +76,15 @@ def kept(path: Path, key: str, count: Callable[[], tuple[int, int]]) -> float | 
 
     Args:
         path: JSON.
-        key: what the count depends on; the file of another is written anew.
+        key: what the count depends on; the file of another, or a damaged one, is written anew.
 
     Returns:
         None where there were no searches.
     """
-    saved = json.loads(path.read_text()) if path.is_file() else {}
-    if saved.get("key") != key:
+    saved: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        saved = dict(json.loads(path.read_text()))
+    if saved.get("key") != key or not {"found", "searches"} <= saved.keys():
         found, searches = count()
         saved = {"key": key, "found": found, "searches": searches}
         write_whole(path, json.dumps(saved) + "\n")

@@ -11,6 +11,7 @@ from siamjax import api
 from siamjax.cli import dispatch
 from siamjax.datasets import registry
 from siamjax.errors import UserError
+from siamjax.locks import Lock
 from siamjax.studies import displaced, views
 from siamjax.studies.views import FULL, QUICK, View
 
@@ -71,6 +72,16 @@ def test_study_from_nothing_and_again(data, checkpoint, tmp_path, capsys):
     assert study(data, out, own, "--against=static") is None
     assert json.loads((out / "robustness.json").read_text()) == found
     assert [path.stat().st_mtime_ns for path in kept] == before
+
+
+def test_one_owner_and_damaged_counts(data, checkpoint, tmp_path):
+    with Lock(tmp_path), pytest.raises(UserError, match=r"in use by process \d+ on .* --workdir"):
+        study(data, tmp_path, "--tracker=static")
+    path = tmp_path / "a.json"
+    for content in ("", "[1", "[]", '{"key": "k"}'):
+        path.write_text(content)
+        assert displaced.kept(path, "k", lambda: (3, 4)) == 0.75
+        assert json.loads(path.read_text()) == {"key": "k", "found": 3, "searches": 4}
 
 
 def test_all_views(data, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 from siamjax.cli import dispatch
 from siamjax.config import load_config
 from siamjax.errors import UserError
-from siamjax.locks import Lock
 from siamjax.studies import shift
 from siamjax.studies.shift import Placements
 
@@ -51,13 +50,6 @@ def test_study_from_nothing_and_again(study, tmp_path, capsys, monkeypatch):
     assert study("--shifts=40") is None
     assert json.loads((out / "study.json").read_text()) == found
     assert [(path.stat().st_mtime_ns, path.stat().st_ino) for path in kept] == before
-
-
-def test_a_study_has_one_owner(study, tmp_path):
-    with Lock(tmp_path / "study"):
-        with pytest.raises(UserError, match=r"study: in use by process \d+ on .* --workdir"):
-            study("--shifts=0")
-        assert [path.name for path in (tmp_path / "study").iterdir()] == [".lock"]
 
 
 def test_bad_arguments_write_nothing(study, experiment, tmp_path):
