@@ -1,5 +1,5 @@
-"""What the checks of an index cost: opening ten million crops, and making pairs, beside a checkout
-without them.
+"""What the checks of an index cost: opening ten million crops, making pairs and batches, beside a
+checkout without them.
 
     git worktree add /tmp/before 47d1e10
     python benchmarks/opening.py --other=/tmp/before --out=benchmarks/results/opening-cpu.json
@@ -8,6 +8,10 @@ Both versions run in a process of their own and take the same piece of work one 
 who begins changes from repetition to repetition. Processor time is compared, as other processes
 take wall time; the interval is the bootstrap's over the repetitions' ratios. The other version
 reads the same shards and columns by a manifest of format 1. The pairs of both are compared, too.
+
+- open, look_up, use: an index; with the first track of a video; with every column of the loader;
+- pair: a training pair in this thread;
+- batch: a batch of 16 pairs from the loader with one worker, all processes and threads.
 """
 
 import argparse
@@ -21,6 +25,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from loader import synthetic_frames, write_crops
 
 from data_prep.folder import Folder
@@ -28,7 +33,7 @@ from siamjax.data import columns
 from siamjax.data import index as index_lib
 
 CROPS, IN_SHARD, IN_TRACK = 10_000_000, 4_000, 20
-OPENINGS, PAIRS = 5, 100  # per repetition
+OPENINGS, PAIRS, BATCHES = 5, 100, 8  # per repetition
 
 CHILD = """
 import json, sys, time, zlib
@@ -67,8 +72,19 @@ def pairs(first, count):
         crc = zlib.crc32(pair.search.tobytes(), zlib.crc32(pair.label.tobytes(), crc))
     return crc
 
+def batch(count):
+    for _ in range(count):
+        last = next(batches)
+    return zlib.crc32(last["search"].tobytes())
+
+config.data.prefetch = 1
+batches = loader.make_loader(config, batch_size=16, workers=1)
 pairs(0, 10)
+batch(4)
 for line in sys.stdin:
+    if line == "\\n":
+        batches.close()
+        break
     name, *arguments = json.loads(line)
     wall, cpu = time.perf_counter(), time.process_time()
     answer = globals()[name](*arguments)
@@ -95,9 +111,15 @@ class Version:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
+    def spent(self) -> float:
+        """Processor seconds so far of the process, its workers and their threads."""
+        process = psutil.Process(self._process.pid)
+        pids = [process.pid, *(child.pid for child in process.children(recursive=True))]
+        files = [file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+        return sum(int(file.read_text().split()[0]) for file in files) / 1e9
+
     def close(self):
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate("\n")
 
 
 def write_big(small: Path, out: Path) -> Path:
@@ -138,6 +160,26 @@ def as_format_1(folder: Path, out: Path) -> Path:
     return out
 
 
+def compare_batches(ours: Version, theirs: Version | None, repetitions: int) -> dict:
+    """`compare` for batches: from one call to the next, in between the workers' buffers fill."""
+    times: dict = {"ours": [], "theirs": []}
+    sides = {"ours": ours, "theirs": theirs}
+    before = {}
+    for i in range(repetitions + 2):  # the first two fill the buffers
+        answers = set()
+        for name in sides:  # always in this order, so that each has the other's time to fill
+            if sides[name] is None:
+                continue
+            now = sides[name].spent()
+            _, wall, answer = sides[name].do("batch", BATCHES)
+            answers.add(answer)
+            if i > 1:
+                times[name].append((now - before[name], wall))
+            before[name] = now
+        assert len(answers) == 1, "the versions make other batches"
+    return summary(times, BATCHES)
+
+
 def compare(ours: Version, theirs: Version | None, works: list[tuple], units: int) -> dict:
     """Milliseconds of a unit of work, and how they compare."""
     times: dict = {"ours": [], "theirs": []}
@@ -150,10 +192,15 @@ def compare(ours: Version, theirs: Version | None, works: list[tuple], units: in
                 times[name].append((cpu, wall))
                 answers.add(answer)
         assert len(answers) == 1, "the versions make other pairs"
+    return summary(times, units)
+
+
+def summary(times: dict, units: int) -> dict:
+    """Medians, and the geometric mean of the ratios with its interval."""
     cpu = {name: np.array(t)[:, 0] / units * 1e3 for name, t in times.items() if t}
     wall = {name: np.array(t)[:, 1] / units * 1e3 for name, t in times.items() if t}
     found = {"cpu_ms": float(np.median(cpu["ours"])), "wall_ms": float(np.median(wall["ours"]))}
-    if theirs is not None:
+    if times["theirs"]:
         logs = np.log(cpu["ours"] / cpu["theirs"])
         drawn = np.random.default_rng(0).choice(logs, (10_000, len(logs))).mean(axis=1)
         low, high = np.exp(np.percentile(drawn, (2.5, 97.5)))
@@ -207,6 +254,8 @@ def main():
         works = [("pairs", i * PAIRS, PAIRS) for i in range(arguments.repetitions)]
         report["pair"] = compare(ours, theirs, works, PAIRS)
         print("pair", json.dumps(report["pair"]), flush=True)
+        report["batch"] = compare_batches(ours, theirs, arguments.repetitions)
+        print("batch", json.dumps(report["batch"]), flush=True)
         report["columns_ms"] = measure_columns(big)
         print("columns_ms", json.dumps(report["columns_ms"]))
         for version in filter(None, (ours, theirs)):
