@@ -146,6 +146,7 @@ def _draw(means: np.ndarray, names: np.ndarray) -> Canvas:
     largest = np.abs(means).max()
     image = panel.imshow(means[:, order], vmin=-largest, vmax=largest, cmap="RdBu_r", aspect="auto")
     panel.set_yticks(range(len(names)), list(names))
+    figure.get_layout_engine().set(w_pad=0.12)  # type: ignore[union-attr]
     panel.set_xlabel("channels, by the category that they answer to most")
     figure.colorbar(image, ax=panel, label="standard deviations")
     return figure

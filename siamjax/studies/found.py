@@ -46,13 +46,14 @@ class Found:
         return [f for f in self.figures if any(row.get(f) for row in self.rows.values())]
 
     def compared(self) -> Iterator[tuple[str, str, tuple[float, float, float]]]:
-        """Row, figure and the interval of its difference from the first row, for all others."""
+        """Row, figure and the interval of its difference from the first row, for all others that
+        share two seeds with it."""
         first, *others = self.rows or [""]
         for figure in self.shown():
             for row in others:
                 pair = self.rows[row].get(figure, {}), self.rows[first].get(figure, {})
                 bounds = seeds.difference(*pair)
-                if bounds is not None:
+                if bounds is not None and math.isfinite(bounds[1]):
                     yield row, figure, bounds
 
     def write(self, folder: Path) -> None:
@@ -107,11 +108,14 @@ class Found:
     def sentences(self) -> list[str]:
         """What the table's intervals are, what does not separate, what is missing."""
         first = next(iter(self.rows))
+        compared = list(self.compared())
         said = ["Brackets: 95 % interval of the mean over seeds (Student's t)."]
-        if len(self.rows) > 1:
+        if all(len(values) < 2 for row in self.rows.values() for values in row.values()):
+            said = ["One seed: nothing is said about intervals and differences."]
+        if compared:
             said.append(f'{MARK}: does not separate from "{first}", seed by seed.')
         for name in self.shown():
-            own = [(row, bounds) for row, figure, bounds in self.compared() if figure == name]
+            own = [(row, bounds) for row, figure, bounds in compared if figure == name]
             other = [row for row, bounds in own if seeds.separates(bounds)]
             if own and not other:
                 said.append(f'{self.figures[name].label}: nothing separates from "{first}".')

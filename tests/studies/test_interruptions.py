@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(experiment, out, *flags):
-    command = [sys.executable, "-m", "siamjax.cli", "study", "layers", f"--workdir={out}"]
+    command = [sys.executable, "-m", "siamjax.cli", "study", "shift", f"--workdir={out}"]
     command += [f"--config={experiment}", "--videos=2", "--workers=0", "--clips=1", "--seeds=1"]
+    command.append("--shifts=40")  # with and without padding: two trainings
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     return subprocess.Popen([*command, *flags], env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -28,9 +29,13 @@ def finish(process):
 
 
 def result(out):
-    """Of the study; the rate of frames is none of its figures."""
-    found = json.loads((out / "layers" / "study.json").read_text())
-    return found, (out / "layers" / "table.md").read_text()
+    """JSON and table."""
+    found = json.loads((out / "shift" / "study.json").read_text())
+    return found, (out / "shift" / "table.md").read_text()
+
+
+def files(folder):
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 @pytest.fixture
@@ -41,13 +46,15 @@ def alone(experiment, tmp_path):
 
 @pytest.mark.slow
 def test_killed_five_times(experiment, tmp_path, alone):
+    """Each time after a random number of new files."""
     out, rng = tmp_path / "killed", random.Random(4)
     for _ in range(5):
+        enough = files(out) + rng.randint(1, 15)
         process = start(experiment, out)
-        time.sleep(rng.uniform(4, 25))
+        while process.poll() is None and files(out) < enough:
+            time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
+        process.communicate()
     finish(start(experiment, out))
     assert result(out) == alone
 
