@@ -40,6 +40,10 @@ def _winograd(x, kernel, padding, dilation):  # its checkpoint takes them by pos
     return winograd_conv2d(x, kernel, padding, dilation)
 
 
+def _correlate_as_patches(x, kernel):
+    return conv_as_patches(x, kernel, 1, 0, 1)
+
+
 def _pool_by_shifts(x, padding):
     return functools.reduce(jnp.maximum, shifts(x, (3, 3), 2, padding, 1, fill=-jnp.inf))
 
@@ -100,6 +104,8 @@ TABLE = {
     },
     # shifts on TPUs too: here each image of a batch has a kernel of its own
     "correlation": {"cpu": depthwise_on_cpu, "default": depthwise_by_shifts},
+    # each target has its own full kernel, which makes groups of XLA's convolution
+    "full correlation": {"cpu": _correlate_as_patches, "default": lax_conv},
     "max pool": {"cpu": _pool_by_shifts, "default": _pool_by_window},
     "moments": {"cpu": _moments_in_two_passes, "default": moments_in_one_pass},
 }
@@ -181,6 +187,11 @@ def correlation(x: Images, kernel: ChannelKernel) -> Filtered:
     return apply("correlation", x, kernel)
 
 
+def full_correlation(x: Images, kernel: Kernel) -> Convolved:
+    """`conv2d` without padding, for kernels that differ between the images of a batch."""
+    return apply("full correlation", x, kernel)
+
+
 def max_pool(x: Images, padding: int = 0) -> Filtered:
     """3x3 maximum at stride 2."""
     return apply("max pool", x, padding=padding)
@@ -199,17 +210,19 @@ class Operations(NamedTuple):
     Attributes:
         conv2d, depthwise_conv2d: (x, kernel, stride, padding, dilation) -> images.
         correlation: (x, kernel) -> images, per channel as `depthwise_conv2d`.
+        full_correlation: the same over all channels, as `conv2d`.
         max_pool: (x, padding) -> images.
     """
 
     conv2d: Callable
     depthwise_conv2d: Callable
     correlation: Callable
+    full_correlation: Callable
     max_pool: Callable
 
 
 # "platform": each platform's own; "plain": what other programs can read, on any.
 FORMULATIONS = {
-    "platform": Operations(conv2d, depthwise_conv2d, correlation, max_pool),
-    "plain": Operations(lax_conv, grouped_conv2d, depthwise_by_shifts, _pool_by_shifts),
+    "platform": Operations(conv2d, depthwise_conv2d, correlation, full_correlation, max_pool),
+    "plain": Operations(lax_conv, grouped_conv2d, depthwise_by_shifts, lax_conv, _pool_by_shifts),
 }

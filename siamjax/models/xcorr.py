@@ -52,7 +52,7 @@ def upchannel_correlation(
     """
     height, width, _ = kernel.shape
     kernel = kernel.reshape(height, width, -1, search.shape[-1]).swapaxes(2, 3)
-    return operations.conv2d(search[None], kernel).squeeze(0)
+    return operations.full_correlation(search[None], kernel).squeeze(0)
 
 
 def cross_correlation(

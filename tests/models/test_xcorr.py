@@ -78,8 +78,16 @@ def test_upchannel():
     wanted = np.stack(
         [by_loops(search, kernel[..., 5 * d : 5 * d + 5]).sum(-1) for d in range(2)], -1
     )
-    result = xcorr.upchannel_correlation(jnp.float32(search), jnp.float32(kernel))
-    np.testing.assert_allclose(result, wanted, atol=1e-5)
+    search, kernel = jnp.float32(search), jnp.float32(kernel)
+    plain = functools.partial(xcorr.upchannel_correlation, operations=FORMULATIONS["plain"])
+    results, pulls = zip(
+        *(jax.vjp(f, search, kernel) for f in (xcorr.upchannel_correlation, plain))
+    )
+    for result in results:
+        np.testing.assert_allclose(result, wanted, atol=1e-5)
+    gradient = jnp.float32(np.random.default_rng(7).standard_normal(wanted.shape))
+    for ours, oracle in zip(*(pull(gradient) for pull in pulls)):
+        np.testing.assert_allclose(ours, oracle, atol=1e-5)
 
 
 def test_cross():
