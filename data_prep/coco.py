@@ -35,9 +35,9 @@ class Coco(Source):
         self.need(SPLIT)
         try:
             return read(json.loads(path.read_bytes()))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}: not a JSON file ({error}); download it again") from error
-        except (KeyError, TypeError) as error:
+        except (LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}: not COCO's instances file ({error!r} is missing); download it again"
             ) from error

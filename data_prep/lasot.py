@@ -10,6 +10,7 @@ from data_prep.command import run
 from data_prep.sequences import Sequences
 from data_prep.source import Videos, folders
 from siamjax.media.frames import IMAGE_SUFFIXES
+from siamjax.media.lines import read_text
 
 
 class Lasot(Sequences):
@@ -28,7 +29,7 @@ class Lasot(Sequences):
     def videos(self) -> Videos:
         """One per sequence of the training set."""
         listed = self.root / "training_set.txt"
-        wanted = set(listed.read_text().split()) if listed.is_file() else None
+        wanted = set(read_text(listed).split()) if listed.is_file() else None
         for class_ in folders(self.root):
             for name in folders(self.root / class_):
                 if wanted is None or name in wanted:

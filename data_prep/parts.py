@@ -24,12 +24,13 @@ import cv2
 import numpy as np
 
 from data_prep.source import Source, Video, box_fault
-from siamjax import checksums
+from siamjax import checksums, npz
 from siamjax.data import jpeg, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.data.tfrecord import Record
 from siamjax.errors import UserError
 from siamjax.files import write_whole
+from siamjax.media.labels.jsons import built_as
 
 _CROP_BYTES = 64 << 10  # about what a crop of 511 px takes
 _SHARED_CODE = (
@@ -276,6 +277,9 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
 
     Returns:
         Columns for `index.write`, the record files as {path, bytes, records}, skipped by reason.
+
+    Raises:
+        UserError: a part is damaged.
     """
     files: list[dict] = []
     skipped: Counter = Counter()
@@ -283,15 +287,16 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
     videos = tracks = 0
     for i in range(count):
         part = part_folder(folder, i)
-        counts = json.loads((part / _COUNTS).read_text())
-        with np.load(part / _COLUMNS) as columns:
+        with built_as(part, "a whole part", "remove it and run again"):
+            counts = json.loads((part / _COUNTS).read_bytes())
+            columns = npz.read(part / _COLUMNS, "not a whole part; remove its folder and run again")
             first = {"shard": len(files), "track_video": videos, "crop_track": tracks}
             for name, column in columns.items():
                 joined[name].append(column + first[name] if name in first else column)
             videos += len(columns["videos"])
             tracks += len(columns["tracks"])
-        skipped.update(counts["skipped"])
-        files += [{**file, "path": part / file["path"]} for file in counts["files"]]
+            skipped.update({reason: int(n) for reason, n in counts["skipped"].items()})
+            files += [{**file, "path": part / file["path"]} for file in counts["files"]]
     whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
     whole |= {name: whole[name].tolist() for name in ("videos", "tracks")}
     return whole, files, dict(sorted(skipped.items()))

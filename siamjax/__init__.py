@@ -9,9 +9,13 @@
 Importing this package is cheap: JAX, OpenCV and matplotlib are loaded by the modules that use them.
 """
 
+import os
 from importlib import import_module
 
 from siamjax.version import __version__
+
+# Images that claim more are refused before memory is taken for them, if OpenCV is not loaded yet.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(64 << 20))
 
 _LAZY = {"MultiTracker": "siamjax.tracking.multi", "load": "siamjax.api"}
 __all__ = ["MultiTracker", "__version__", "load"]

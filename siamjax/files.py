@@ -1,7 +1,8 @@
-"""Output files that are there whole or not at all."""
+"""Output files that are there whole or not at all, and JSON files that siamjax wrote."""
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import secrets
@@ -9,7 +10,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from siamjax.errors import UserError, refused
 
@@ -64,6 +65,24 @@ def write_whole(path: str | os.PathLike, content: Content) -> Path:
         else:
             file.write(content.encode() if isinstance(content, str) else content)
     return Path(path)
+
+
+def read_json(path: str | os.PathLike, what: str) -> dict[str, Any]:
+    """The object in a JSON file that siamjax wrote.
+
+    Args:
+        what: it is, for the message.
+
+    Raises:
+        UserError: it cannot be read, or is none.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not {what}; remove it")
+    return content
 
 
 class Appending:

@@ -297,7 +297,7 @@ def _read(path: Path, patience: float = 0.0) -> _Record | None:
     """The record in a lock file; None: there is none, also after `patience` seconds."""
     end = time.monotonic() + patience
     while True:
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
             return _Record(**json.loads(path.read_bytes()[:_RECORD_BYTES]))
         if time.monotonic() >= end:
             return None

@@ -32,7 +32,10 @@ def decode(data: bytes) -> np.ndarray:
     """
     if data[:2] != b"\xff\xd8" or b"\xff\xd9" not in data[-32:]:
         raise BadRecord("the JPEG is truncated or not a JPEG")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # it claims to be larger than OpenCV takes
+        image = None
     if image is None:
         raise BadRecord("the JPEG can't be decoded")
     return image

@@ -17,6 +17,7 @@ from siamjax.datasets.sequence import Absent, NoFrames, Sequence, alike, compose
 from siamjax.errors import UserError
 from siamjax.geometry.polygons import pixel_corners
 from siamjax.media.frames import ImageFiles
+from siamjax.media.labels.jsons import built_as
 
 TAGS = ("camera_motion", "illum_change", "motion_change", "size_change", "occlusion")
 
@@ -37,7 +38,7 @@ def _parse(path: Path, modified: int) -> dict:
 
     try:
         videos = json.loads(path.read_bytes(), object_pairs_hook=unique)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable JSON file ({error}); restore it") from None
     if not isinstance(videos, dict) or not all(
         isinstance(video, dict) and "gt_rect" in video for video in videos.values()
@@ -72,7 +73,11 @@ def load(path: Path, name: str, base: int = 0) -> Sequence:
     known = alike(name, videos)
     if len(known) != 1:
         raise Absent(f"{path}: no sequence '{name}'" + (f", but {known}" if known else ""))
-    video = videos[known[0]]
+    with built_as(path, f"an annotation of '{name}'", "restore it"):
+        return _sequence(path, name, known[0], videos[known[0]], base)
+
+
+def _sequence(path: Path, name: str, known: str, video: dict, base: int) -> Sequence:
     truth = _truth(path, name, video["gt_rect"])
     files = video.get("img_names") or video.get("image_files") or []
     if files and len(files) != len(truth):
@@ -80,7 +85,7 @@ def load(path: Path, name: str, base: int = 0) -> Sequence:
     absent = video.get("absent")
     return Sequence(
         name=name,
-        frames=_frames(path, known[0], video, files, len(truth)),
+        frames=_frames(path, known, video, files, len(truth)),
         groundtruth=shifted(truth, -base),
         absent=None if absent is None else np.asarray(absent) != 1,
         tags={tag: _flags(video[tag], len(truth)) for tag in TAGS if tag in video},

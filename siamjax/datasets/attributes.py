@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from siamjax.errors import UserError
+from siamjax.media.lines import read_text
 
 
 def read(
@@ -30,7 +31,7 @@ def read(
     path = next((path for path in _places(root, truth, name, benchmark) if path.is_file()), None)
     if path is None:
         return ()
-    words = re.split(r"[\s,;]+", path.read_text(encoding="utf-8-sig").strip())
+    words = re.split(r"[\s,;]+", read_text(path).strip())
     if not set(words) <= {"0", "1", "0.0", "1.0"}:
         return tuple(dict.fromkeys(filter(None, words)))
     if len(words) != len(order):

@@ -9,7 +9,10 @@ from siamjax.datasets import annotations, attributes
 from siamjax.datasets.sequence import Absent, NoFrames, Sequence, key, shifted
 from siamjax.errors import UserError
 from siamjax.media.frames import ImageFiles, frame_number, list_images
+from siamjax.media.lines import read_text
 from siamjax.media.tables import read_table
+
+_LONGEST_NAME = 200  # characters; longer ones are no file's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +111,9 @@ class Dataset:
 
         An annotation file with none of the official names is another benchmark in the same form:
         its own names count.
+
+        Raises:
+            UserError: a file of names that holds none.
         """
         path = annotations.find(root, self.annotated)
         described = list(annotations.read(path)) if path else []
@@ -116,8 +122,11 @@ class Dataset:
         if self.listed:
             return list(self.listed)
         if self.list_file and (root / self.list_file).is_file():
-            lines = (root / self.list_file).read_text("utf-8-sig").splitlines()
-            return [line.strip() for line in lines if line.strip()]
+            lines = read_text(root / self.list_file).splitlines()
+            found = [line.strip() for line in lines if line.strip()]
+            if max(map(len, found), default=0) > _LONGEST_NAME:
+                raise UserError(f"{root / self.list_file}: not a list of names; restore it")
+            return found
         return self.on_disk(root)
 
     def load(self, root: Path, name: str) -> Sequence:

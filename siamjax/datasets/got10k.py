@@ -15,6 +15,7 @@ from siamjax.datasets.dataset import Dataset, aligned_images
 from siamjax.datasets.sequence import NoFrames, Sequence
 from siamjax.errors import UserError
 from siamjax.media.frames import ImageFiles
+from siamjax.media.lines import read_text
 from siamjax.media.tables import read_table
 
 
@@ -53,7 +54,7 @@ class Got10k(Dataset):
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+    return read_text(path) if path.is_file() else ""
 
 
 def _class(info: str) -> tuple[str, ...]:
@@ -63,7 +64,7 @@ def _class(info: str) -> tuple[str, ...]:
 
 
 def _resolution(text: str) -> tuple[int, int] | None:
-    found = re.search(r"resolution\s*[:=]\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)", text)
+    found = re.search(r"resolution\s*[:=]\s*\(\s*(\d{1,6})\s*,\s*(\d{1,6})\s*\)", text)
     return (int(found[1]), int(found[2])) if found else None
 
 

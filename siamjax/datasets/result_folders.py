@@ -7,12 +7,15 @@ trackers; zip and tar archives stand for folders, and so does mmtracking's file 
 """
 
 import dataclasses
+import itertools
+import lzma
 import os
 import re
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from siamjax.datasets.dataset import Dataset
@@ -23,6 +26,12 @@ from siamjax.errors import UserError
 
 PICKLES = (".pkl", ".pickle")  # mmtracking's
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", *PICKLES)
+# what damaged archives raise
+BROKEN = (
+    *(OSError, EOFError, ValueError, KeyError, IndexError, OverflowError, RuntimeError),
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+_EXPANSION, _SLACK = 100, 64 << 20  # most bytes in an archive: so many times its own, and these
 DEEPEST = 4  # levels of folders
 # folders that are no tracker's name
 _PLAIN = {"results", "result", "trackingresults", "default", "baseline", "longterm", "multistart"}
@@ -123,12 +132,32 @@ def _unpack(path: Path, folder: Path) -> None:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
+                check_claims(path, (info.file_size for info in archive.infolist()))
                 archive.extractall(folder)
         else:
             with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
+                members = []
+                check_claims(path, (members.append(m) or m.size for m in archive))
+                archive.extractall(folder, members, filter="data")
+    except BROKEN as error:
         raise UserError(f"{path}: cannot be unpacked ({error}); pack it again") from None
+
+
+def check_claims(path: Path, sizes: Iterable[int]) -> None:
+    """Before an archive is unpacked.
+
+    Args:
+        sizes: of its members, bytes; taken one by one.
+
+    Raises:
+        UserError: they are far more than a file of this size can hold of text.
+    """
+    size = path.stat().st_size
+    for total in itertools.accumulate(sizes):
+        if total > _EXPANSION * size + _SLACK:
+            raise UserError(
+                f"{path}: claims over {total >> 20} MiB in {size:,} bytes; unpack it yourself"
+            )
 
 
 def _inside(path: Path, child: Path, scratch: Path) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ from siamjax.datasets.dataset import Dataset, aligned_images
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
 from siamjax.media.frames import image_names
+from siamjax.media.lines import as_number, read_text
 from siamjax.media.tables import read_table
 
+_LARGEST = 1_000_000  # px, more than any image has
 INTERVALS = {
     "VOT2016": (108, 371),
     "VOT2017": (100, 356),
@@ -32,7 +34,11 @@ class Vot(Dataset):
     """One folder per sequence."""
 
     def load(self, root: Path, name: str) -> Sequence:
-        """As the base class; a size that the annotation file lacks is the toolkit's."""
+        """As the base class; a size that the annotation file lacks is the toolkit's.
+
+        Raises:
+            UserError: as the base class.
+        """
         sequence = super().load(root, name)
         if sequence.image_size is not None:
             return sequence
@@ -63,11 +69,20 @@ class Vot(Dataset):
 
 
 def _size(path: Path) -> tuple[int, int] | None:
-    """Width and height, px, from the toolkit's file of `name=value` lines."""
-    lines = path.read_text().splitlines() if path.is_file() else []
+    """Width and height, px, from the toolkit's file of `name=value` lines.
+
+    Raises:
+        UserError: they are no such numbers.
+    """
+    lines = read_text(path).splitlines() if path.is_file() else []
     pairs = (line.split("=", 1) for line in lines if "=" in line)
     meta = {name.strip(): value.strip() for name, value in pairs}
-    return (int(meta["width"]), int(meta["height"])) if {"width", "height"} <= {*meta} else None
+    if not {"width", "height"} <= {*meta}:
+        return None
+    width, height = (as_number(meta[side]) or 0 for side in ("width", "height"))
+    if not (1 <= width < _LARGEST and 1 <= height < _LARGEST):
+        raise UserError(f"{path}: width and height are no numbers of px; restore the file")
+    return int(width), int(height)
 
 
 def _values(path: Path, count: int) -> np.ndarray | None:
@@ -79,7 +94,7 @@ def _values(path: Path, count: int) -> np.ndarray | None:
     if not path.is_file():
         return None
     values = np.zeros(count)
-    if path.read_text().strip():
+    if read_text(path).strip():
         rows = read_table(path, (1,))[:, 0]
         if len(rows) > count:
             raise UserError(f"{path}: {len(rows)} rows for {count} frames; restore the file")

@@ -100,7 +100,7 @@ def read(text: str, data_root: str | None = None) -> Finished:
         raise UserError(
             f"{folder}: no {FILE} says of which data set; give DATASET={results_of(folder)}"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path}: not as siamjax eval writes it ({error}); give DATASET={results_of(folder)}"
         ) from None

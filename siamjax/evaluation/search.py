@@ -169,7 +169,7 @@ def _read(path: Path, key: str) -> list[float] | None:
     try:
         saved = json.loads(path.read_text())
         known, values = saved["key"], [float(value) for value in saved["success_auc"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run again") from None
     if known != key:
         raise UserError(

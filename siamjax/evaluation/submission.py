@@ -8,6 +8,7 @@ import numpy as np
 
 from siamjax.datasets.forms.base import Form, Run, rows_text, without_region
 from siamjax.datasets.registry import Benchmark, datasets
+from siamjax.datasets.result_folders import BROKEN, check_claims
 from siamjax.datasets.results import Store
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError
@@ -83,8 +84,10 @@ def faults(archive: Path | io.BytesIO, benchmark: Benchmark) -> list[str]:
     form = Store("", benchmark.dataset).form
     try:
         with zipfile.ZipFile(archive) as file:
+            if isinstance(archive, Path):
+                check_claims(archive, (info.file_size for info in file.infolist()))
             texts = {i.filename: file.read(i) for i in file.infolist() if not i.is_dir()}
-    except (OSError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise UserError(f"{archive}: not a whole zip file ({error})") from None
     found = []
     for sequence in benchmark.sequences:

@@ -191,7 +191,7 @@ def claim(out: Path, name: str, spec: Spec) -> None:
     if path.is_file():
         try:
             before = dict(json.loads(path.read_text()))
-        except (ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{path}: cannot be read, so it is not known whose results {path.with_suffix('')}"
                 " holds; delete both, or choose another --out"

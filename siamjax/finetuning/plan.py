@@ -63,7 +63,7 @@ def read(out: Path) -> Plan | None:
         fields = json.loads(path.read_text())
         lists = {name: tuple(fields[name]) for name in ("trained", "left_out")}
         return Plan(**fields | lists)
-    except (ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         raise UserError(f"{path}: not a plan of siamjax finetune; remove {out}") from None
 
 

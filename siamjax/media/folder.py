@@ -1,5 +1,6 @@
 """Images as a video: a folder of them, one file, or an animation."""
 
+import contextlib
 import functools
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -73,9 +74,9 @@ def image_file(path: Path, name: str, shown: str, selection: Selection) -> Image
         UserError: not an image.
     """
     data = path.read_bytes()
-    good, animation = (
-        cv2.imdecodeanimation(np.frombuffer(data, np.uint8)) if data else (False, None)
-    )
+    good, animation = False, None
+    with contextlib.suppress(cv2.error):  # empty, or larger than OpenCV takes
+        good, animation = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
     if good and animation is not None and len(animation.frames) > 1:
         frames = [np.ascontiguousarray(frame[..., :3]) for frame in animation.frames]
         seconds = sum(animation.durations) / 1000

@@ -5,6 +5,7 @@ The file is a CSV table beside the output, with the columns of `Row` and the tra
 first line, a comment, says what made it. Rows are appended frame by frame.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -123,16 +124,15 @@ def read(path: Path) -> Past | None:
     comment, columns, *lines = [*text.split("\n")[:-1], "", ""]
     try:
         head = json.loads(comment.removeprefix("#"))
-    except ValueError:
+    except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict) or columns != ",".join(_COLUMNS):
         raise UserError(f"{path}: not the rows of a run of this version; move it away")
     found = []
-    for words in csv.reader(lines):
-        try:
+    # a kill may have torn a row
+    with contextlib.suppress(ValueError, IndexError, OverflowError, csv.Error):
+        for words in csv.reader(lines):
             found.append(_parsed(words))
-        except (ValueError, IndexError):
-            break
     end = found[-1][0].frame if found else 0
     kept = [(row, state) for row, state in found if row.frame < end]
     rows: dict[int, list[Row]] = {}

@@ -51,14 +51,7 @@ def read_lines(path: Path, widths: tuple[int, ...] = ()) -> Lines:
     Raises:
         UserError: no such file, or a comma that may be either.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); restore it from the data set"
-        ) from None
-    mark = next(filter(data.startswith, _MARKS), b"")
-    text = data[len(mark) :].decode(_MARKS.get(mark, "utf-8"), errors="replace")
+    text = read_text(path)
     # some programs end lines by "\r\r\n"
     if "\r" in text:
         text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
@@ -71,6 +64,22 @@ def read_lines(path: Path, widths: tuple[int, ...] = ()) -> Lines:
     else:
         rows = [line.split() for line in _pointed(path, lines[first:], widths)]
     return Lines(names, rows if any(rows) else [], first + 1)
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8, or in UTF-16 with a byte order mark; other bytes become U+FFFD.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); restore it from the data set"
+        ) from None
+    mark = next(filter(data.startswith, _MARKS), b"")
+    return data[len(mark) :].decode(_MARKS.get(mark, "utf-8"), errors="replace")
 
 
 def box_form(names: tuple[str, ...]) -> str | None:

@@ -269,6 +269,8 @@ def _by_frame(path: Path, rows: BoxRows) -> np.ndarray:
     """
     if rows.unread:
         raise UserError(f"{path}:{rows.unread[0]}: not a frame, a target and a box")
+    if not rows.targets:
+        raise UserError(f"{path}: no box in it; give a row per frame")
     if len({*rows.targets}) > 1:
         raise UserError(f"{path}: boxes of {len({*rows.targets})} targets where one is expected")
     (frame, times), *_ = Counter(rows.frames.tolist()).most_common(1)

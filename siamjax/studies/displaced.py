@@ -82,9 +82,10 @@ def kept(path: Path, key: str, count: Callable[[], tuple[int, int]]) -> float | 
         None where there were no searches.
     """
     saved: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         saved = dict(json.loads(path.read_text()))
-    if saved.get("key") != key or not {"found", "searches"} <= saved.keys():
+    counts = saved.get("found"), saved.get("searches")
+    if saved.get("key") != key or not all(type(n) is int and n >= 0 for n in counts):
         found, searches = count()
         saved = {"key": key, "found": found, "searches": searches}
         write_whole(path, json.dumps(saved) + "\n")

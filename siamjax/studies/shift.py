@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
-from siamjax import models
+from siamjax import models, npz
 from siamjax.data import augment
 from siamjax.data.crops import context_crop, target_in_crop
 from siamjax.errors import UserError
@@ -164,10 +164,8 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
         best: (N, 2) px from the middle of the search crop to the cell with the highest probability.
     """
     key = json.dumps(dataclasses.asdict(placements))
-    if path.is_file():
-        with np.load(path) as saved:
-            if str(saved["key"]) == key:
-                return {name: saved[name] for name in saved.files if name != "key"}
+    if path.is_file() and (saved := _kept(path, key)):
+        return saved
 
     def probabilities(model, template, search):
         features = model.template(template[None])
@@ -194,6 +192,16 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
     }
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, key=np.array(key), **answers))
     return answers
+
+
+def _kept(path: Path, key: str) -> dict[str, np.ndarray]:
+    """The answers in a file; empty where they are of other placements.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    saved = npz.read(path, "not the answers of a study; remove it")
+    return saved if str(saved.pop("key", "")) == key else {}
 
 
 def found(answer) -> np.ndarray:

@@ -174,7 +174,11 @@ class ExportedTracker:
     presence = None
 
     def __init__(self, path):
-        """Raises an `ArchiveError` unless it is a whole archive that this jax reads."""
+        """Loads a whole archive.
+
+        Raises:
+            ArchiveError: it is none, or this jax does not read it.
+        """
         head, members = read(path)
         check_age(path, head)
         weights, self._settings = arrays(path, head, members)
@@ -184,14 +188,19 @@ class ExportedTracker:
         self._state = None
 
     def init(self, frame, box):
-        """Starts a target whose box is x, y, w, h in px."""
+        """Starts a target whose box is x, y, w, h in px.
+
+        Raises:
+            ArchiveError: not such a frame or box.
+        """
         check_frame(frame)
         self._state = self._init(self._weights, frame, check_box(box))
 
     def update(self, frame):
         """x, y, w, h in the next frame, and the score in 0..1.
 
-        Raises an `ArchiveError` before `init`, and for what is no frame.
+        Raises:
+            ArchiveError: not such a frame, or no target yet.
         """
         check_frame(frame)
         if self._state is None:

@@ -109,7 +109,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def _up_to(line, step):
     try:
         return json.loads(line)["step"] <= step
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

@@ -27,6 +27,7 @@ from siamjax.training.state import TrainState, to_host
 
 _PACKAGES = "siamjax jax jaxlib flax optax orbax-checkpoint numpy"
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of what is not whole; removed by orbax
+_NO_NUMBER = (ArithmeticError, RecursionError, TypeError, ValueError)
 _SCORE = "score.json"  # beside the items of a checkpoint
 _FIXES = {
     errno.ENOSPC: "free some space",
@@ -301,7 +302,7 @@ def _scored(path: Path) -> dict[str, Any]:
     """What `score` wrote beside a checkpoint; empty where it did not, or where that is damaged.
     `metrics/metrics` is where 0.1 and 0.2 had it, without a checksum."""
     for name in (_SCORE, "metrics/metrics"):
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        with contextlib.suppress(OSError, AttributeError, *_NO_NUMBER):
             record = json.loads((path / name).read_text())
             stored = record.pop("crc32c", None)
             if "score" in record and stored in (None, checkpoint.text_checksum(record)):
@@ -311,7 +312,7 @@ def _scored(path: Path) -> dict[str, Any]:
 
 def _score(path: Path) -> float | None:
     """The validation score of a checkpoint."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(KeyError, *_NO_NUMBER):
         return float(_scored(path)["score"])
     return None
 

@@ -48,9 +48,9 @@ class Watch:
 
     def _read(self, i):
         """A process's record of this run; None: there is none."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             record = json.loads((self._folder / str(i)).read_bytes())
-            if record["run"] == self._run:
+            if record["run"] == self._run and {"host", "ended"} <= record.keys():
                 return record
         return None
 

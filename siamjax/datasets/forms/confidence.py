@@ -12,6 +12,7 @@ import numpy as np
 
 from siamjax.errors import UserError
 from siamjax.files import write_whole
+from siamjax.media.lines import read_text
 
 
 def beside(path: Path) -> Path:
@@ -31,9 +32,9 @@ def parse(path: Path) -> np.ndarray:
         UserError: unreadable, or a line that is no number.
     """
     try:
-        lines = path.read_text().removesuffix("\n").split("\n")
+        lines = read_text(path).removesuffix("\n").split("\n")
         return np.array([float(line) if line.strip() else np.nan for line in lines])
-    except (OSError, ValueError):
+    except ValueError:
         raise UserError(f"{path}: a number per frame is expected") from None
 
 

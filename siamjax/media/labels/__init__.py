@@ -6,7 +6,9 @@ A module has `read(source, places)`, which gives the labelled videos of a file o
 gives the texts of files by their names; where a format cannot be written `write` is missing.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -76,10 +78,11 @@ def detect(source: Path) -> str:
     """
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
-    for name in FORMATS:
-        known = module(name)
-        if hasattr(known, "matches") and known.matches(source):
-            return name
+    with _names(source):
+        for name in FORMATS:
+            known = module(name)
+            if hasattr(known, "matches") and known.matches(source):
+                return name
     if source.is_dir():
         return FOLDER
     if source.suffix.lower() in (".zip", ".gz", ".tar", ".7z"):
@@ -112,18 +115,32 @@ def read(
     places = Places(source, Path(media) if media else None)
     try:
         format = format or detect(source)
-        if format == FOLDER:
-            videos = own.read(source, places, _any, faults)
-        elif hasattr(module(format), "read"):
-            videos = module(format).read(source, places)
-        else:
-            raise UserError(f"{format}: this format is written, not read")
+        with _names(source):
+            if format == FOLDER:
+                videos = own.read(source, places, _any, faults)
+            elif hasattr(module(format), "read"):
+                videos = module(format).read(source, places)
+            else:
+                raise UserError(f"{format}: this format is written, not read")
     finally:
         jsons.forget()
     names = [video.name for video in videos]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if twice := next((name for name, times in Counter(names).items() if times > 1), None):
         raise UserError(f"{source}: two videos are called {twice}; rename one")
     return videos
+
+
+@contextlib.contextmanager
+def _names(source: Path) -> Iterator[None]:
+    """A block that looks for the files that labels name.
+
+    Raises:
+        UserError: a name that no file can have.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{source}: a name in it is no file's ({error.strerror})") from None
 
 
 def _any(source: Path, places: Places) -> list[Video]:
@@ -163,7 +180,7 @@ def write(
     """
     out = Path(out)
     names = [video.name for video in videos]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if twice := next((name for name, times in Counter(names).items() if times > 1), None):
         raise UserError(f"--out={out}: two videos are called {twice}; rename one")
     made = contents(videos, format)
     if out.suffix and not out.is_dir():

@@ -10,7 +10,10 @@ from typing import Any
 from siamjax.errors import UserError
 
 # what a file that is built in another way than its format makes readers raise
-_WRONG = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+_WRONG = (
+    *(AttributeError, LookupError, ArithmeticError, TypeError, ValueError, RecursionError),
+    OSError,  # a name in it that no file can have
+)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from siamjax.media.frames import list_images
 from siamjax.media.labels.jsons import load
 from siamjax.media.labels.model import Shape, Video, track
 from siamjax.media.labels.places import Places, need_folder, visible
+from siamjax.media.labels.sizes import BROKEN
 
 _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 
@@ -89,7 +90,7 @@ def _mask(path: Path) -> tuple[dict[int, tuple], tuple[int, int]]:
         with Image.open(path) as image:
             palette = image.mode == "P"
             values = np.asarray(image if palette else image.convert("L"))
-    except (OSError, SyntaxError, ValueError):
+    except BROKEN:
         raise UserError(f"{path}: not a readable mask; restore it") from None
     boxes = {}
     numbers = np.unique(values)

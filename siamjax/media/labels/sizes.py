@@ -6,6 +6,8 @@ from PIL import Image
 
 from siamjax.errors import UserError
 
+# as Pillow's decoders raise them
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _ORIENTATION = 0x0112  # EXIF's tag; from 5 on the image is shown on its side
 
 
@@ -19,6 +21,6 @@ def image_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION, 1) >= 5
-    except (OSError, SyntaxError, ValueError):  # as Pillow's decoders raise them
+    except BROKEN:
         raise UserError(f"{path}: not a readable image; restore it, or leave it out") from None
     return (height, width) if turned else (width, height)

@@ -54,7 +54,7 @@ def _files(source: Path) -> list[Path]:
     listed = source / "list.txt"
     if not listed.is_file():
         return sorted(source.glob(f"*/{_TRUTH}")) or [source / _TRUTH]
-    names = filter(None, map(str.strip, lines_of(listed)))
+    names = dict.fromkeys(filter(None, map(str.strip, lines_of(listed))))
     return [source / name / _TRUTH for name in names if (source / name / _TRUTH).is_file()]
 
 
