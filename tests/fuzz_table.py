@@ -869,6 +869,43 @@ def orders_of_the_page(folder):
     return [(path, content)], lambda: runs.read_order(path.read_bytes(), (160, 120))
 
 
+@reader(
+    "siamjax.remote.cache:_size",
+    "siamjax.remote.cache:_is_complete",
+    "siamjax.remote.lists:_decoded",
+    "siamjax.data.staging:_parsed",
+    examples=20,
+)
+def remote_lists(folder):
+    """What lies at an address, and in the cache beside copies of it."""
+    import hashlib
+    import types
+
+    from siamjax.data import staging
+    from siamjax.remote import cache, lists
+
+    place = types.SimpleNamespace(shown="there", shown_file=lambda name: f"there/{name}")
+    body = json.dumps({"format": lists._FORMAT, "count": 3, "files": {"a.json": [3, "0" * 64]}})
+    sealed = hashlib.sha256(body.encode()).hexdigest() + "\n" + body + "\n"
+    (folder / "list").write_text(sealed)
+    (folder / "manifest").write_text(json.dumps({"shards": [{"file": "a", "bytes": 3}]}))
+    (folder / cache._ABOUT).write_text('{"bytes": 3}')
+    (folder / cache._COMPLETE).write_text('{"a": 3}')
+    seeds = seeds_of(folder, "list", "manifest", cache._ABOUT, cache._COMPLETE)
+
+    def resealed():  # as a stranger would
+        text = (folder / "list").read_bytes().partition(b"\n")[2]
+        digest = hashlib.sha256(text.removesuffix(b"\n")).hexdigest().encode()
+        lists._decoded(place, digest + b"\n" + text)
+
+    def read():
+        cache._size(folder)
+        cache._is_complete(folder)
+        attempt(resealed, lambda: staging._parsed(place, (folder / "manifest").read_bytes()))
+
+    return seeds, read
+
+
 # --- data preparation
 
 

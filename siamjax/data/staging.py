@@ -76,7 +76,14 @@ def _parsed(place: Place, text: bytes) -> dict[str, Any]:
         for known in (*manifest["shards"], *manifest.get("columns", {}).values()):
             if int(known["bytes"]) < 0 or not isinstance(known.get("file", ""), str):
                 raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise UserError(
             f"{place.shown_file(index.MANIFEST)}: not a manifest; copy the folder there again"
         ) from error

@@ -111,7 +111,7 @@ def _is_complete(entry: Path) -> bool:
     try:
         sizes = json.loads((entry / _COMPLETE).read_text())
         return all((entry / CONTENT / n).stat().st_size == size for n, size in sizes.items())
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return False
 
 
@@ -152,7 +152,7 @@ def _size(entry: Path) -> int:
     """Bytes that an entry takes, or will take when it is complete."""
     try:
         return int(json.loads((entry / _ABOUT).read_text())["bytes"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, ArithmeticError, KeyError, TypeError, RecursionError):
         return sum(path.stat().st_size for path in _files(entry).values())
 
 

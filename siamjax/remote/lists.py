@@ -86,7 +86,7 @@ def _decoded(place: Place, text: bytes) -> List | None:
         fields = json.loads(body)
         files = {str(n): (int(size), str(x)) for n, (size, x) in fields["files"].items()}
         count, form = int(fields["count"]), fields["format"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     if form != _FORMAT:
         raise UserError(f"{place.shown}: a list of another version ({str(form)[:40]!r})")

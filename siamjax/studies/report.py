@@ -2,11 +2,10 @@
 
 import base64
 import html
-import json
 from pathlib import Path
 
 from siamjax.errors import UserError
-from siamjax.files import write_whole
+from siamjax.files import read_json, write_whole
 
 PAGE = "report.html"
 STYLE = (
@@ -34,7 +33,7 @@ def write(workdir: Path) -> Path:
 
 
 def _section(folder: Path) -> str:
-    found = json.loads((folder / "study.json").read_text())
+    found = read_json(folder / "study.json", "the record of a study")
     about = found["about"]
     made = (
         f"{about['config']}: {about['pairs']:,} pairs per run, {len(about['runs'])} runs; "

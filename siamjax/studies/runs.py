@@ -19,6 +19,7 @@ import ml_collections
 from siamjax import api
 from siamjax.config import to_json
 from siamjax.datasets.registry import Benchmark
+from siamjax.errors import UserError
 from siamjax.files import write_whole
 from siamjax.locks import Lock
 from siamjax.training import loop
@@ -189,12 +190,18 @@ class Run:
             name: what it is.
             key: JSON value of all that it depends on besides the run.
             make: computes it.
+
+        Raises:
+            UserError: the file is damaged.
         """
         path = self.path_of(name, key)
         if not path.is_file():
             write_whole(path, json.dumps(make()) + "\n")
             jax.clear_caches()
-        return json.loads(path.read_text())
+        try:
+            return json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            raise UserError(f"{path}: not a value of a study; remove it") from None
 
 
 def _content(weights: str) -> bytes:

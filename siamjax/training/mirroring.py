@@ -230,7 +230,7 @@ class Mirror:
                 if hashlib.sha256(content).hexdigest() == listed.files[name][1]:
                     meta = json.loads(content)
                     return listed, meta if isinstance(meta["config"], dict) else None
-            except (Missing, KeyError, ValueError, TypeError):
+            except (Missing, KeyError, ValueError, TypeError, RecursionError):
                 continue
         return listed, None
 
