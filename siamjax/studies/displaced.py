@@ -85,7 +85,7 @@ def kept(path: Path, key: str, count: Callable[[], tuple[int, int]]) -> float | 
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         saved = dict(json.loads(path.read_text()))
     counts = saved.get("found"), saved.get("searches")
-    if saved.get("key") != key or not all(type(n) is int and n >= 0 for n in counts):
+    if saved.get("key") != key or not all(type(n) is int and 0 <= n < 1 << 53 for n in counts):
         found, searches = count()
         saved = {"key": key, "found": found, "searches": searches}
         write_whole(path, json.dumps(saved) + "\n")
