@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamjax.data import columns, sampling, shards
+from siamjax.data import columns, loader, sampling, shards
 from siamjax.data import index as index_lib
 from siamjax.data.index import Index
 from siamjax.data.reindex import reindex
@@ -251,6 +251,20 @@ def test_format_1_gives_its_pairs_one_line_or_damaged_records(first_format, data
             assert len([index.key(crop) for crop in range(index.crops)]) == 12
     finally:
         overwrite(path, before)
+
+
+def test_the_loader_passes_the_line_on(tmp_path, config, two_sets):
+    """Before: `track_start` with a flipped bit gave an IndexError, or other pairs."""
+    shutil.copytree(two_sets / "video", tmp_path / "video")
+    config.data.sources.video.path = str(tmp_path / "video")
+    path = tmp_path / "video/index/offset.npy"
+    data = path.read_bytes()
+    overwrite(path, data[:-1] + bytes([data[-1] ^ 1]))
+    with (
+        pytest.raises(UserError, match=r"offset.npy: unreadable index column \(its checksum"),
+        loader.make_loader(config) as batches,
+    ):
+        next(batches)
 
 
 def contents(folder):
