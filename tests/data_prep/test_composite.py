@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from data_prep import composite, cutouts
+from data_prep import composite, cutouts, pasting
 from data_prep.parts import Options, video_crops
 from siamjax.errors import UserError
 
@@ -38,12 +38,14 @@ def painted_box(image):
     return [x, y, x + w, y + h]
 
 
+@pytest.mark.parametrize("style", ["plain", "aspect", "bent"])
 @pytest.mark.parametrize("seed", range(6))
-def test_the_box_encloses_what_is_painted(seed, monkeypatch):
-    monkeypatch.setattr(cutouts, "PART", 0)
+def test_the_box_encloses_what_is_painted(seed, style, monkeypatch):
+    kind = pasting.STYLES[style]._replace(part=0.0, blur=0.0)
+    monkeypatch.setitem(pasting.STYLES, style, kind)
     black, white = np.zeros((240, 320, 3), np.uint8), np.full((120, 120, 3), 255, np.uint8)
-    plan = cutouts.plan([seed], (320, 240), [[ROUND]], 4)
-    painter = cutouts.Painter([seed], black, [white], [[ROUND]])
+    plan = pasting.plan([seed], (320, 240), [[ROUND]], 4, style)
+    painter = cutouts.Painter([seed], black, [white], [[ROUND]], style)
     inside = 0
     for number, frame in enumerate(plan):
         box = frame.box
@@ -58,13 +60,16 @@ def test_the_box_encloses_what_is_painted(seed, monkeypatch):
     seed=st.integers(0, 10_000),
     count=st.integers(1, 6),
     size=st.tuples(st.integers(120, 800), st.integers(120, 800)),
+    style=st.sampled_from(sorted(pasting.STYLES)),
 )
-@example(189, 2, (120, 120))  # a part far from the middle of an object near the edge
-def test_plans(seed, count, size):
+@example(189, 2, (120, 120), "plain")  # a part far from the middle of an object near the edge
+def test_plans(seed, count, size, style):
     outlines = [[STAR if i % 2 else WIDE] for i in range(count)]
-    plan = cutouts.plan([seed], size, outlines, 3)
-    again = cutouts.plan([seed], size, outlines, 3)
-    largest = cutouts.GROWTH * np.exp(np.abs(cutouts.POSE[:2]).sum()) * (1 + cutouts.POSE[3])
+    plan = pasting.plan([seed], size, outlines, 3, style)
+    again = pasting.plan([seed], size, outlines, 3, style)
+    kind = pasting.STYLES[style]
+    largest = pasting.GROWTH * np.exp(sum(kind.pose[:2])) * (1 + kind.pose[3])
+    largest *= 1 + bool(kind.bend)  # a limb may reach to the other side
     for frame, same in zip(plan, again, strict=True):
         np.testing.assert_array_equal(frame.target.matrix, same.target.matrix)
         numbers = [placed.number for placed in (*frame.below, frame.target, *frame.above)]
@@ -80,14 +85,14 @@ def test_plans(seed, count, size):
             low = np.maximum(np.round(placed.box[:2] - [x1, y1]), 0).astype(int)
             high = np.maximum(np.round(placed.box[2:] - [x1, y1]), 0).astype(int)
             above[low[1] : high[1], low[0] : high[0]] = True
-        assert above.mean() <= cutouts.COVERED + 0.1  # of whole pixels
+        assert above.mean() <= kind.covered + 0.1  # of whole pixels
 
 
 def test_painting_is_determined_and_changes_from_frame_to_frame():
     rng = np.random.default_rng(0)
     scene, photograph = rng.integers(0, 256, (2, 160, 200, 3)).astype(np.uint8)
     outlines = [[STAR], [WIDE, STAR]]
-    plan = cutouts.plan([3], (200, 160), outlines, 2)
+    plan = pasting.plan([3], (200, 160), outlines, 2)
     frames = [
         cutouts.Painter([3], scene, [photograph] * 2, outlines).paint(plan[i], i) for i in (0, 0, 1)
     ]
@@ -102,7 +107,7 @@ def test_painting_is_determined_and_changes_from_frame_to_frame():
 def test_a_second_target_is_seen(seed, count):
     """Its box is of what is painted, and the boxes above it are added up pixel by pixel."""
     size = (320, 240)
-    for frame in cutouts.plan([seed], size, [[STAR], *[[WIDE]] * (count - 1)], 4):
+    for frame in pasting.plan([seed], size, [[STAR], *[[WIDE]] * (count - 1)], 4):
         painted = [*frame.below, frame.target, *frame.above]
         at = [placed.number for placed in painted].index(1)
         x1, y1, x2, y2 = painted[at].box
@@ -112,12 +117,12 @@ def test_a_second_target_is_seen(seed, count):
             for a, b, c, d in (other.box for other in painted[at + 1 :])
         )
         inside = 0 <= (x1 + x2) / 2 <= size[0] and 0 <= (y1 + y2) / 2 <= size[1]
-        box = cutouts.seen_box(frame, 1, size)
-        if abs(covered - cutouts.COVERED) > 0.06:  # five objects, 0.01 each: what the grid can tell
-            assert (box is not None) == (inside and covered < cutouts.COVERED)
+        box = pasting.seen_box(frame, 1, size)
+        if abs(covered - frame.covered) > 0.06:  # five objects, 0.01 each: what the grid can tell
+            assert (box is not None) == (inside and covered < frame.covered)
         if box is not None:
             np.testing.assert_array_equal(box, painted[at].box)
-        assert cutouts.seen_box(frame, count, size) is None
+        assert pasting.seen_box(frame, count, size) is None
 
 
 def test_what_is_cut_out(composite_tree):
@@ -178,9 +183,119 @@ def test_cut_outs_have_a_soft_edge_inside_the_outline():
     black = np.zeros((120, 120, 3), np.uint8)
     painter = cutouts.Painter([0], black, [white], [outline])
     still = np.array([[1.0, 0, 0], [0, 1, 0]])
-    placed = cutouts.Placed(0, still, np.array([30.0, 40, 90, 80]))
-    image = painter.paint(cutouts.Frame(still, (), placed, (), placed.box), 0)
+    placed = pasting.Placed(0, still, np.array([30.0, 40, 90, 80]))
+    image = painter.paint(pasting.Frame(still, (), placed, (), placed.box), 0)
     bright = image[..., 0] > image.max() // 2
     assert abs(int(bright.sum()) - 60 * 40) < 220
     edges = cv2.boundingRect(bright.astype(np.uint8))
     np.testing.assert_allclose(edges, [30, 40, 60, 40], atol=1)
+
+
+def test_styles_are_drawn_as_often_as_they_shall(composite_tree):
+    assert composite.STYLES.keys() == pasting.STYLES.keys()
+    assert sum(composite.STYLES.values()) == pytest.approx(1)
+    videos = list(composite.Composite(composite_tree).videos())
+    assert {video.payload["style"] for video in videos} <= composite.STYLES.keys()
+    for video in videos:
+        if video.payload["style"] == "crossing":
+            assert len({thing["category"] for thing in video.payload["objects"]}) == 1
+
+
+def test_others_of_a_crossing_clip_lie_over_the_target():
+    """Half of the target's box may be hidden; in plain clips two fifths."""
+    hidden = {}
+    for style in ("plain", "crossing"):
+        frames = [
+            frame
+            for seed in range(30)
+            for frame in pasting.plan([seed], (320, 240), [[STAR]] * 4, 2, style)
+        ]
+        hidden[style] = np.mean([bool(frame.above) for frame in frames])
+        near = [abs(p.box - f.target.box).max() < 200 for f in frames for p in f.above + f.below]
+        assert all(near) == (style == "crossing")
+    assert hidden["crossing"] > 0.5
+
+
+SQUARE = [30, 30, 70, 30, 70, 90, 30, 90]
+
+
+def test_a_hinge_cuts_an_object_in_two_that_meet_at_the_joint():
+    for seed in range(20):
+        hinge = pasting.hinge(np.random.default_rng(seed), [SQUARE])
+        (body,), (limb,) = hinge.body, hinge.limb
+        areas = [cv2.contourArea(part.astype(np.float32)) for part in (body, limb)]
+        assert sum(areas) == pytest.approx(40 * 60 * (1 + pasting.OVERLAP))
+        assert pasting.LIMB[0] <= areas[1] / (40 * 60) <= pasting.LIMB[1]
+        assert hinge.joint[0] == pytest.approx(50)  # the longer side is the vertical one
+        (cut,) = {*limb[:, 1].round(9)} - {30, 90}
+        assert hinge.joint[1] == pytest.approx(cut)
+
+
+def test_a_limb_that_does_not_bend_stays_where_it_was(monkeypatch):
+    monkeypatch.setitem(pasting.STYLES, "bent", pasting.STYLES["bent"]._replace(bend=1e-9))
+    bent = pasting.plan([4], (320, 240), [[STAR]], 2, "bent")
+    for frame in bent:
+        np.testing.assert_allclose(frame.target.limb, frame.target.matrix, atol=1e-6)
+        corners = np.reshape(STAR, (-1, 2)) @ frame.target.matrix[:, :2].T
+        corners += frame.target.matrix[:, 2]
+        expected = [*corners.min(0), *corners.max(0)]
+        np.testing.assert_allclose(frame.target.box, expected, atol=1e-6)
+
+
+def test_motion_smears_a_target_about_its_place():
+    white, black = np.full((60, 60, 3), 255, np.uint8), np.zeros((60, 60, 3), np.uint8)
+    cover = np.zeros((60, 60), np.uint8)
+    cover[20:40, 25:35] = 255
+    moved = cutouts._smeared(white, cover, black, (8.0, 0.0))
+    np.testing.assert_array_equal(moved, moved[:, ::-1])  # mirrored: its middle is where it was
+    assert moved[30, 29, 0] == 255
+    assert 0 < moved[30, 22, 0] < 255
+    assert moved[30, 19].max() == 0
+    assert moved[30].astype(int).sum() == pytest.approx(3 * 10 * 255, rel=0.01)  # no light is lost
+    assert moved[:20].max() == moved[40:].max() == 0
+
+
+@pytest.mark.parametrize("style", sorted(pasting.STYLES))
+def test_mirrored_photographs_make_mirrored_frames(style, monkeypatch):
+    """A shift of half a pixel anywhere in the painting would show at every edge."""
+    monkeypatch.setattr(cutouts, "NOISE", 0.0)
+    rng = np.random.default_rng(1)
+    scene, photograph = (
+        cv2.resize(rng.integers(0, 256, (20, 20, 3)).astype(np.uint8), (200, 160)) for _ in range(2)
+    )
+    outlines = [[STAR[::-1]], [SQUARE]]  # both higher than wide: the hinge lies across
+    turned = [
+        [np.ravel(np.reshape(part, (-1, 2)) * [-1, 1] + [200, 0]).tolist()] for (part,) in outlines
+    ]
+
+    def mirrored(matrix):
+        flip = np.array([[-1.0, 0, 200], [0, 1, 0], [0, 0, 1]])
+        return matrix if matrix is None else (flip @ [*matrix, [0, 0, 1]] @ flip)[:2]
+
+    def of(placed):
+        x1, y1, x2, y2 = placed.box
+        return placed._replace(
+            matrix=mirrored(placed.matrix),
+            limb=mirrored(placed.limb),
+            box=np.array([200 - x2, y1, 200 - x1, y2]),
+            motion=(-placed.motion[0], placed.motion[1]),
+        )
+
+    painters = [
+        cutouts.Painter([2], image[:, ::step], [other[:, ::step]] * 2, lines, style)
+        for image, other, lines, step in (
+            (scene, photograph, outlines, 1),
+            (scene, photograph, turned, -1),
+        )
+    ]
+    for number, frame in enumerate(pasting.plan([2], (200, 160), outlines, 3, style)):
+        there = frame._replace(
+            view=mirrored(frame.view),
+            below=tuple(map(of, frame.below)),
+            target=of(frame.target),
+            above=tuple(map(of, frame.above)),
+        )
+        one, other = painters[0].paint(frame, number), painters[1].paint(there, number)
+        difference = np.abs(one.astype(int) - other[:, ::-1])
+        assert difference.mean() < 0.5
+        assert np.percentile(difference, 99.5) < 12

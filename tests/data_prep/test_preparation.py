@@ -38,7 +38,7 @@ def contents(folder):
 
 TREES = {
     "coco": (Coco, 3),
-    "composite": (Composite, 203),
+    "composite": (Composite, 198),
     "det": (Det, 3),
     "vid": (Vid, 7),
     "youtubebb": (Youtubebb, 5),
