@@ -89,6 +89,11 @@ def get_config():
     c.data.negatives = "other"
     # probability that it then shows another target of the template's video, where there is one
     c.data.distractor = 0.0
+    # else: one of the template's category in another video of its set, where there is one
+    c.data.alike = 0.0
+    # probability that a pair is one that the network was wrong on in the epoch before
+    c.data.mined = 0.0
+    c.data.mined_kept = 512  # most such pairs of an epoch, the worst
     c.data.grey = 0.0  # probability that both crops lose their colour
     c.data.flip = 0.0  # probability that both crops are flipped left to right
     c.data.template = ml_collections.ConfigDict()

@@ -54,7 +54,7 @@ class Coco(Source):
         """The objects of an image; the track is the annotation's number."""
         file, boxes, strays = video.payload
         skipped["image is not in the file"] += strays
-        for number, crowd, box in boxes:
+        for number, crowd, box, category in boxes:
             if crowd:
                 skipped["crowd"] += 1
                 continue
@@ -63,7 +63,7 @@ class Coco(Source):
             except (TypeError, ValueError):
                 skipped["box is not a number"] += 1
                 continue
-            yield Target(str(number), 0, (x, y, x + w, y + h), f"{SPLIT}/{file}")
+            yield Target(str(number), 0, (x, y, x + w, y + h), f"{SPLIT}/{file}", category)
 
 
 def files_by_id(content: dict) -> dict[str, dict]:
@@ -79,15 +79,15 @@ def files_by_id(content: dict) -> dict[str, dict]:
 
 
 def _files_and_boxes(content):
-    """{image: file name}, {image: [number, crowd, box] of each annotation}, and how many boxes lie
-    in images that are not in the file."""
+    """{image: file name}, {image: [number, crowd, box, category] of each annotation}, and how many
+    boxes lie in images that are not in the file."""
     files = {image: entry["file_name"] for image, entry in files_by_id(content).items()}
     boxes: dict = {image: [] for image in files}
     strays = 0
     for n, a in enumerate(content["annotations"]):
         if str(a["image_id"]) in boxes:
             one = [a.get("id", f"row {n}"), bool(a.get("iscrowd")), a.get("bbox")]
-            boxes[str(a["image_id"])].append(one)
+            boxes[str(a["image_id"])].append([*one, str(a.get("category_id", ""))])
         else:
             strays += 1
     return files, boxes, strays

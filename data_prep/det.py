@@ -30,8 +30,8 @@ class Det(Ilsvrc):
         """The objects of an image; the track is the object's position in its file."""
         objects = list(self.objects(video.name, skipped))
         skipped["image without object"] += not objects
-        for i, (_, box) in enumerate(objects):
-            yield Target(str(i), 0, box, f"{self.image_folder}/{video.name}.JPEG")
+        for i, (_, box, category) in enumerate(objects):
+            yield Target(str(i), 0, box, f"{self.image_folder}/{video.name}.JPEG", category)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class Ilsvrc(Source):
 
     annotations: str
 
-    def objects(self, stem: str, skipped: Skipped) -> Iterator[tuple[str, tuple]]:
+    def objects(self, stem: str, skipped: Skipped) -> Iterator[tuple[str, tuple, str]]:
         """The objects of an annotation file; counts a file or an object that can't be read.
 
         Args:
@@ -24,7 +24,7 @@ class Ilsvrc(Source):
             skipped: counts by reason.
 
         Yields:
-            Its trackid, or its position in the file, and its box as in `Target`.
+            Its trackid, or its position in the file, its box as in `Target`, and its category.
         """
         try:
             tree = ElementTree.parse(self.root / self.annotations / f"{stem}.xml")
@@ -41,4 +41,4 @@ class Ilsvrc(Source):
             except ValueError:
                 skipped["box is not a number"] += 1
                 continue
-            yield node.findtext("trackid") or str(i), box
+            yield node.findtext("trackid") or str(i), box, node.findtext("name") or ""

@@ -72,7 +72,8 @@ class Labelled(Source):
                 skipped["image is missing"] += 1
             else:
                 x, y, w, h = map(float, shape.box)
-                yield Target(titles[k], frame, (x, y, x + w, y + h), image)
+                category = labelled.tracks[k].category
+                yield Target(titles[k], frame, (x, y, x + w, y + h), image, category)
 
     def _image(self, video: labels.Video, frame: int) -> str | None:
         if video.images:

@@ -262,7 +262,8 @@ def video_crops(source: Source, video: Video, options: Options, skipped: Counter
         crop = context_crop(image, target.box, *sizes, border, edges=True)
         x1, y1, x2, y2 = target.box
         data = jpeg.encode(crop, options.jpeg_quality)
-        yield Record(data, video.name, target.track, target.frame, (x2 - x1, y2 - y1))
+        size = x2 - x1, y2 - y1
+        yield Record(data, video.name, target.track, target.frame, size, target.category)
 
 
 # --- the whole
@@ -298,7 +299,7 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
             skipped.update({reason: int(n) for reason, n in counts["skipped"].items()})
             files += [{**file, "path": part / file["path"]} for file in counts["files"]]
     whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
-    whole |= {name: whole[name].tolist() for name in ("videos", "tracks")}
+    whole |= {name: whole[name].tolist() for name in ("videos", "tracks", "track_category")}
     return whole, files, dict(sorted(skipped.items()))
 
 

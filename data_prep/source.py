@@ -39,12 +39,14 @@ class Target(NamedTuple):
         frame: number of the frame in the video, >= 0.
         box: left, top, right, bottom, px, counted from the image's left and top edge.
         image: path relative to the source's folder; for a video file that and `frame` name it.
+        category: of the track; empty: not known.
     """
 
     track: str
     frame: int
     box: tuple[float, float, float, float]
     image: str
+    category: str = ""
 
 
 Videos = Iterator[Video]

@@ -45,8 +45,8 @@ class Vid(Ilsvrc):
             objects = list(self.objects(f"{video.name}/{stem}", skipped))
             skipped["frame without object"] += not objects
             image = f"{folder}/{frames.get(stem, f'{stem}.JPEG')}"
-            for track, box in objects:
-                yield Target(track, int(stem), box, image)
+            for track, box, category in objects:
+                yield Target(track, int(stem), box, image, category)
 
 
 if __name__ == "__main__":

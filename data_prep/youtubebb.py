@@ -57,7 +57,7 @@ class Youtubebb(Source):
                 skipped["box is not a number"] += 1
         for ms, class_, object_, box in sorted(numbered):
             image = f"{SPLIT}/{class_}/{video.name}_{ms}_{class_}_{object_}.jpg"
-            yield Target(f"{class_}_{object_}", ms, box, image)
+            yield Target(f"{class_}_{object_}", ms, box, image, class_)
 
     def frames(self, video, targets):
         """The frames, with the boxes in pixels."""

@@ -89,7 +89,11 @@ TABLE = {
     "track_names_end": Column(
         np.int64, lambda index, a: _names(index.track_names, a, index.tracks)
     ),
+    "category": Column(
+        np.int32, lambda index, a: a.shape == (index.tracks,) and a.min() >= -1 and a.max() < len(a)
+    ),
 }
+LATER = "category"  # the column that sets of before 0.3 lack
 
 
 def write(folder: Path, columns: dict) -> dict[str, dict]:

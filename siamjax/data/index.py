@@ -18,6 +18,7 @@ import numpy as np
 
 from siamjax.data import columns as column_files
 from siamjax.data import tfrecord
+from siamjax.data.categories import Categories, numbered
 from siamjax.errors import UserError
 from siamjax.files import replacing, write_whole
 
@@ -40,6 +41,7 @@ class Index:
         shard, offset, length: (crops,) where the record begins and the bytes of its payload.
         track_start: (tracks + 1,) first crop of each track.
         video_start: (videos + 1,) first track of each video.
+        category: (tracks,) int32 number of each track's category, -1 where none is known.
 
     Each column raises UserError at its first use where it is damaged: methods do, too.
     """
@@ -75,6 +77,8 @@ class Index:
         """A column, when it is first used; from then on it is an attribute as any other."""
         if name not in column_files.TABLE:
             raise AttributeError(f"Index has no {name}")
+        if name == column_files.LATER and name not in self.manifest.get("columns", {}):
+            return np.full(self.tracks, -1, np.int32)
         path = self.folder / FOLDER / f"{name}.npy"
         setattr(self, name, column_files.read(self, name, path, fix(self.folder)))
         return self.__dict__[name]
@@ -100,6 +104,11 @@ class Index:
     def crops_of(self, track: int) -> tuple[int, int]:
         """First crop of a track and the one behind its last, in the order of frames."""
         return int(self.track_start[track]), int(self.track_start[track + 1])
+
+    @functools.cached_property
+    def categories(self) -> Categories:
+        """Which tracks have a category in common."""
+        return Categories(self.category, self.video_start)
 
     def video_name(self, video: int) -> str:
         """The video's name."""
@@ -206,7 +215,9 @@ def _is_manifest(manifest, version):
         and all(map(shard, files))
         and isinstance(columns, dict)
         and all(map(column, columns.values()))
-        and (version != VERSION or columns.keys() == column_files.TABLE.keys())
+        and (
+            version != VERSION or columns.keys() | {column_files.LATER} == column_files.TABLE.keys()
+        )
     )
 
 
@@ -256,7 +267,8 @@ def write(
         videos, tracks: names; those of tracks are unique within a video.
         track_video: (tracks,) positions in `videos`.
         crop_track: (crops,) positions in `tracks`.
-        rows: columns frame, size, shard, offset, length as in `Index`.
+        rows: columns frame, size, shard, offset, length as in `Index`; track_category, (tracks,)
+            names, "" where none is known.
 
     Raises:
         UserError: no crop at all, two crops of one frame of a track, or the folder cannot be
@@ -275,6 +287,7 @@ def write(
     rank[used] = np.arange(len(used))
     order = np.lexsort((rows["frame"], rank[crop_track]))
     crop_rank = rank[crop_track][order]
+    category = rows.pop("track_category", [""] * len(tracks))
     rows["size"] = np.reshape(rows["size"], (-1, 2))
     columns = {name: np.asarray(column)[order] for name, column in rows.items()}
     frame = columns["frame"]
@@ -284,6 +297,7 @@ def write(
             f"{folder}: video {videos[track_video[track]]}, track {tracks[track]} has two crops"
             f" of frame {frame[double]}; track names must be unique in a video"
         )
+    columns["category"] = numbered([category[t] for t in used])
     track_video = track_video[used]
     video_start = np.flatnonzero(np.diff(track_video, prepend=-1))
     columns |= {

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import ml_collections
 import numpy as np
@@ -25,8 +25,12 @@ _log = logging.getLogger(__name__)
 _MAX_ATTEMPTS = 100  # pairs drawn for one position before the data set counts as unreadable
 
 
-def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
+def make_sampler(config: ml_collections.ConfigDict, mined: Sequence[int] = ()) -> sampling.Sampler:
     """Opens the sources of an experiment; those at addresses are copied to this machine first.
+
+    Args:
+        config: the experiment.
+        mined: positions of pairs that are drawn again, see `siamjax.training.mining`.
 
     Raises:
         UserError: no source, a source that is missing, empty, unfinished, truncated, or of another
@@ -45,10 +49,13 @@ def make_sampler(config: ml_collections.ConfigDict) -> sampling.Sampler:
         raise UserError("the config has no training set; add one to config.data.sources")
     fields = ("pairs_per_epoch", "negative", "grey", "distractor", "flip")
     rates = {name: config.data[name] for name in fields}
+    # fields that experiments of before lack
+    rates |= {"alike": config.data.get("alike", 0.0), "again": config.data.get("mined", 0.0)}
     rule = config.data.get("negatives", "published")  # experiments before 0.3 lack the field
     if rule not in ("other", "published"):
         raise UserError(f"--config.data.negatives={rule}: choose other or published")
-    return sampling.Sampler(sources, config.seed, **rates, published=rule == "published")
+    published = rule == "published"
+    return sampling.Sampler(sources, config.seed, **rates, published=published, mined=mined)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +89,9 @@ class Examples:
         grid: (A, S, S, 4) anchors, cx, cy, w, h in px of the search crop.
     """
 
-    def __init__(self, config: ml_collections.ConfigDict):
-        """Args: config: an experiment."""
+    def __init__(self, config: ml_collections.ConfigDict, mined: Sequence[int] = ()):
+        """Args: config: an experiment; mined: as `make_sampler` takes it."""
+        self._mined = tuple(mined)
         self._config = ml_collections.FrozenConfigDict(config)
         # fields of a ConfigDict are slow to look up
         self._crops = dict(config.crops)
@@ -113,7 +121,7 @@ class Examples:
     @functools.cached_property
     def sampler(self) -> sampling.Sampler:
         """The sampler behind the pairs."""
-        return make_sampler(self._config)
+        return make_sampler(self._config, self._mined)
 
     def __getitem__(self, position: int) -> Example:
         """The pair of a position.
@@ -240,6 +248,7 @@ def make_loader(
     host: int = 0,
     hosts: int = 1,
     workers: int | None = None,
+    mined: Sequence[int] = (),
 ) -> Loader:
     """Batches from a step on, without end.
 
@@ -254,6 +263,7 @@ def make_loader(
         host: number of this host, 0 <= host < hosts.
         hosts: number of hosts.
         workers: processes; 0: a thread of this process; None: `config.data.workers`.
+        mined: as `make_sampler` takes it.
 
     Returns:
         An iterator with `close()` and `skipped`, the number of damaged records met so far.
@@ -269,7 +279,7 @@ def make_loader(
                 f" not a multiple of {hosts} hosts"
             )
     workers = config.data.workers if workers is None else workers
-    examples = Examples(staging.with_local_sources(config))
+    examples = Examples(staging.with_local_sources(config), mined)
     sampler = examples.sampler  # bad folders are reported here, not by a worker
     fill = functools.partial(_fill, examples, host, hosts, batch_size)
     layout = examples.layout(batch_size)

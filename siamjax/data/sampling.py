@@ -4,10 +4,11 @@ The rule is SiamRPN++'s: each source's shuffled list of videos, repeated or cut 
 lists joined and shuffled; a positive pair is two near frames of one track of the entry's video, a
 negative pair takes its search crop from any track of any source but the template's, or, if wished,
 shows another target of the template's video, which is likely to look like it (distractor-aware
-training: Zhu et al., ECCV 2018, section 3.2). The published rule draws the template's own track,
-too, which shows the target as background: with two videos in half of the negative pairs. The lists
-are permutations computed entry by entry, so position 1,000,000 costs what position 0 does and
-nothing is kept in memory.
+training: Zhu et al., ECCV 2018, section 3.2), or one of the template's category elsewhere. Pairs
+that the network was wrong on are drawn again if wished (`siamjax.training.mining`). The published
+rule draws the template's own track, too, which shows the target as background: with two videos in
+half of the negative pairs. The lists are permutations computed entry by entry, so position
+1,000,000 costs what position 0 does and nothing is kept in memory.
 """
 
 import dataclasses
@@ -79,9 +80,13 @@ class Sampler:
         grey: probability that a pair loses its colour, 0..1.
         distractor: probability that a negative pair's search shows another target of the
             template's video, where it has one; 0..1.
+        alike: probability that the search of any other negative pair shows a target of the
+            template's category in another video of its set, where there is one; 0..1.
         flip: probability that both crops of a pair are mirrored left to right, 0..1.
         published: whether a negative pair may show the template's own track. Otherwise such a draw
             is repeated, and a pair is positive where there is no other track at all.
+        mined: positions of earlier pairs that are drawn again.
+        again: probability that one of them is, 0..1.
     """
 
     sources: Sequence[Source]
@@ -90,8 +95,11 @@ class Sampler:
     negative: float = 0.0
     grey: float = 0.0
     distractor: float = 0.0
+    alike: float = 0.0
     flip: float = 0.0
     published: bool = False
+    mined: Sequence[int] = ()
+    again: float = 0.0
 
     @functools.cached_property
     def _ends(self):
@@ -127,14 +135,31 @@ class Sampler:
         repeat, slot = divmod(slot, source.index.videos)
         return which, shuffled(slot, source.index.videos, (self.seed, 1 + which, round_, repeat))
 
+    def root(self, position: int) -> int:
+        """The position whose pair is shown at a position: its own, or one of `mined`."""
+        if not self.mined:
+            return position
+        place = divmod(position, self.pairs_per_epoch)
+        rng = np.random.default_rng((self.seed, *place, 0, 1))  # leaves `generator` as it is
+        return (
+            self.mined[int(rng.integers(len(self.mined)))]
+            if rng.random() < self.again
+            else position
+        )
+
     def pair(self, position: int, rng: np.random.Generator, attempt: int = 0) -> Pair:
         """Draws the pair of a position.
 
         Args:
             position: of the pair since the start of training.
-            rng: `generator(position, attempt)`, in its first state.
-            attempt: as in `generator`.
+            rng: `generator(position, attempt)`, in its first state; it stays there where the pair
+                is a mined one.
+            attempt: as in `generator`; pairs in the place of damaged ones are not mined.
         """
+        root = position if attempt else self.root(position)
+        return self._draw(root, rng if root == position else self.generator(root), attempt)
+
+    def _draw(self, position, rng, attempt):
         which, video = self.entry(position, attempt)
         source = self.sources[which]
         grey = bool(self.grey and rng.random() < self.grey)
@@ -152,6 +177,8 @@ class Sampler:
         elif self.distractor and tracks > 1 and rng.random() < self.distractor:
             other = first + (track - first + int(rng.integers(1, tracks))) % tracks
             begin, end = source.index.crops_of(other)
+        elif self.alike and source.index.categories.count(track) and rng.random() < self.alike:
+            begin, end = source.index.crops_of(source.index.categories.draw(rng, track))
         else:
             search_source, other = self._any_track(rng)
             while not self.published and self._same(which, track, search_source, other):

@@ -109,6 +109,7 @@ class Rows:
         """No record yet."""
         self._videos: dict[str, int] = {}
         self._tracks: dict[tuple[int, str], int] = {}
+        self._categories: list[str] = []  # of the tracks
         self._columns = {
             name: array.array("f" if name == "size" else "q")
             for name in ("crop_track", "frame", "size", "shard", "offset", "length")
@@ -118,6 +119,8 @@ class Rows:
         """One more record, which lies in this shard from this byte on; bytes of its payload."""
         video = self._videos.setdefault(record.video, len(self._videos))
         track = self._tracks.setdefault((video, record.track), len(self._tracks))
+        if track == len(self._categories):
+            self._categories.append(record.category)
         values = ((track,), (record.frame,), record.size, (shard,), (offset,), (length,))
         for column, value in zip(self._columns.values(), values):
             column.extend(value)
@@ -128,6 +131,7 @@ class Rows:
             "videos": list(self._videos),
             "tracks": [name for _, name in self._tracks],
             "track_video": np.array([video for video, _ in self._tracks], np.int64),
+            "track_category": list(self._categories),
             **{name: np.array(column) for name, column in self._columns.items()},
         }
 
@@ -254,9 +258,13 @@ class ShardWriter(contextlib.AbstractContextManager):
             raise ValueError(f"crop of shape {image.shape} {image.dtype}, not {self.crop} px uint8")
         self.add_encoded(video, track, frame, jpeg.encode(image, self.jpeg_quality), size)
 
-    def add_encoded(self, video: str, track: str, frame: int, image: bytes, size) -> None:
-        """Appends one crop that is encoded already, by `jpeg.encode` best; else as `add`."""
-        self._files.add(Record(image, video, track, frame, (float(size[0]), float(size[1]))))
+    def add_encoded(
+        self, video: str, track: str, frame: int, image: bytes, size, category: str = ""
+    ) -> None:
+        """Appends one crop that is encoded already, by `jpeg.encode` best; else as `add`. The
+        category is the track's, that of its first crop; empty: not known."""
+        sides = float(size[0]), float(size[1])
+        self._files.add(Record(image, video, track, frame, sides, category))
 
     def close(self, **manifest) -> None:
         """Finishes the data set.

@@ -6,7 +6,8 @@ little endian. Each payload is a `tf.train.Example` with the features
 - `image/encoded`: JPEG of one context crop,
 - `video`, `track`: names,
 - `frame`: number of the frame in its video,
-- `size`: width and height of the target, px of the source image.
+- `size`: width and height of the target, px of the source image,
+- `category`: of the track, where one is known.
 """
 
 import functools
@@ -51,6 +52,7 @@ class Record(NamedTuple):
     track: str
     frame: int
     size: tuple[float, float]
+    category: str = ""
 
 
 def frame_record(payload: bytes) -> bytes:
@@ -132,7 +134,9 @@ def _checksum(data: bytes) -> bytes:
 def encode_example(record: Record) -> bytes:
     """The serialised Example of a crop; equal records give equal bytes."""
     example = _example_class()()
+    category = [("category", "bytes_list", [record.category.encode()])] if record.category else []
     for key, kind, values in (  # in the order of a deterministic map
+        *category,
         ("frame", "int64_list", [record.frame]),
         ("image/encoded", "bytes_list", [record.image]),
         ("size", "float_list", record.size),
@@ -159,7 +163,11 @@ def decode_example(payload: bytes) -> Record:
         (track,) = feature["track"].bytes_list.value
         (frame,) = feature["frame"].int64_list.value
         width, height = feature["size"].float_list.value
-        return Record(image, video.decode(), track.decode(), frame, (width, height))
+        category = b""
+        if "category" in feature:
+            (category,) = feature["category"].bytes_list.value
+        names = video.decode(), track.decode(), frame
+        return Record(image, *names, (width, height), category.decode())
     except Exception as error:  # protobuf's DecodeError has no stable place to import from
         raise BadRecord("not an Example of a crop") from error
 

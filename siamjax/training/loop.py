@@ -21,6 +21,7 @@ from siamjax.training import (
     checkpoint,
     hosts,
     metrics,
+    mining,
     mirroring,
     optimizer,
     parallel,
@@ -128,6 +129,7 @@ class _Run:
         self._in_flight: tuple[int, dict] | None = None  # number and metrics of a step
         self._preview = preview.make_preview(config, self.model)
         self._phase: optimizer.Phase | None = None
+        self._miner: mining.Miner | None = None
 
     def own(self, resources: Resources) -> None:
         """Takes the lock of the run's folder, and fills the folder from the mirror if it is
@@ -152,6 +154,8 @@ class _Run:
         if self.lead and self.mirror is not None:
             self.mirror.start(saved)
             resources.closing(self.mirror)
+        if self.config.data.get("mined", 0.0):
+            self._miner = mining.Miner(self.config, extra.get("mining"))
 
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""
@@ -167,10 +171,8 @@ class _Run:
             self.board = closing(metrics.TensorBoard(folder / "tensorboard", done))
         batch_size = self.config.train.batch_size
         self.bar = closing(metrics.Progress(self.total, done, batch_size, self.lead))
-        place = {"host": jax.process_index(), "hosts": jax.process_count()}
-        self.batches = closing(
-            loader_lib.make_loader(self.config, start_step=done, batch_size=host_batch, **place)
-        )
+        self._open_loader = lambda: closing(self._make_loader(host_batch))
+        self.batches = self._open_loader()
         if unscored:  # the run was killed while it validated
             self._validate(validate)
         return self.train(validate)
@@ -193,11 +195,15 @@ class _Run:
             self.bar.device.dispatched(begin, functools.partial(jax.block_until_ready, results))
             self.done += 1
             shown = on_host if self.lead and self._due(train.images_every) else None
+            mines = self._miner is not None and self._due(self.per_epoch)
+            if mines:
+                self._draw_again(results)
             if self.done < self.total:
                 on_host = next(self.batches)
                 batch = parallel.put(on_host)
             self._record()
-            self._in_flight = self.done, results
+            if not mines:
+                self._in_flight = self.done, results
             if shown is not None:
                 pictures = self._preview(state.to_host(self.state.live), shown)
                 self.board.images(self.done, pictures)
@@ -217,6 +223,26 @@ class _Run:
                 self._tell(f"stopped by {reason} at {where}; the same command resumes it")
                 return False
         return True
+
+    def _make_loader(self, host_batch: int) -> loader_lib.Loader:
+        """Batches from the next step on."""
+        place = {"host": jax.process_index(), "hosts": jax.process_count()}
+        mined = self._miner.sampler.mined if self._miner else ()
+        return loader_lib.make_loader(self.config, self.done, host_batch, **place, mined=mined)
+
+    def _draw_again(self, results) -> None:
+        """Ends an epoch in which pairs were mined: waits for its last step, and has the next
+        epoch's batches made anew, with the pairs that were found."""
+        self._record()
+        self._in_flight = self.done, results
+        self._record()
+        assert self._miner is not None
+        self._miner.turn()
+        skipped = self.batches.skipped
+        self.batches.close()
+        if self.done < self.total:
+            self.batches = self._open_loader()
+            self.batches.skipped = skipped
 
     def _compiled_step(self) -> Callable:
         """The program of the next step; that of the phase before is let go."""
@@ -243,7 +269,9 @@ class _Run:
             return
         number, results = self._in_flight  # 1-based
         self._in_flight = None
-        values = parallel.first(results)
+        if self._miner:
+            self._miner.add(number, parallel.array(results["wrong"]).tolist())
+        values = parallel.first({name: x for name, x in results.items() if name != "wrong"})
         self.window.add(values)
         self.bar.step(values["loss"])
         train = self.config.train
@@ -266,6 +294,7 @@ class _Run:
             "lr_backbone": lr * train.backbone_lr if backbone_trains else 0.0,
             "skipped": int(values["skipped"]),
             "bad_records": self.batches.skipped,
+            **({"mined": len(self._miner.sampler.mined)} if self._miner else {}),
             **self.bar.speed(),
         }
         self.bar.restart()
@@ -281,6 +310,8 @@ class _Run:
             self.lock.check()
             self.lines.sync()
             extra["lines"] = list(self.lines.lines)
+        if self._miner:
+            extra["mining"] = self._miner.state()
         self.saved.save(self.state, self.config, extra, self.data)
 
     def _validate(self, validate: Validate) -> None:

@@ -115,6 +115,25 @@ def rpn_loss(
     return cls_loss, loc_loss
 
 
+def wrongness(cls: Float[np.ndarray | Array, "b s s two_a"], label: Labels) -> Float32[Array, " b"]:
+    """How wrong the classification of each pair is: the highest probability of an object on its
+    negative anchors, minus that on its positive ones, or minus .5 where it has none.
+
+    Above 0 the network would take the place of something else for the target's. -1 without a
+    negative anchor.
+    """
+    logits = _by_anchor(cls.astype(jnp.float32), label.shape[1])
+    probability = jax.nn.softmax(logits, axis=-1)[..., 1]
+
+    def of(side, none):
+        values = jnp.where(label == side, probability, 0.0).max((1, 2, 3))
+        return jnp.where((label == side).any((1, 2, 3)), values, none)
+
+    return of(0, jnp.float32(-1)) - jnp.where(
+        (label == 0).any((1, 2, 3)), of(1, jnp.float32(0.5)), 0.0
+    )
+
+
 def _by_anchor(maps, per_cell):
     """(B, S, S, K * A) -> (B, A, S, S, K)."""
     maps = maps.reshape(*maps.shape[:3], -1, per_cell)

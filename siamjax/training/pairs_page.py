@@ -16,9 +16,10 @@ SHIFTS = (0, 16, 32, 64)  # px, of the published study of the shift augmentation
 POSITIONS = 2000  # pairs behind each map of positions
 
 
-OWN, NEAR, SAME, OTHER = (
+OWN, NEAR, ALIKE, SAME, OTHER = (
     "the target itself",
     "another target of its video",
+    "its category in another video of its set",
     "another video of its set",
     "another set",
 )
@@ -35,7 +36,7 @@ def negatives(config: ml_collections.ConfigDict, positions: range) -> dict[str, 
         UserError: as `siamjax.data.loader.make_sampler`.
     """
     sampler = make_sampler(config)
-    counts = dict.fromkeys((OWN, NEAR, SAME, OTHER), 0)
+    counts = dict.fromkeys((OWN, NEAR, ALIKE, SAME, OTHER), 0)
     for position in positions:
         pair = sampler.pair(position, sampler.generator(position))
         if not pair.negative:
@@ -46,8 +47,11 @@ def negatives(config: ml_collections.ConfigDict, positions: range) -> dict[str, 
             counts[OTHER] += 1
         elif template == search:
             counts[OWN] += 1
+        elif template[0] == search[0]:
+            counts[NEAR] += 1
         else:
-            counts[NEAR if template[0] == search[0] else SAME] += 1
+            categories = z.category[template[1]], x.category[search[1]]
+            counts[ALIKE if categories[0] == categories[1] >= 0 else SAME] += 1
     return counts
 
 

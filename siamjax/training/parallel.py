@@ -135,6 +135,11 @@ def on_all(act: Callable[[], object]) -> None:
             raise UserError(text)
 
 
+def array(metric) -> np.ndarray:
+    """One metric that is an array, from this host's first device; waits for its step."""
+    return np.asarray(metric.addressable_shards[0].data)[0]
+
+
 def first(metrics) -> dict[str, float]:
     """The metrics as numbers, from this host's first device; waits for the step that makes them."""
     return {name: np.asarray(x.addressable_shards[0].data).item() for name, x in metrics.items()}

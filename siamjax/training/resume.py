@@ -26,6 +26,9 @@ _BEFORE = {
     "model.stride": "8",
     "model.dilated": "True",
     "model.template_cells": "7",
+    "data.alike": "0.0",
+    "data.mined": "0.0",
+    "data.mined_kept": "512",
 }
 _SAME_DATA = ("name", "crop", "jpeg_quality", "videos", "tracks", "crops")
 

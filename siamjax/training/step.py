@@ -49,7 +49,8 @@ def make_step(
         `siamjax.data.loader` yields. Metrics are float32 scalars, equal on every device: loss,
         cls_loss, loc_loss, grad_norm (before clipping), positives (per pair), lr (of the state's
         epoch), skipped_in_row, skipped, and where the levels are fused by learned weights
-        `fusion/<branch>_<level>`, their shares.
+        `fusion/<branch>_<level>`, their shares; with `data.mined` also `wrong`, an array
+        (`losses.wrongness` of the pairs of all devices).
     """
     gradients = _make_gradients(config, model, labels, phase, axis)
     update = _make_update(config, labels, phase, steps_per_epoch)
@@ -66,8 +67,9 @@ def make_step(
 
 def _make_loss(config, model, phase) -> Callable:
     """loss(active, params, batch_stats, batch, targets, counts) -> loss, (new batch_stats, the two
-    losses): of one part of the batch; `active` are the parameters that train."""
-    train = config.train
+    losses, how wrong each pair is where that is asked for): of one part of the batch; `active` are
+    the parameters that train."""
+    train, mines = config.train, config.data.get("mined", 0.0) > 0
     minimum = 2 if train.reference_quirks else 1
 
     def forward(params, batch_stats, batch):
@@ -89,7 +91,9 @@ def _make_loss(config, model, phase) -> Callable:
         (cls, loc), changed = forward(params, batch_stats, batch)
         cls_loss, loc_loss = losses.rpn_loss(cls, loc, *targets, counts, minimum)
         weighted = train.cls_weight * cls_loss + train.loc_weight * loc_loss
-        return weighted, (changed.get("batch_stats", batch_stats), jnp.stack([cls_loss, loc_loss]))
+        wrong = losses.wrongness(cls, targets[0]) if mines else None
+        batch_stats = changed.get("batch_stats", batch_stats)
+        return weighted, (batch_stats, jnp.stack([cls_loss, loc_loss]), wrong)
 
     return loss
 
@@ -108,19 +112,19 @@ def _make_gradients(config, model, labels, phase, axis) -> Callable:
 
         def add_part(carry, part):
             sums, batch_stats = carry
-            grads, (batch_stats, part_losses) = gradient_of_part(
+            grads, (batch_stats, part_losses, wrong) = gradient_of_part(
                 active, state.params, batch_stats, *part, None if train.reference_quirks else counts
             )
-            return (jax.tree.map(jnp.add, sums, (grads, part_losses)), batch_stats), None
+            return (jax.tree.map(jnp.add, sums, (grads, part_losses)), batch_stats), wrong
 
         carry = (jax.tree.map(jnp.zeros_like, active), jnp.zeros(2)), state.batch_stats
         if train.accumulate == 1:
-            carry, _ = add_part(carry, (batch, targets))
+            carry, wrong = add_part(carry, (batch, targets))
         else:
             parts = jax.tree.map(
                 lambda x: x.reshape(train.accumulate, -1, *x.shape[1:]), (batch, targets)
             )
-            carry, _ = jax.lax.scan(add_part, carry, parts)
+            carry, wrong = jax.lax.scan(add_part, carry, parts)
         sums, batch_stats = carry
         grads, (cls_loss, loc_loss) = jax.lax.psum(sums, axis)
         if train.reference_quirks:  # a sum of means so far
@@ -137,6 +141,8 @@ def _make_gradients(config, model, labels, phase, axis) -> Callable:
             "grad_norm": optax.tree.norm(grads),
             "positives": counts.positives / counts.pairs,
         }
+        if wrong is not None:
+            metrics["wrong"] = jax.lax.all_gather(wrong.reshape(-1), axis).reshape(-1)
         return grads, batch_stats, metrics
 
     return gradients

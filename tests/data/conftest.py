@@ -37,6 +37,7 @@ def to_format_1(folder):
     del manifest["columns"], manifest["crc32c"]
     for shard in manifest["shards"]:
         del shard["crc32c"]
+    (folder / "index/category.npy").unlink()
     path.write_text(json.dumps(manifest | {"version": 1}, indent=2) + "\n")
     return folder
 

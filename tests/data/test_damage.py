@@ -115,7 +115,7 @@ def test_every_damage_of_a_column_is_one_line(small, damage, form):
     """Before: `another type` of `shard` was an IndexError, `a folder` IsADirectoryError, ..."""
     if form == 1:
         to_format_1(small)
-    for name in columns.TABLE:
+    for name in [each for each in columns.TABLE if form == 2 or each != columns.LATER]:
         copy = shutil.copytree(small, small.with_name(name))
         DAMAGES[damage](copy / f"index/{name}.npy")
         with pytest.raises(UserError, match=f"{name}.npy: unreadable index column") as caught:
@@ -236,7 +236,7 @@ def first_format(tmp_path_factory):
 @given(st.data())
 def test_format_1_gives_its_pairs_one_line_or_damaged_records(first_format, data):
     """Without checksums a value in range is believed; a record of other bytes is not."""
-    path = first_format / data.draw(st.sampled_from(FILES))
+    path = first_format / data.draw(st.sampled_from([f for f in FILES if "category" not in f]))
     before = path.read_bytes()
     content = bytearray(before)
     for _ in range(data.draw(st.integers(1, 3))):

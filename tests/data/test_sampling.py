@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections import Counter
 from types import SimpleNamespace
 
@@ -11,7 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from siamjax.data import shards
+from siamjax.data.index import Index
 from siamjax.data.sampling import Sampler, Source, shuffled
+
+from .conftest import to_format_1
 
 
 def make_index(frames_per_track):
@@ -234,6 +239,80 @@ def test_share_of_distractors():
     near = sum(p.search_source == 0 and index.video_of(p.search) == 0 for p in pairs)
     by_chance = 0.7 * (1 / 4) * (1 / 3)
     assert stats.binomtest(near, len(pairs), 0.3 + by_chance).pvalue > 1e-3
+
+
+CATEGORIES = [["cat", "dog"], ["cat"], ["dog", "", "dog"], ["", "cat"], ["fox"]]
+
+
+@pytest.fixture(scope="module")
+def categories(tmp_path_factory):
+    """Videos with tracks of these categories, of one and two frames."""
+    folder = tmp_path_factory.mktemp("categories") / "set"
+    with shards.ShardWriter(folder, "set") as writer:
+        for v, video in enumerate(CATEGORIES):
+            for t, category in enumerate(video):
+                for frame in range(1 + t % 2):
+                    writer.add_encoded(str(v), str(t), frame, b"", (20, 30), category)
+    return Index(folder)
+
+
+def test_tracks_of_a_category_in_other_videos(categories):
+    names = [name for video in CATEGORIES for name in video]
+    video_of = [v for v, video in enumerate(CATEGORIES) for _ in video]
+    rng = np.random.default_rng(0)
+    for track, name in enumerate(names):
+        expected = {
+            i
+            for i, other in enumerate(names)
+            if name and other == name and video_of[i] != video_of[track]
+        }
+        assert categories.categories.count(track) == len(expected)
+        if expected:
+            drawn = Counter(categories.categories.draw(rng, track) for _ in range(900))
+            assert drawn.keys() == expected
+            assert len(drawn) == 1 or stats.chisquare(list(drawn.values())).pvalue > 1e-4
+
+
+def test_sets_without_categories_have_none(categories, tmp_path):
+    old = Index(to_format_1(shutil.copytree(categories.folder, tmp_path / "old")))
+    assert [old.categories.count(track) for track in range(old.tracks)] == [0] * old.tracks
+
+
+def test_negatives_of_the_same_category(categories):
+    """A share of the negative pairs; where no other video has the category, as without the rule."""
+    plain = Sampler([Source("set", categories, 100)], 0, 1000, negative=1.0)
+    sampler = dataclasses.replace(plain, alike=0.6)
+    alike = possible = 0
+    for position in range(3000):
+        pair = draw(sampler, position)
+        (_, template), (_, search) = map(categories.locate, (pair.template, pair.search))
+        assert template != search
+        if not categories.categories.count(template):
+            assert pair == draw(plain, position)
+            continue
+        possible += 1
+        alike += categories.category[template] == categories.category[search]
+    assert possible > 1000
+    assert 0.6 < alike / possible < 0.8  # by chance some more, also of the same video
+
+
+def test_mined_pairs_are_drawn_again():
+    plain = make_sampler()
+    mined = (7, 123, 1999)
+    sampler = dataclasses.replace(plain, mined=mined, again=0.25)
+    roots = [sampler.root(position) for position in range(2000, 6000)]
+    shown = [root for position, root in enumerate(roots, 2000) if root != position]
+    assert stats.binomtest(len(shown), len(roots), 0.25).pvalue > 1e-3
+    assert stats.chisquare(list(Counter(shown).values())).pvalue > 1e-3
+    for position, root in enumerate(roots[:200], 2000):
+        assert draw(sampler, position) == draw(plain, root)
+        rng = sampler.generator(position)
+        sampler.pair(position, rng)
+        fresh = plain.generator(position)
+        if root == position:
+            plain.pair(position, fresh)
+        assert rng.random() == fresh.random()  # augmentation: as that of the position
+        assert draw(sampler, position, 1) == draw(plain, position, 1)
 
 
 @pytest.mark.reference

@@ -130,6 +130,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 FORMAT = {
     "dataset_info.json": "739346a77899bbe9",
     "features.json": "a2c7a89cd113cae6",
+    "index/category.npy": "28b01350c9c8e41a",
     "index/frame.npy": "4d11779ee8487b80",
     "index/length.npy": "3825360a13bac4fb",
     "index/offset.npy": "645379cbdc59b2d6",
@@ -141,7 +142,7 @@ FORMAT = {
     "index/video_names.npy": "2ac005a9a97069bf",
     "index/video_names_end.npy": "2b420b2a1ac0cff5",
     "index/video_start.npy": "7261baa9f1d2440c",
-    "manifest.json": "bc0e0d8836520fc2",
+    "manifest.json": "6722f109dde0849b",
     "toy-train.tfrecord-00000-of-00007": "c75826722aa8d73e",
     "toy-train.tfrecord-00001-of-00007": "e98184b928430ce0",
     "toy-train.tfrecord-00002-of-00007": "fcd4c2ae442faec1",

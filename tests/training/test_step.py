@@ -111,6 +111,23 @@ def test_devices_equal_one(config, batch):
     assert differ(one[0].params, separate.params)
 
 
+def test_how_wrong_pairs_are_is_in_the_batch_s_order(config, batch):
+    """However the batch is split; the values are those of its pairs one by one."""
+    fields = {"data__mined": 0.1, "freeze_bn": True}
+    _, [whole] = run(config(**fields), [batch])
+    assert whole["wrong"].shape == (B,)
+    assert len({*whole["wrong"].tolist()}) == B
+    for split in ({"devices": 4}, {"accumulate": 4}):
+        devices = split.pop("devices", 1)
+        _, [other] = run(config(**fields, **split), [batch], devices=devices)
+        np.testing.assert_allclose(other["wrong"], whole["wrong"], atol=1e-6)
+    for i in range(B):
+        one = jax.tree.map(lambda x, i=i: x[i : i + 1], batch)
+        _, [alone] = run(config(**fields), [one])
+        np.testing.assert_allclose(alone["wrong"], whole["wrong"][i : i + 1], atol=1e-6)
+    assert "wrong" not in run(config(), [batch])[1][0]
+
+
 def test_statistics_without_synchronisation_are_the_first_devices(config, batch):
     halves = [jax.tree.map(lambda x, i=i: x[i * B // 2 :][: B // 2], batch) for i in range(2)]
     both, _ = run(config(sync_bn=False), [batch], devices=2)
