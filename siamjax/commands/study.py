@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         default="",
-        help="shards to train on instead of rendered videos, comma-separated; robustness, presence:"
-        " folders of labelled clips, [BENCHMARK=]FOLDER",
+        help="shards to train on instead of rendered videos, comma-separated; robustness, presence,"
+        " returns: folders of labelled clips, [BENCHMARK=]FOLDER",
     )
     add("--dataset", default="synthetic", help="scored on; comma-separated (default: %(default)s)")
     add("--data_root", help="folder of the data sets")
@@ -92,4 +92,5 @@ def _alone(study, args: argparse.Namespace) -> None:
     with Lock(workdir, fix="wait for it to end, or give another --workdir"):
         study.run(None, workdir, plan, None)
     print((workdir / "table.md").read_text(), end="")
-    print(f"pictures: {', '.join(map(str, sorted(workdir.glob('*.png'))))}")
+    if pictures := sorted(map(str, workdir.glob("*.png"))):
+        print(f"pictures: {', '.join(pictures)}")

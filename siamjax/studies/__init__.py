@@ -54,4 +54,9 @@ STUDIES = {
             "--tracker": ("bundled", "the checkpoint"),
         },
     ),
+    "returns": (
+        "siamjax.studies.returns",
+        "whether the long-term mode finds targets that leave and come back",
+        {"--tracker": ("bundled", "the checkpoint")},
+    ),
 }

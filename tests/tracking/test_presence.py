@@ -155,6 +155,7 @@ def test_presence_decides_the_long_term_switch():
     assert not motion.lost
 
 
+@pytest.mark.slow  # exports twice
 def test_exported_tracker_gives_it(fitted, clip, tmp_path, monkeypatch):
     from siamjax.tracking import export, exported
 
