@@ -69,6 +69,7 @@ ROOMS = {
     "npz": "Files of arrays",
     "bundled": "Bundled experiments and data preparation",
     "remote": "Files at addresses",
+    "checksums": "Checksums of output files",
     "files": "Output files",
     "arguments": "Command lines",
     "constants": "Constants of the tracker",

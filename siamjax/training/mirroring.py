@@ -125,17 +125,17 @@ class Mirror:
 
     def close(self) -> None:
         """Waits until the last checkpoint is saved and copied, or could not be."""
+        self._end.set()
+        self._thread.join()
         try:
             self._saved.wait()
         finally:
-            self._end.set()
-            self._thread.join()
+            self._tried = None
+            self._try_copy("give the same command again to copy it")
 
     def _copy_all(self) -> None:
         while not self._end.wait(_EVERY):
             self._try_copy("tried again at the next checkpoint")
-        self._tried = None
-        self._try_copy("give the same command again to copy it")
 
     def _try_copy(self, then: str) -> None:
         """Copies what is new since it was last tried; what goes wrong is said."""
