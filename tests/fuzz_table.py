@@ -783,6 +783,7 @@ def result_archives(folder):
     "siamjax.evaluation.trackers:claim",
     "siamjax.finetuning.plan:read",
     "siamjax.studies.displaced:kept",
+    "siamjax.studies.report:_section",
     "siamjax.studies.shift:_kept",
     examples=20,
 )
@@ -790,7 +791,7 @@ def own_records(folder):
     from siamjax import checksums
     from siamjax.evaluation import finished, search, specs, trackers
     from siamjax.finetuning import plan
-    from siamjax.studies import displaced, shift
+    from siamjax.studies import displaced, report, shift
 
     spec = specs.parse("static")
     trackers.claim(folder, "static", spec)
@@ -799,6 +800,16 @@ def own_records(folder):
         finished.FILE: json.dumps(evaluation),
         "search/scores/a.json": json.dumps({"key": "k", "success_auc": [0.5]}),
         plan.FILE: json.dumps({"trained": ["a"], "left_out": ["b"]}),
+        "studies/a/study.json": json.dumps(
+            {
+                "about": {
+                    **{"config": "c", "pairs": 8, "runs": ["r"], "scored_on": ["s"]},
+                    "siamjax": "0.2",
+                },
+                **{"name": "a", "question": "q", "source": "s"},
+            }
+        ),
+        "studies/a/table.md": "| a | b |\n|---|--:|\n| c | 1 |\n",
         "displaced.json": json.dumps({"key": "k", "found": 1, "searches": 2}),
     }
     for name, text in files.items():
@@ -815,6 +826,7 @@ def own_records(folder):
             lambda: trackers.claim(folder, "static", spec),
             lambda: plan.read(folder),
             lambda: displaced.kept(folder / "displaced.json", "k", lambda: (1, 2)),
+            lambda: report.write(folder / "studies"),
             lambda: shift._kept(folder / "answers.npz", "k"),
             lambda: checksums.first_damaged(folder / "sums.txt", folder),
         )

@@ -271,7 +271,6 @@ NOT_FOREIGN = {
     "siamjax.schema:_known": "a file of this package",
     "siamjax.studies.channels:finish": "what the study has just measured",
     "siamjax.studies.constants:_surface": "what the study has just measured",
-    "siamjax.studies.report:_section": "a study's own folder",
     "siamjax.studies.runs:Run.kept": "what the study has measured",
     "siamjax.studies.runs:Run.train": "what the study has measured",
     "siamjax.studies.runs:_content": "sums bytes",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from siamjax.errors import UserError
 from siamjax.files import read_json, write_whole
+from siamjax.media.labels.jsons import built_as
 
 PAGE = "report.html"
 STYLE = (
@@ -19,12 +20,15 @@ def write(workdir: Path) -> Path:
     """Writes `report.html` from the studies' tables and plots.
 
     Raises:
-        UserError: there is no study.
+        UserError: there is no study, or one is damaged.
     """
     folders = sorted(path.parent for path in workdir.glob("*/study.json"))
     if not folders:
         raise UserError(f"--workdir={workdir}: no study here; run one by siamjax study NAME")
-    sections = "".join(_section(folder) for folder in folders)
+    sections = ""
+    for folder in folders:
+        with built_as(folder, "a finished study", "run it again"):
+            sections += _section(folder)
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Studies</title>'
         f"<style>{STYLE}</style></head>\n<body><h1>Studies</h1>\n{sections}</body></html>\n"
