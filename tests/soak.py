@@ -267,7 +267,8 @@ class Job:
         if event == "second start":
             second = self.start(log="2")
             code, said = second.wait(LIMIT), self.log("2")
-            refused = code == 2 and "in use by" in said and "Traceback" not in said
+            words = "in use by" if not self.damaged else "error: "  # or it meets the damage first
+            refused = code == 2 and words in said and "Traceback" not in said
             if code == 0:  # the first was done by then, or it came second to the lock
                 first = process.wait(LIMIT)
                 refused = first == 0 or (first == 2 and "in use by" in self.log())
