@@ -174,6 +174,19 @@ def remove_partial(path: str | os.PathLike) -> None:
                 os.unlink(entry.path)
 
 
+def remove_partials(*folders: str | os.PathLike) -> None:
+    """Removes what processes that were killed while they wrote any output in folders left of it.
+
+    Only for the one process that may write there.
+    """
+    left = re.compile(r"\..+\.[0-9a-f]{8}\.partial(\..+)?")
+    for folder in map(Path, folders):
+        for path in list(folder.iterdir()) if folder.is_dir() else ():
+            if left.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def check_apart(outputs: Mapping[str, str], inputs: Mapping[str, str | os.PathLike]) -> None:
     """Refuses an output that is an input or another output, however their names are written.
 

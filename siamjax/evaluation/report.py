@@ -3,17 +3,19 @@
 Only what draws imports matplotlib.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from siamjax.datasets.registry import Benchmark
 from siamjax.evaluation import compare, latex, page, strips, style
 from siamjax.evaluation.scoring import Scores
-from siamjax.files import write_whole
+from siamjax.files import remove_partials, write_whole
+from siamjax.locks import Lock
 
 
 def _table(scores: Scores, brackets: bool = False) -> list[list[str]]:
@@ -171,10 +173,11 @@ def write(
         The path of report.html.
 
     Raises:
-        UserError: the folder cannot be written; no such medium.
+        UserError: the folder cannot be written, or another process writes it; no such medium.
     """
-    entry = Entry(scores, benchmark, results or {})
-    return _write_page(Path(out_dir), {".": entry}, style.medium(medium), clip)
+    entries = {".": Entry(scores, benchmark, results or {})}
+    with _alone(Path(out_dir), entries) as out:
+        return _write_page(out, entries, style.medium(medium), clip)
 
 
 def write_all(out_dir: str | Path, entries: Mapping[str, Entry], medium: str = "screen") -> Path:
@@ -192,10 +195,18 @@ def write_all(out_dir: str | Path, entries: Mapping[str, Entry], medium: str = "
     Raises:
         UserError: as `write`.
     """
-    out = Path(out_dir)
-    write_whole(out / "table.tex", latex.overview([entry.scores for entry in entries.values()]))
     sizes = dataclasses.replace(style.medium(medium), attributes=True)
-    return _write_page(out, entries, sizes)
+    with _alone(Path(out_dir), entries) as out:
+        write_whole(out / "table.tex", latex.overview([entry.scores for entry in entries.values()]))
+        return _write_page(out, entries, sizes)
+
+
+@contextlib.contextmanager
+def _alone(out: Path, entries: Mapping[str, Entry]) -> Iterator[Path]:
+    """Holds a report's folder, without what killed processes left in it."""
+    with Lock(out, ".report.lock", "wait for it to end, or choose another --out"):
+        remove_partials(out, *(out / name / part for name in entries for part in (".", "plots")))
+        yield out
 
 
 def _write_page(

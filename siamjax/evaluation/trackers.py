@@ -16,7 +16,7 @@ from siamjax.evaluation import protocols, runner, scoring, specs
 from siamjax.evaluation.runner import Failed, Shard
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.specs import Spec
-from siamjax.files import write_whole
+from siamjax.files import remove_partials, write_whole
 from siamjax.locks import Lock
 
 
@@ -132,6 +132,8 @@ def run(
         raise UserError("--batch: follows siamjax's own trackers, and none is among these")
     failed: list[Failed] = []
     with _alone(out, shard):
+        if shard.count == 1:  # else other processes write there
+            _tidy(out, [spec.name + suffix for spec in chosen])
         for spec in chosen:
             claim(out, spec.name + suffix, spec)
         for spec in chosen:
@@ -153,6 +155,15 @@ def run(
                 shard=shard,
             )
     return {spec.name + suffix: out / "results" / (spec.name + suffix) for spec in chosen}, failed
+
+
+def _tidy(out: Path, names: Sequence[str]) -> None:
+    """Removes what killed processes left."""
+    remove_partials(out / "results")
+    for name in names:
+        for kind in ("results", "checksums", "times", "failures"):
+            folder = out / kind / name
+            remove_partials(folder, *filter(Path.is_dir, folder.rglob("*")))
 
 
 def _in_real_time(make: runner.Factory, fps: float) -> protocols.RealTime:

@@ -11,7 +11,8 @@ from siamjax import errors
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
-from siamjax.evaluation import latex, protocols, report, runner, scoring, submission
+from siamjax.evaluation import latex, protocols, report, runner, scoring, submission, trackers
+from siamjax.locks import Lock
 
 
 class Follower:
@@ -129,6 +130,25 @@ def test_results_that_changed_since_are_not_skipped_in_silence(benchmark, tmp_pa
         assert {p: p.read_bytes() for p in good} == good
     sums.unlink()  # results of earlier versions have none
     assert runner.run(benchmark, made, tmp_path, progress=False) == []
+
+
+def test_what_a_killed_call_left_is_removed(tmp_path):
+    """Before: SIGKILL while plots were written left `plots/.success.0ede67ce.partial.png`."""
+    benchmark = registry.load("synthetic", limit=1)
+    places = ("results", "results/static", "times/static", "checksums/static", "plots", ".")
+    left = [tmp_path / place / ".v.0ede67ce.partial.txt" for place in places]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    other = tmp_path / "results" / "other" / left[0].name  # which may be written by another call
+    other.parent.mkdir()
+    other.write_text("1")
+    scores, results = trackers.run_trackers(benchmark, tmp_path, baselines=["static"])
+    assert other.exists()
+    report.write(tmp_path, scores, benchmark, results)
+    assert not any(path.exists() for path in left)
+    with Lock(tmp_path, ".report.lock"), pytest.raises(UserError, match="in use by process"):
+        report.write(tmp_path, scores, benchmark, results)
 
 
 def test_one_based_benchmarks_get_one_based_files(tmp_path):
