@@ -11,6 +11,7 @@ from typing import cast
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 
 from siamjax.errors import UserError
 from siamjax.media.source import DEFAULT_FPS
@@ -130,7 +131,8 @@ def _pixels(frame: av.VideoFrame) -> np.ndarray | None:
         image = frame.to_ndarray(format="bgr24")
     except (av.FFmpegError, ValueError):
         return None
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # not frame.side_data: the two would hold each other until Python's collector comes
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
     if matrix is None:
         return image
     # where a pixel (x, y) is shown: (a x + c y, b x + d y), in units of 2**-16

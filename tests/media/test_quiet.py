@@ -85,3 +85,20 @@ def test_a_video_that_is_none_is_said_in_a_line(tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(UserError, match=r"text\.mp4: not a video that FFmpeg can read"):
         read_video(tmp_path / "text.mp4")
+
+
+def test_frames_are_freed_without_the_collector(movie):
+    """Before: each decoded frame and its side data held each other, until a full collection."""
+    import gc
+
+    import av
+
+    list(read_video(movie))
+    gc.collect()
+    gc.disable()
+    try:
+        list(read_video(movie))
+        left = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert left == []

@@ -66,6 +66,8 @@ class Access:
             response = _error("the server failed at this; its log says how", 500)
         if not response.prepared:
             response.headers.update(_HEADERS)
+            if request.can_read_body:  # the rest of what was refused is no new request
+                response.force_close()
         return response
 
     def _check(self, request: web.Request) -> None:

@@ -18,6 +18,7 @@ from siamjax.errors import UserError
 from siamjax.files import write_whole
 from siamjax.geometry.boxes import check_box
 from siamjax.integrations.serving.limits import Disk, Limits, Refusal
+from siamjax.integrations.serving.memory import give_back
 from siamjax.integrations.serving.pictures import jpeg
 from siamjax.integrations.serving.videos import Entry
 from siamjax.media.tracks import Row, follow
@@ -292,8 +293,11 @@ class Runs:
             async with self._places:
                 run.begin()
                 work = run.work, self._tracker.sibling(), self._limits.frames, changed
-                if not await loop.run_in_executor(self._threads, *work):
-                    state = "done"
+                try:
+                    stopped = await loop.run_in_executor(self._threads, *work)
+                finally:
+                    self._threads.submit(give_back)
+                state = "stopped" if stopped else "done"
         except asyncio.CancelledError:
             pass  # it waited
         except UserError as error:

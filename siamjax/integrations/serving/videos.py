@@ -14,6 +14,7 @@ from siamjax import media
 from siamjax.errors import UserError
 from siamjax.files import Appending
 from siamjax.integrations.serving.limits import Disk, Limits, Refusal
+from siamjax.integrations.serving.memory import give_back
 from siamjax.integrations.serving.pictures import jpeg
 
 SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg")
@@ -108,6 +109,7 @@ class Videos:
             raise
         finally:
             self._under_way -= 1
+            self._threads.submit(give_back)
 
     def close(self) -> None:
         """Ends the threads."""
