@@ -868,7 +868,7 @@ def locks_and_heartbeats(folder):
         found = locks._read(folder / "lock")
         if found is not None:
             held._by(found)
-        Watch(folder, "r", 0, 2, 30).verdict()
+        Watch(folder, "r", 0, 2, 30.0).verdict()
 
     return [(folder / "lock", content), *seeds_of(folder, "1")], read
 

@@ -136,6 +136,8 @@ def _binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
     codes = np.full(len(found), REGION, np.int8)
     for i, values in enumerate(found):
         if len(values) == 1:
+            if values[0] not in (UNKNOWN, START, FAILURE):
+                raise UserError(f"{path}: frame {i + 1} holds the code {values[0]}, not 0, 1 or 2")
             codes[i] = values[0]
         else:
             regions[i] = corners(values) if wide else values
