@@ -298,8 +298,9 @@ def join_parts(folder: Path, count: int) -> tuple[dict, list[dict], dict]:
             tracks += len(columns["tracks"])
             skipped.update({reason: int(n) for reason, n in counts["skipped"].items()})
             files += [{**file, "path": part / file["path"]} for file in counts["files"]]
-    whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
-    whole |= {name: whole[name].tolist() for name in ("videos", "tracks", "track_category")}
+    with built_as(folder, "whole parts", "remove it and run again"):
+        whole: dict = {name: np.concatenate(column) for name, column in joined.items()}
+        whole |= {name: whole[name].tolist() for name in ("videos", "tracks", "track_category")}
     return whole, files, dict(sorted(skipped.items()))
 
 

@@ -995,6 +995,7 @@ def parts_of_a_preparation(folder):
     part = parts.part_folder(folder, 0)
     part.mkdir()
     columns = {"videos": ["v"], "tracks": ["0"], "track_video": [0], "crop_track": [0]}
+    columns["track_category"] = [""]
     columns |= {name: [1] for name in ("frame", "shard", "offset", "length")}
     np.savez(part / "columns.npz", size=np.ones(2), **columns)
     files = [{"path": "records-00000.part", "bytes": 10, "records": 1}]

@@ -271,6 +271,7 @@ NOT_FOREIGN = {
     "siamjax.schema:_known": "a file of this package",
     "siamjax.studies.channels:finish": "what the study has just measured",
     "siamjax.studies.constants:_surface": "what the study has just measured",
+    "siamjax.studies.returns:_kept": "what the study has measured; `npz.read` checks it",
     "siamjax.studies.runs:Run.kept": "what the study has measured",
     "siamjax.studies.runs:Run.train": "what the study has measured",
     "siamjax.studies.runs:_content": "sums bytes",

@@ -149,7 +149,11 @@ def _modes(spec: Spec) -> Iterator[tuple[str, Callable[[], Tracker]]]:
 
 
 def _kept(path: Path, key: str, make: Callable[[], Tracker], clip: Clip) -> tuple:
-    """Boxes (N, 4) and whether the target was called lost (N,), from the file where it stands."""
+    """Boxes (N, 4) and whether the target was called lost (N,), from the file where it stands.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     saved = npz.read(path) if path.is_file() else {}
     if str(saved.get("key", "")) != key:
         tracker = make()
@@ -161,6 +165,8 @@ def _kept(path: Path, key: str, make: Callable[[], Tracker], clip: Clip) -> tupl
             "lost": np.array([False, *(answer.lost for answer in answers)]),
         }
         write_whole(path, functools.partial(_save, saved))
+    if not {"boxes", "lost"} <= saved.keys():
+        raise UserError(f"{path}: not the answers of a study; remove it")
     return saved["boxes"], saved["lost"]
 
 

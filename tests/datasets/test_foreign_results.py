@@ -454,6 +454,7 @@ def test_vot_toolkit_binary(vot, tmp_path):
         (struct.pack("<hIB", 1, 1, 9), "frame 1 holds a region of kind 9"),
         (binary([(1, 2, 3, 4, 5, 6)]), "polygons of other than four corners"),
         (b"", "not a whole file"),
+        (struct.pack("<hIBI", 1, 1, 0, 1 << 30), "holds the code 1073741824, not 0, 1 or 2"),
     ],
 )
 def test_binary_files_that_cannot_be_scored(vot, tmp_path, data, message):
