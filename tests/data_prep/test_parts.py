@@ -195,6 +195,26 @@ def test_a_full_disk_leaves_no_part(tmp_path, plan, monkeypatch, when):
     assert len(list(work.glob("part-?????"))) == 2
 
 
+def test_a_file_that_cannot_be_closed_leaves_no_part(tmp_path, plan, monkeypatch):
+    """Before: what a full disk had not taken yet was refused again by the closing of the file, and
+    the unfinished part stayed."""
+
+    class Full:
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self):
+            raise OSError(errno.ENOSPC, "No space left on device, again")
+
+    work = tmp_path / "work"
+    work.mkdir()
+    parts.open_work(work, plan)
+    monkeypatch.setattr(shards, "open", lambda *_: Full(), raising=False)
+    with pytest.raises(UserError, match="no space left; free some and run again"):
+        parts.make_part(str(work), 0)
+    assert not list(work.glob("part-*"))
+
+
 def test_an_error_behind_a_runner():
     hidden = RuntimeError(
         "Traceback ...\\nsiamjax.errors.UserError: /x: no space left; free some and run again"
