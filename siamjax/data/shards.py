@@ -192,17 +192,14 @@ class RecordFiles:
             with explain_os_errors(self._folder):
                 self._file.flush()
                 os.fsync(self._file.fileno())
-                self._close()
+            self.abandon()
 
     def abandon(self) -> None:
         """Closes the last file as it is, however full the disk."""
-        with contextlib.suppress(OSError):  # of what was not written yet
-            self._close()
-
-    def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with contextlib.suppress(OSError):  # of what was not written yet
+                file.close()
 
 
 class ShardWriter(contextlib.AbstractContextManager):
