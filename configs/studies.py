@@ -2,8 +2,8 @@
 
 Command: siamjax study layers --workdir=runs/studies
 Hardware: any machine; two CPU cores are enough.
-Cost: 4,000 pairs, 500 steps; about a minute and a half on two cores, with the scoring.
-Expected: success AUC 0.2 to 0.4 on the held-out clips; docs/studies.md.
+Cost: 4,000 pairs, 500 steps.
+Expected: what docs/studies.md and its pages say.
 """
 
 from configs import demo
