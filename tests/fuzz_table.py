@@ -205,7 +205,7 @@ def labels_masks(folder):
     return seeds, lambda: labels.read(folder, "masks")
 
 
-@reader("siamjax.media.labels.rle:box")
+@reader("siamjax.media.labels.rle:box", examples=100)
 def labels_rle(folder):
     pytest.importorskip("pycocotools")
     path = folder / "masks.json"
@@ -598,7 +598,7 @@ def records(folder):
 # --- benchmarks and results
 
 
-@reader("siamjax.datasets.annotations:_parse")
+@reader("siamjax.datasets.annotations:_parse", examples=100)
 def annotations(folder):
     from siamjax.datasets import annotations
 
@@ -988,7 +988,7 @@ def sources(folder):
     return seeds, lambda: attempt(*calls)
 
 
-@reader("data_prep.source:read_image", "data_prep.parts:join_parts")
+@reader("data_prep.source:read_image", "data_prep.parts:join_parts", examples=100)
 def parts_of_a_preparation(folder):
     from data_prep import parts, source
 

@@ -136,9 +136,8 @@ def _unpack(path: Path, folder: Path) -> None:
                 archive.extractall(folder)
         else:
             with tarfile.open(path) as archive:
-                members = []
-                check_claims(path, (members.append(m) or m.size for m in archive))
-                archive.extractall(folder, members, filter="data")
+                check_claims(path, (member.size for member in archive))
+                archive.extractall(folder, filter="data")
     except BROKEN as error:
         raise UserError(f"{path}: cannot be unpacked ({error}); pack it again") from None
 

@@ -158,7 +158,7 @@ def check_box(box) -> np.ndarray:
     try:
         values = np.asarray(box, np.float32)
     except (TypeError, ValueError):
-        values = np.empty(0)
+        values = np.empty(0, np.float32)
     if values.shape != (4,) or not np.isfinite(values).all() or not (values[2:] > 0).all():
         raise ArchiveError(f"a box has to be x, y, width, height, the last two above 0, not {box}")
     return values
