@@ -29,6 +29,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "model.blocks": (1, 64),  # ResNet-152 has 36 in a layer
     "model.levels": (0, 16),
     "model.adjust_channels": (1, 8192),
+    "model.stride": (1, 128),
+    "model.template_cells": (1, 64),
     "anchors.stride": (1, 128),
     "anchors.ratios": (0.01, 100),
     "anchors.scales": (0.01, 1000),
