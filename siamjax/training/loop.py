@@ -91,6 +91,8 @@ def train(
         if run.done == run.total:
             print(f"{workdir}: finished already at step {run.total}", file=sys.stderr)
             finished = True
+            if run.lead:
+                run.open_lines().close()
         else:
             finished = run.start(resources, host_batch, validate)
     if run.stop.signal == signal.SIGINT and not finished:
@@ -157,6 +159,10 @@ class _Run:
         if self.config.data.get("mined", 0.0):
             self._miner = mining.Miner(self.config, extra.get("mining"))
 
+    def open_lines(self, scores: bool = True) -> metrics.JsonLines:
+        """The metrics up to the step that is done, as the checkpoint has them."""
+        return metrics.JsonLines(self.workdir / "metrics.jsonl", self.done, scores, self.known)
+
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""
         self._tell(self.saved.space(self.state, self.mirror is not None))
@@ -166,8 +172,7 @@ class _Run:
         ends_epoch = done > 0 and done % self.per_epoch == 0
         unscored = validate is not None and ends_epoch and not self.saved.is_scored(done)
         if self.lead:
-            path = folder / "metrics.jsonl"
-            self.lines = closing(metrics.JsonLines(path, done, not unscored, self.known))
+            self.lines = closing(self.open_lines(not unscored))
             self.board = closing(metrics.TensorBoard(folder / "tensorboard", done))
         batch_size = self.config.train.batch_size
         self.bar = closing(metrics.Progress(self.total, done, batch_size, self.lead))

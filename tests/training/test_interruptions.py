@@ -311,6 +311,13 @@ def test_changed_metrics_are_those_of_the_checkpoint_again(tiny, run, whole):
     assert_same_end(run, whole)
 
 
+def test_changed_metrics_of_a_finished_run(tiny, run):
+    text = (run / "metrics.jsonl").read_bytes()
+    (run / "metrics.jsonl").write_bytes(text.replace(b'"loss": 1', b'"loss": \xff'))
+    assert loop.train(tiny(), run)["finished"]
+    assert (run / "metrics.jsonl").read_bytes() == text
+
+
 def test_a_damaged_score_is_made_anew(tiny, run, whole):
     shutil.rmtree(run / "checkpoints" / "8")
     path = run / "checkpoints" / "4" / "score.json"
