@@ -39,7 +39,7 @@ class LongTerm(Vot):
         """
         place = confidence.beside(path)
         run = super().read_file(path, sequence)
-        scores = confidence.parse(place) if place.is_file() else np.empty(0)
+        scores = confidence.parse(place) if place.is_file() else np.full(0, np.nan)
         if np.isnan(scores).all():
             sure = np.ones(len(run.codes))
             sure[0] = np.nan
