@@ -132,7 +132,7 @@ def _pixels(frame: av.VideoFrame) -> np.ndarray | None:
     except (av.FFmpegError, ValueError):
         return None
     # not frame.side_data: the two would hold each other until Python's collector comes
-    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if matrix is None:
         return image
     # where a pixel (x, y) is shown: (a x + c y, b x + d y), in units of 2**-16

@@ -7,11 +7,13 @@ which reads its flags and refuses bad ones, and `run(None, workdir, plan, None)`
 `table.md`.
 """
 
+from typing import Any
+
 _CHECKPOINT = ("", "a trained tracker to ask instead: folder, .npz file, or bundled")
 
 # name -> module, one-line help, the study's own flags with default (False: a flag without a value)
 # and help; a flag of two studies has one default
-STUDIES = {
+STUDIES: dict[str, tuple[str, str, dict[str, tuple[Any, str]]]] = {
     "shift": (
         "siamjax.studies.shift",
         "how far networks that saw targets shifted by so many px expect theirs in the middle",

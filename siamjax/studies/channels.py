@@ -4,6 +4,7 @@ for cars, 222 for persons, 226 for faces)."""
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import jax
@@ -56,7 +57,7 @@ def measure(run: Run) -> dict[str, dict[str, float]]:
     pairs = labelled.labelled(source, config.crops) if source else labelled.rendered(config.crops)
     answers = respond(config, variables, pairs)
     path = _path(run)
-    write_whole(path, lambda file: np.savez_compressed(file, **answers))
+    write_whole(path, lambda file: np.savez_compressed(file, **answers))  # type: ignore[arg-type]
     numbers = answers["categories"]
     rows = {}
     for level in answers["levels"]:
@@ -88,7 +89,8 @@ def respond(config, variables, pairs) -> dict[str, np.ndarray]:
     @jax.jit
     def answer(variables, z, x):
         found = []
-        for level in model.apply(variables, z[None], x[None], method=maps):
+        responses: Any = model.apply(variables, z[None], x[None], method=maps)
+        for level in responses:
             flat = level[0].astype(jnp.float32).reshape(-1, level.shape[-1])
             first = (level.shape[1] - MIDDLE) // 2
             middle = level[0, first : first + MIDDLE, first : first + MIDDLE]
@@ -98,7 +100,7 @@ def respond(config, variables, pairs) -> dict[str, np.ndarray]:
 
     levels, names, pictures = model.level_indices(), [], []
     responses: dict[int, list] = {level: [] for level in levels}
-    grams = dict.fromkeys(levels, 0.0)
+    grams: dict[int, Any] = dict.fromkeys(levels, 0.0)
     for pair in tqdm(pairs, "channels", unit="target"):
         names.append(pair.category)
         pictures.append(cv2.resize(pair.template, (THUMBNAIL, THUMBNAIL)))
@@ -146,7 +148,7 @@ def _draw(means: np.ndarray, names: np.ndarray) -> Canvas:
     largest = np.abs(means).max()
     image = panel.imshow(means[:, order], vmin=-largest, vmax=largest, cmap="RdBu_r", aspect="auto")
     panel.set_yticks(range(len(names)), list(names))
-    figure.get_layout_engine().set(w_pad=0.12)  # type: ignore[union-attr]
+    figure.get_layout_engine().set(w_pad=0.12)  # type: ignore[union-attr, call-arg]
     panel.set_xlabel("channels, by the category that they answer to most")
     figure.colorbar(image, ax=panel, label="standard deviations")
     return figure

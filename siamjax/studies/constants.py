@@ -5,6 +5,7 @@ import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
@@ -118,7 +119,7 @@ def figures(
             "configured": float(surface[tuple(configured)]),
         }
         for axis, constant in enumerate(NAMES):
-            place = list(best[name])
+            place: list[Any] = list(best[name])
             place[axis] = slice(None)
             row[constant] = float(np.ptp(surface[tuple(place)]))
         rows[name] = row

@@ -39,7 +39,7 @@ class Found:
     figures: Mapping[str, Figure]
     rows: dict[str, dict[str, Values]]
     missing: int
-    about: dict[str, Any]
+    about: Mapping[str, Any]
 
     def shown(self) -> list[str]:
         """Figures that any row has."""
@@ -187,7 +187,7 @@ def collect(measured: Sequence[tuple[str, int, Mapping[str, Mapping[str, float]]
     return rows
 
 
-def _interval(values: Values) -> tuple[float, float, float]:
+def _interval(values: Mapping[int, float]) -> tuple[float, float, float]:
     return seeds.interval(list(values.values()))
 
 

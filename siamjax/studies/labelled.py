@@ -39,7 +39,8 @@ def rendered(crops) -> Iterator[Pair]:
         video = SyntheticVideo(seed, length=24, split="test", categories=CATEGORIES)
         seen = np.flatnonzero(video.visible[0] > 0.9)
         places = [(video.frames[i], video.boxes[0, i]) for i in (0, int(seen[-1]))]
-        yield Pair(*_cut(places, crops), f"{video.plan.family} {video.category}")
+        z, x = _cut(places, crops)
+        yield Pair(z, x, f"{video.plan.family} {video.category}")
 
 
 def labelled(source: str, crops) -> Iterator[Pair]:
@@ -51,7 +52,7 @@ def labelled(source: str, crops) -> Iterator[Pair]:
     found: dict[str, list] = {}
     for video in labels.read(source):
         for track in video.tracks:
-            large = (track.boxes[:, 2:] >= SMALLEST).all(1) if len(track) else np.zeros(0, bool)
+            large = np.asarray((track.boxes[:, 2:] >= SMALLEST).all(1))
             if track.category and large.any() and video.has_frames:
                 found.setdefault(track.category, []).append((video, track.select(large)))
     kept = {name: own for name, own in sorted(found.items()) if len(own) >= LEAST}
@@ -68,7 +69,8 @@ def labelled(source: str, crops) -> Iterator[Pair]:
             frames = video.frames()
             ends = (0, len(track) // 2)
             places = [(frames[int(track.frames[k])], track.boxes[k]) for k in ends]
-            yield Pair(*_cut(places, crops), name)
+            z, x = _cut(places, crops)
+            yield Pair(z, x, name)
 
 
 def _cut(places, crops):

@@ -1,6 +1,7 @@
 """What layers 3, 4, 5 and their sums give (SiamRPN++, section 3.4)."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ def variants(setting: Setting) -> list[Variant]:
         raise UserError(
             f"--config: layers 3, 4, 5 are a ResNet's, not {setting.base.model.backbone}'s"
         )
-    sets = DEFAULT
+    sets: Sequence[tuple[int, ...]] = DEFAULT
     if setting.full:
         sets = [c for size in (1, 2, 3) for c in itertools.combinations(PAPER, size)]
     means = [levels for levels in sets if len(levels) > 1]

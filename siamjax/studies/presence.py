@@ -111,12 +111,13 @@ def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -
     parts = {"clips, by maps fitted on others": (own, crossed(own))}
     if unseen:
         parts["test clips"] = (unseen, [_judged(fitted, each) for each in unseen])
+    judged = {name: _figures(*part) for name, part in parts.items()}
     result = {
         "finished": True,
         "tracker": plan.spec.identity,
         "presence": list(fitted),
         "clips": len(own),
-        "judged": {name: _figures(*part) for name, part in parts.items()},
+        "judged": judged,
     }
     saved, variables = api.load_variables(plan.spec.checkpoint, plan.spec.constants)
     with saved.unlocked():
@@ -125,7 +126,7 @@ def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -
     metadata = weights.load_with_metadata(path)[2] if path.is_file() else {}
     weights.save(workdir / "weights.npz", saved, variables, metadata, half=_is_half(path))
     write_whole(workdir / "presence.json", json.dumps(result, indent=1) + "\n")
-    write_whole(workdir / "table.md", presence_page.table(result["judged"]))
+    write_whole(workdir / "table.md", presence_page.table(judged))
     drawn = {name: _frames(*part) for name, part in parts.items()}
     presence_page.draw(workdir / "reliability.png", drawn)
     return result
