@@ -54,6 +54,7 @@ class Device:
 
     def __init__(self, progress):
         self.clock = progress.device
+        self.clock.close()
         self.clock._steps = self  # nothing is waited for
 
     def put(self, wait):
