@@ -60,12 +60,12 @@ def public(tree: ast.Module):
 
 
 def raised(node: ast.AST) -> set[str]:
-    """Names of the exceptions that a function raises itself."""
+    """Names of the exceptions that a function raises itself; `_Private` ones stay in the module."""
     found = set()
     for each in ast.walk(node):
         if isinstance(each, ast.Raise) and isinstance(each.exc, ast.Call):
             found.add(ast.unparse(each.exc.func).split(".")[-1])
-    return found
+    return {name for name in found if not name.startswith("_")}
 
 
 def calls(node: ast.AST) -> set[str]:

@@ -97,8 +97,8 @@ def check_age(path, head: dict, today: datetime.date | None = None) -> datetime.
     return made + LIFETIME
 
 
-def arrays(path, head: dict, members: dict[str, bytes]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Weights and settings.
+def arrays(path, head: dict, members: dict[str, bytes]) -> tuple:
+    """Weights, a list of float32 arrays, and settings (S,) float32.
 
     Raises:
         ArchiveError: they are not as the head says.
@@ -121,8 +121,8 @@ def arrays(path, head: dict, members: dict[str, bytes]) -> tuple[list[np.ndarray
     return found, settings
 
 
-def programs(path, members: dict[str, bytes], weights: list[np.ndarray], settings: np.ndarray):
-    """Both steps, for these weights and settings.
+def programs(path, members: dict[str, bytes], weights: list, settings):
+    """Both steps, for the weights and settings of `arrays`.
 
     Raises:
         ArchiveError: they are no programs for them.
@@ -149,8 +149,8 @@ def check_frame(frame) -> None:
         raise ArchiveError(f"a frame has to be (height, width, 3) uint8, not {shape} {dtype}")
 
 
-def check_box(box) -> np.ndarray:
-    """x, y, w, h as float32.
+def check_box(box):
+    """x, y, w, h as (4,) float32.
 
     Raises:
         ArchiveError: not four finite numbers, or without area.

@@ -233,7 +233,9 @@ class _Run:
         """Batches from the next step on."""
         place = {"host": jax.process_index(), "hosts": jax.process_count()}
         mined = self._miner.sampler.mined if self._miner else ()
-        return loader_lib.make_loader(self.config, self.done, host_batch, **place, mined=mined)
+        return loader_lib.make_loader(
+            self.config, start_step=self.done, batch_size=host_batch, **place, mined=mined
+        )
 
     def _draw_again(self, results) -> None:
         """Ends an epoch in which pairs were mined: waits for its last step, and has the next

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Shaped
 
 from siamjax.errors import UserError
 
@@ -135,7 +136,7 @@ def on_all(act: Callable[[], object]) -> None:
             raise UserError(text)
 
 
-def array(metric) -> np.ndarray:
+def array(metric) -> Shaped[np.ndarray, "..."]:
     """One metric that is an array, from this host's first device; waits for its step."""
     return np.asarray(metric.addressable_shards[0].data)[0]
 
