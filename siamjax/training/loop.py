@@ -229,13 +229,11 @@ class _Run:
                 return False
         return True
 
-    def _make_loader(self, host_batch: int) -> loader_lib.Loader:
+    def _make_loader(self, host_batch: int):
         """Batches from the next step on."""
-        place = {"host": jax.process_index(), "hosts": jax.process_count()}
+        place = {"host": jax.process_index(), "hosts": jax.process_count(), "start_step": self.done}
         mined = self._miner.sampler.mined if self._miner else ()
-        return loader_lib.make_loader(
-            self.config, start_step=self.done, batch_size=host_batch, **place, mined=mined
-        )
+        return loader_lib.make_loader(self.config, batch_size=host_batch, mined=mined, **place)
 
     def _draw_again(self, results) -> None:
         """Ends an epoch in which pairs were mined: waits for its last step, and has the next
