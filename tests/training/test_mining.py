@@ -82,9 +82,9 @@ def test_a_stopped_run_equals_one_that_was_not(tiny, tmp_path, monkeypatch):
     given: list[tuple] = []
     make_loader = loop.loader_lib.make_loader
 
-    def noting(config, step, *arguments, mined, **others):
-        given.append((step, mined))
-        return make_loader(config, step, *arguments, mined=mined, **others)
+    def noting(config, *, start_step, mined, **others):
+        given.append((start_step, mined))
+        return make_loader(config, start_step=start_step, mined=mined, **others)
 
     monkeypatch.setattr(loop.loader_lib, "make_loader", noting)
     loop.train(config, whole)
