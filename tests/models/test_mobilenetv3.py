@@ -72,6 +72,7 @@ def test_a_block_adds_its_input_where_shapes_agree(stride, features, added):
     np.testing.assert_allclose(y, x + 2 if added else np.full_like(y, 2.0), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_dilated_form_is_the_strided_one_between_its_cells():
     """Every second cell of stride 8 is a cell of stride 16: the same taps, the same numbers. The
     squeeze's means are over other cells, so the scales are made constant here."""

@@ -236,7 +236,7 @@ def test_initial_values_follow_the_rules():
     assert not np.array_equal(kernel, other["head/level2/cls/search/conv/kernel"])
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "alexnet"])
+@pytest.mark.parametrize("backbone", [pytest.param("resnet18", marks=pytest.mark.slow), "alexnet"])
 def test_flax_draws_from_the_same_distributions(backbone, small, crops):
     model = small(backbone, width=0.25)
     ours = paths(init_variables(model, 0))

@@ -25,6 +25,7 @@ def study(experiment, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_study_from_nothing_and_again(study, tmp_path, capsys, monkeypatch):
     padded = shift.variants
     monkeypatch.setattr(shift, "variants", lambda setting: padded(setting)[:1])
