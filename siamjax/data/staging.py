@@ -93,7 +93,7 @@ def _parsed(place: Place, text: bytes) -> dict[str, Any]:
 def _wanted(place: Place, text: bytes) -> list[Wanted]:
     """All files of a data set that training reads."""
     manifest = _parsed(place, text)
-    known = manifest.get("columns") or {name: {} for name in columns.TABLE}
+    known = manifest.get("columns") or {name: {} for name in columns.TABLE if name != columns.LATER}
     files = [(f"{index.FOLDER}/{name}.npy", about) for name, about in known.items()]
     files += [(shard["file"], shard) for shard in manifest["shards"]]
     found = [

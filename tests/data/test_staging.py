@@ -1,7 +1,6 @@
 """Shards at addresses: copied whole and checked before they are read."""
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -21,6 +20,8 @@ from siamjax.data.shards import ShardWriter
 from siamjax.errors import UserError
 from siamjax.remote.places import Place
 
+from .conftest import to_format_1
+
 
 def write(folder, videos=3, seed=0):
     rng = np.random.default_rng(seed)
@@ -38,22 +39,13 @@ def served(files, cache_folder):
     return write(files.folder / "set")
 
 
-def old(folder):
-    """As sets were before their manifests had checksums."""
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest = {n: x for n, x in manifest.items() if n not in ("columns", "crc32c")}
-    for shard in manifest["shards"]:
-        shard.pop("crc32c", None)
-    path.write_text(json.dumps(manifest | {"version": 1}))
-
-
 def keys(index):
     return [(index.key(crop), index.read(crop).image) for crop in range(index.crops)]
 
 
-@pytest.mark.parametrize("age", [lambda folder: None, old])
+@pytest.mark.parametrize("age", [lambda folder: None, to_format_1])
 def test_a_copy_is_the_data_set(served, files, age):
+    """Before: a set of format 1 gave "set/index/category.npy: nothing there"."""
     age(served)
     assert len(Index(served).shards) > 2
     there = keys(Index(served))
@@ -84,7 +76,7 @@ def test_another_data_set_at_the_address(served, files):
     assert (Index(before).crops, Index(after).crops) == (9, 12)
 
 
-@pytest.mark.parametrize("age", [lambda folder: None, old])
+@pytest.mark.parametrize("age", [lambda folder: None, to_format_1])
 def test_a_damaged_shard_is_refused(served, files, cache_folder, age):
     age(served)
     name = f"set/{Index(served).shards[1].name}"
@@ -98,7 +90,7 @@ def test_a_damaged_shard_is_refused(served, files, cache_folder, age):
 
 
 def test_faults_of_old_shards_by_their_records(served):
-    old(served)
+    to_format_1(served)
     path, *_ = Index(served).shards
     check = staging._check(path.name, None)
     assert check(path) == ""
