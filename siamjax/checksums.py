@@ -20,7 +20,7 @@ def write(path: Path, folder: Path, names: Iterable[str]) -> None:
     Raises:
         UserError: the list cannot be written.
     """
-    write_whole(path, "".join(f"{_sum(folder / name)}  {name}\n" for name in names))
+    write_whole(path, "".join(f"{sha256(folder / name)}  {name}\n" for name in names))
 
 
 def first_damaged(path: Path, folder: Path) -> Path | None:
@@ -36,13 +36,18 @@ def first_damaged(path: Path, folder: Path) -> Path | None:
         for line in lines:
             if folder / line[_DIGITS + 2 :] == folder or line[_DIGITS : _DIGITS + 2] != "  ":
                 return path
-            if _sum(folder / line[_DIGITS + 2 :]) != line[:_DIGITS]:
+            if sha256(folder / line[_DIGITS + 2 :]) != line[:_DIGITS]:
                 return folder / line[_DIGITS + 2 :]
     except (OSError, ValueError):
         return path
     return None if lines and not end else path
 
 
-def _sum(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

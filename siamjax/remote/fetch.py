@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from siamjax.checksums import sha256
 from siamjax.errors import UserError
 from siamjax.files import Appending
-from siamjax.remote.places import Place, sha256
+from siamjax.remote.places import Place
 
 PIECE = 8 << 20  # bytes asked for at once
 _AT_ONCE = 8  # files

@@ -1,7 +1,6 @@
 """What lies at an address: one class around fsspec, whose errors are one line without secrets."""
 
 import contextlib
-import hashlib
 import logging
 import os
 import re
@@ -253,12 +252,6 @@ def _quiet(*packages: str) -> None:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.CRITICAL)
-
-
-def sha256(path: Path) -> str:
-    """A file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _info(found: dict[str, Any]) -> Info:

@@ -4,10 +4,11 @@ import os
 import re
 from pathlib import Path
 
+from siamjax.checksums import sha256
 from siamjax.errors import UserError
 from siamjax.remote import cache, lists
 from siamjax.remote.fetch import Damaged, Wanted
-from siamjax.remote.places import Info, Missing, Place, is_address, sha256
+from siamjax.remote.places import Info, Missing, Place, is_address
 
 # Files of a checkpoint in a run's folder, in that of `siamjax demo`, or in one of checkpoints.
 _OF_STEP = re.compile(r"((?:train/)?(?:checkpoints/)?(\d+)/)meta/")

@@ -10,11 +10,12 @@ from typing import Any
 
 import ml_collections
 
+from siamjax.checksums import sha256
 from siamjax.errors import UserError
 from siamjax.files import write_whole
 from siamjax.remote import lists
 from siamjax.remote.fetch import Damaged, fetch
-from siamjax.remote.places import Missing, Place, sha256
+from siamjax.remote.places import Missing, Place
 from siamjax.training import checkpoint, resume
 from siamjax.training.saving import UNFINISHED, Checkpoints
 
