@@ -20,8 +20,7 @@ CONSTRUCTORS = ("model", "anchors", "tracker", "targets")
 REQUIRED = ("model", "anchors", "tracker", "crops.exemplar", "crops.context")
 # fields of constructors that an experiment may set and `configs/base.py` leaves out
 FURTHER: dict[str, Any] = {"targets.neighbourhood": 3, "model.formulation": "platform"}
-_PX, _COUNT, _ANY = (1, 8192), (0, 10**12), (-1e12, 1e12)
-_SHARE = (0, 1)
+_SHARE, _COUNT, _ANY = (0, 1), (0, 10**12), (-1e12, 1e12)
 # Lowest and highest number of a field, or of each element of a list; "section.*": of its others.
 RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),
@@ -83,7 +82,7 @@ def _known() -> dict[str, Any]:
 
 def _section(node: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> str | None:
     for key, value in node.items():
-        name = f"{prefix}{key}"
+        name, found = f"{prefix}{key}", None
         if key not in known:
             if prefix[:-1] in CONSTRUCTORS:
                 near = difflib.get_close_matches(str(key)[:99], known, n=1, cutoff=0.0)[0]
@@ -96,7 +95,7 @@ def _section(node: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> 
             found = _section(value, known[key], f"{name}.")
         else:
             found = _field(name, value, known[key])
-        if key in known and found:
+        if found:
             return found
     return None
 
