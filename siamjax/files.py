@@ -166,12 +166,7 @@ def remove_partial(path: str | os.PathLike) -> None:
     Only for the one process that may write this output.
     """
     path = Path(path)
-    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
-    left = re.compile(rf"\.{stem}\.[0-9a-f]{{8}}\.partial{suffix}")
-    for entry in os.scandir(path.parent):
-        if left.fullmatch(entry.name) and entry.is_file():
-            with contextlib.suppress(OSError):
-                os.unlink(entry.path)
+    _remove(path.parent, re.escape(path.stem), re.escape(path.suffix))
 
 
 def remove_partials(*folders: str | os.PathLike) -> None:
@@ -179,12 +174,8 @@ def remove_partials(*folders: str | os.PathLike) -> None:
 
     Only for the one process that may write there.
     """
-    left = re.compile(r"\..+\.[0-9a-f]{8}\.partial(\..+)?")
-    for folder in map(Path, folders):
-        for path in list(folder.iterdir()) if folder.is_dir() else ():
-            if left.fullmatch(path.name):
-                with contextlib.suppress(OSError):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for folder in filter(Path.is_dir, map(Path, folders)):
+        _remove(folder, ".+", r"(\..+)?")
 
 
 def check_apart(outputs: Mapping[str, str], inputs: Mapping[str, str | os.PathLike]) -> None:
@@ -219,6 +210,15 @@ def _is_one_file(path, other) -> bool:
 def _plain(path) -> str:
     """One spelling of a name: some file systems take case and composition of letters for equal."""
     return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
+
+
+def _remove(folder: Path, stem: str, suffix: str) -> None:
+    """Removes what `replacing` left in a folder of outputs whose stems and suffixes match."""
+    left = re.compile(rf"\.{stem}\.[0-9a-f]{{8}}\.partial{suffix}")
+    for path in list(folder.iterdir()):
+        if left.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sync(path: Path) -> None:
