@@ -181,16 +181,16 @@ class Mirror:
             if self._list.files.get(name) != known:
                 files[name] = self._put_file(name)
         beside = {name: self._put_file(name) for name in _FILES}
-        local = set(self._saved.steps()) | {lists.step_of(name) for name in files}
-        newest = max(step for step in local if step is not None)
+        copied = {step for name in files if (step := lists.step_of(name)) is not None}
+        local = {*self._saved.steps(), *copied}
+        newest = max(local)
 
         def stays(name):  # also what a machine that had come further left
             step = lists.step_of(name)
-            return step is not None and (step in local or step > newest)
+            there = step is not None and (step in local or step > newest)
+            return there and step not in copied
 
         kept = {name: x for name, x in self._list.files.items() if stays(name)}
-        steps = {lists.step_of(name) for name in files}
-        kept = {name: x for name, x in kept.items() if lists.step_of(name) not in steps}
         self._check_alone()
         new = lists.List(self._list.count + 1, {**kept, **files, **beside})
         lists.write(self._place, new)

@@ -256,7 +256,7 @@ def test_two_runs_with_one_address(tiny, run, tmp_path, address, capsys):
 
 
 @pytest.mark.slow
-def test_checkpoints_that_go_and_others_that_stay(tiny, tmp_path, address):
+def test_checkpoints_that_go_and_others_that_stay(tiny, tmp_path, address, monkeypatch):
     """Removed ones go there, too, with what a kill left; a later step than the newest stays."""
     place = Place(address)
     place.write("checkpoints/2/left", b"1")
@@ -269,12 +269,8 @@ def test_checkpoints_that_go_and_others_that_stay(tiny, tmp_path, address):
     mirror = mirroring.of(config, tmp_path, {})
     mirror._is_empty = lambda: False
     assert not mirror.fills
-    loop_mirror = mirroring.of
-    try:
-        mirroring.of = lambda *_: mirror
-        loop.train(config, tmp_path)
-    finally:
-        mirroring.of = loop_mirror
+    monkeypatch.setattr(mirroring, "of", lambda *_: mirror)
+    loop.train(config, tmp_path)
     there = contents(place)
     assert {lists.step_of(name) for name in there} == {8, 16, None}
     assert there["notes.txt"] == b"mine"
