@@ -61,7 +61,7 @@ def verify(folder: str | Path) -> list[str]:
                 raise BadRecord(f"the image is not {side} x {side} px")
         except BadRecord as error:
             bad.append(f"{index.describe(crop)}: {error}")
-    return bad + tfds_metadata.faults(index.folder, index.manifest["crop"], counts)
+    return bad + tfds_metadata.faults(index.folder, side, counts)
 
 
 def _out_of_order(index):
@@ -84,7 +84,7 @@ def _out_of_order(index):
 
 
 def _records(index):
-    """Bytes and number of the records in each shard, and lines on those the index lacks."""
+    """The number of records in each shard, and lines on those the index lacks."""
     order = np.lexsort((index.offset, index.shard))
     cuts = np.searchsorted(index.shard[order], np.arange(len(index.shards) + 1))
     counts, lines = [], []

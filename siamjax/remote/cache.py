@@ -93,7 +93,7 @@ def _fill(entry: Path, place: Place, wanted: Sequence[Wanted]) -> None:
     known = {each.name: each.size for each in wanted}
     there = {name: path.stat().st_size for name, path in _files(content).items()}
     for name, size in there.items():
-        if size != known.get(name, -1) and known.get(name, -1) is not None:
+        if known.get(name, -1) not in (size, None):
             (content / name).unlink()  # cut, or not of the set, since it was fetched
     needed = sum(size or 0 for size in known.values())
     left = needed - sum(size for name, size in there.items() if name in known)
