@@ -87,7 +87,7 @@ class Place:
         if "#sha256" in self.address:
             raise UserError(f"{self.shown}: give #sha256= with 64 hexadecimal digits")
         self.scheme = self.address.partition(":")[0].lower()
-        options = {"client_kwargs": {"trust_env": True}} if self.scheme in _READ_ONLY else {}
+        options = {"client_kwargs": {"trust_env": True}} if self.read_only else {}
         with optional("addresses need it: pip install 'siamjax[remote]'"):
             import fsspec
         _quiet(*_LOUD)
@@ -207,7 +207,7 @@ class Place:
     def _at(self, name: str, base: str) -> str:
         if not name:
             return base
-        if self.scheme in _READ_ONLY:  # the name goes before the query
+        if self.read_only:  # the name goes before the query
             parts = urlsplit(base)
             return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
         return f"{base.rstrip('/')}/{name}"
@@ -236,10 +236,9 @@ class Place:
             raise UserError(f"{shown}: {self._reason(cause)}") from error
 
     def _reason(self, error: Exception) -> str:
-        kind = self.scheme.split("::")[0]
         if isinstance(error, ValueError) and "rotocol not known" in str(error):
-            return f"no addresses with {kind}:// are known; look after the address"
-        needs = _CREDENTIALS.get(_SAME_CREDENTIALS.get(kind, kind))
+            return f"no addresses with {self.scheme}:// are known; look after the address"
+        needs = _CREDENTIALS.get(_SAME_CREDENTIALS.get(self.scheme, self.scheme))
         fix = "look after the network" + (f" and the credentials ({needs})" if needs else "")
         refused = isinstance(error, PermissionError) or _status(error) in (401, 403)
         return f"{'access refused' if refused else 'failed'} ({_line(error)}); {fix}"
