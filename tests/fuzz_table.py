@@ -783,15 +783,15 @@ def result_archives(folder):
     "siamjax.evaluation.trackers:claim",
     "siamjax.finetuning.plan:read",
     "siamjax.studies.displaced:kept",
+    "siamjax.studies.kept:arrays",
     "siamjax.studies.report:_section",
-    "siamjax.studies.shift:_kept",
     examples=20,
 )
 def own_records(folder):
     from siamjax import checksums
     from siamjax.evaluation import finished, search, specs, trackers
     from siamjax.finetuning import plan
-    from siamjax.studies import displaced, report, shift
+    from siamjax.studies import displaced, kept, report
 
     spec = specs.parse("static")
     trackers.claim(folder, "static", spec)
@@ -827,7 +827,7 @@ def own_records(folder):
             lambda: plan.read(folder),
             lambda: displaced.kept(folder / "displaced.json", "k", lambda: (1, 2)),
             lambda: report.write(folder / "studies"),
-            lambda: shift._kept(folder / "answers.npz", "k"),
+            lambda: kept.arrays(folder / "answers.npz", "k", ["response"], dict),
             lambda: checksums.first_damaged(folder / "sums.txt", folder),
         )
 

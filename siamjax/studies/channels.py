@@ -2,6 +2,7 @@
 for cars, 222 for persons, 226 for faces)."""
 
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from siamjax.evaluation.style import MEDIA
 from siamjax.files import write_whole
 from siamjax.measures import selectivity
 from siamjax.measures.result import Figure
-from siamjax.studies import labelled
+from siamjax.studies import kept, labelled
 from siamjax.studies.found import Found, save
 from siamjax.studies.runs import Run, Setting, Variant
 
@@ -52,12 +53,7 @@ def variants(setting: Setting) -> list[Variant]:
 
 def measure(run: Run) -> dict[str, dict[str, float]]:
     """Selectivity of the classification branch's channels, a row for each level."""
-    config, variables = run.load()
-    source = run.setting.flags["labels"]
-    pairs = labelled.labelled(source, config.crops) if source else labelled.rendered(config.crops)
-    answers = respond(config, variables, pairs)
-    path = _path(run)
-    write_whole(path, lambda file: np.savez_compressed(file, **answers))  # type: ignore[arg-type]
+    answers = _of_run(run)
     numbers = answers["categories"]
     rows = {}
     for level in answers["levels"]:
@@ -118,14 +114,23 @@ def respond(config, variables, pairs) -> dict[str, np.ndarray]:
     }
 
 
-def _path(run: Run) -> Path:
-    return run.path_of("channels", run.setting.measured()).with_suffix(".npz")
+def _of_run(run: Run) -> dict[str, np.ndarray]:
+    """What `respond` says of a trained network, to rendered targets or the labelled ones."""
+
+    def make() -> dict[str, np.ndarray]:
+        config, variables = run.load()
+        source, crops = run.setting.flags["labels"], config.crops
+        pairs = labelled.labelled(source, crops) if source else labelled.rendered(crops)
+        return respond(config, variables, pairs)
+
+    key = run.setting.measured()
+    path = run.path_of("channels", key).with_suffix(".npz")
+    return kept.arrays(path, json.dumps(key), ("categories", "names", "pictures", "levels"), make)
 
 
 def finish(found: Found, runs: Sequence[Run], folder: Path) -> None:
     """Draws mean responses of categories, and ranked pictures, of the first run's deepest level."""
-    with np.load(_path(runs[0])) as saved:
-        answers = {name: saved[name] for name in saved.files}
+    answers = _of_run(runs[0])
     level = answers["levels"][-1]
     responses, numbers = answers[f"responses{level}"], answers["categories"]
     means = selectivity.contrast(responses, numbers)

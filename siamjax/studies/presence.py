@@ -14,7 +14,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -29,7 +29,7 @@ from siamjax.files import write_whole
 from siamjax.measures import calibration, robustness
 from siamjax.models import weights
 from siamjax.npz import read
-from siamjax.studies import presence_page
+from siamjax.studies import kept, presence_page
 from siamjax.studies.robustness import targets
 from siamjax.studies.views import View, starts, views
 from siamjax.tracking import decode, presence
@@ -148,22 +148,20 @@ def _tracks(
 ) -> list[Track]:
     """Of all clips, from files where they stand already; both views of a clip are one track."""
     found = []
+    names = [field.name for field in dataclasses.fields(Track)]
     clips = [clip for clip in clips if starts(clip)]  # others are too short
     for clip in tqdm(clips, "tracks", unit="clip", disable=not clips):
         path = folder / f"{clip.name}.npz"
         key = f"{spec.identity} {len(clip)}"
-        saved = read(path) if path.is_file() else {}
-        if str(saved.pop("key", "")) != key:
-            each = [dataclasses.astuple(follow(make(), view)) for _, view in views(clip, VIEWS)]
-            names = [field.name for field in dataclasses.fields(Track)]
-            saved = {n: np.concatenate(parts, -1) for n, parts in zip(names, zip(*each))}
-            write_whole(path, functools.partial(_save, {"key": np.array(key), **saved}))
-        found.append(Track(**saved))
+        saved = kept.arrays(path, key, names, functools.partial(_track, make, clip))
+        found.append(Track(*(saved[name] for name in names)))
     return found
 
 
-def _save(arrays: dict[str, np.ndarray], file: IO[bytes]) -> None:
-    np.savez(file, allow_pickle=False, **arrays)
+def _track(make: Callable[[], Tracker], clip: Clip) -> dict[str, np.ndarray]:
+    """The arrays of a `Track`, of both views."""
+    each = [vars(follow(make(), view)) for _, view in views(clip, VIEWS)]
+    return {name: np.concatenate([track[name] for track in each], -1) for name in each[0]}
 
 
 def follow(tracker: Tracker, clip: Clip) -> Track:

@@ -14,19 +14,20 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Sequence as AbstractSequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from siamjax import api, npz
+from siamjax import api
 from siamjax.datasets.sequence import Sequence as Clip
 from siamjax.errors import UserError
 from siamjax.evaluation.protocols import start_box
 from siamjax.evaluation.specs import Spec, parse
 from siamjax.files import write_whole
 from siamjax.measures import robustness
+from siamjax.studies import kept
 from siamjax.studies.robustness import targets
 from siamjax.studies.views import Frames
 from siamjax.tracking.session import Tracker
@@ -125,8 +126,9 @@ def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -
         rows = {}
         for clip, back in tqdm(clips, name, unit="clip"):
             path = workdir / "runs" / name.replace(" ", "_") / f"{clip.name}.npz"
-            boxes, lost = _kept(path, f"{plan.spec.identity} {len(clip)}", made, clip)
-            rows[clip.name] = figures(clip.boxes, boxes, lost, back)
+            key = f"{plan.spec.identity} {len(clip)}"
+            saved = kept.arrays(path, key, ("boxes", "lost"), functools.partial(_run, made, clip))
+            rows[clip.name] = figures(clip.boxes, saved["boxes"], saved["lost"], back)
         found[name] = {"mean": _means(list(rows.values())), "clips": rows}
     result = {"finished": True, "tracker": plan.spec.identity, "modes": found}
     write_whole(workdir / "returns.json", json.dumps(result, indent=1) + "\n")
@@ -148,30 +150,15 @@ def _modes(spec: Spec) -> Iterator[tuple[str, Callable[[], Tracker]]]:
         yield name, functools.partial(Tracker, own, variables, warm_up=False)
 
 
-def _kept(path: Path, key: str, make: Callable[[], Tracker], clip: Clip) -> tuple:
-    """Boxes (N, 4) and whether the target was called lost (N,), from the file where it stands.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    saved = npz.read(path) if path.is_file() else {}
-    if str(saved.get("key", "")) != key:
-        tracker = make()
-        tracker.init(clip.frames[0], start_box(tracker, clip.boxes[0]))
-        answers = [tracker.update(clip.frames[i]) for i in range(1, len(clip))]
-        saved = {
-            "key": np.array(key),
-            "boxes": np.array([clip.boxes[0], *(answer.box for answer in answers)]),
-            "lost": np.array([False, *(answer.lost for answer in answers)]),
-        }
-        write_whole(path, functools.partial(_save, saved))
-    if not {"boxes", "lost"} <= saved.keys():
-        raise UserError(f"{path}: not the answers of a study; remove it")
-    return saved["boxes"], saved["lost"]
-
-
-def _save(arrays: dict[str, np.ndarray], file: IO[bytes]) -> None:
-    np.savez(file, allow_pickle=False, **arrays)
+def _run(make: Callable[[], Tracker], clip: Clip) -> dict[str, np.ndarray]:
+    """Boxes (N, 4) and whether the target was called lost (N,)."""
+    tracker = make()
+    tracker.init(clip.frames[0], start_box(tracker, clip.boxes[0]))
+    answers = [tracker.update(clip.frames[i]) for i in range(1, len(clip))]
+    return {
+        "boxes": np.array([clip.boxes[0], *(answer.box for answer in answers)]),
+        "lost": np.array([False, *(answer.lost for answer in answers)]),
+    }
 
 
 def figures(

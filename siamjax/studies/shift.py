@@ -18,15 +18,14 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
-from siamjax import models, npz
+from siamjax import models
 from siamjax.data import augment
 from siamjax.data.crops import context_crop, target_in_crop
 from siamjax.errors import UserError
 from siamjax.evaluation.style import MEDIA
-from siamjax.files import write_whole
 from siamjax.geometry.boxes import xywh_to_xyxy
 from siamjax.measures.result import Figure
-from siamjax.studies import backbone, scores
+from siamjax.studies import backbone, kept, scores
 from siamjax.studies.found import Found, save
 from siamjax.studies.runs import Run, Setting, Variant
 from siamjax.synthetic import SyntheticVideo
@@ -117,7 +116,14 @@ def finish(found: Found, runs: list[Run], folder: Path) -> None:
 def _of_run(run: Run) -> dict[str, np.ndarray]:
     """The answers of a trained network to as many clips as its tracker is scored on."""
     placements = Placements(clips=min(16, len(run.setting.benchmarks[0].sequences)))
-    return _answers(*run.load(), placements, run.folder / "measured" / "answers.npz")
+    key = json.dumps(dataclasses.asdict(placements))
+    names = ("response", "offset", "size", "best")
+    return kept.arrays(
+        run.folder / "measured" / "answers.npz",
+        key,
+        names,
+        lambda: _answers(*run.load(), placements, str(run.folder)),
+    )
 
 
 def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray, ...]]:
@@ -155,17 +161,14 @@ def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray,
             yield template, search, -shifts, size
 
 
-def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]:
-    """The network's answers to the placed targets, from `path` where they are already.
+def _answers(config, variables, placements, title: str) -> dict[str, np.ndarray]:
+    """The network's answers to the placed targets.
 
     Returns:
         response: (S, S) float32, the mean over all places of each cell's probability of an object.
         offset, size: (N, 2), as in `placed_targets`.
         best: (N, 2) px from the middle of the search crop to the cell with the highest probability.
     """
-    key = json.dumps(dataclasses.asdict(placements))
-    if path.is_file() and (saved := _kept(path, key)):
-        return saved
 
     def probabilities(model, template, search):
         features = model.template(template[None])
@@ -179,29 +182,17 @@ def _answers(config, variables, placements, path: Path) -> dict[str, np.ndarray]
     count = placements.clips * placements.frames
     parts = [
         (np.asarray(answer(template, search)), offset, np.broadcast_to(size, offset.shape))
-        for template, search, offset, size in tqdm(targets, str(path.parent), count, unit="frame")
+        for template, search, offset, size in tqdm(targets, title, count, unit="frame")
     ]
     maps, offset, size = map(np.concatenate, zip(*parts))
     side = maps.shape[-1]
     row, column = np.unravel_index(maps.reshape(len(maps), -1).argmax(1), (side, side))
-    answers = {
+    return {
         "response": np.asarray(maps.mean(0, np.float64), np.float32),
         "offset": offset,
         "size": size,
         "best": (np.stack([column, row], 1) - side // 2) * config.anchors.stride,
     }
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, key=np.array(key), **answers))
-    return answers
-
-
-def _kept(path: Path, key: str) -> dict[str, np.ndarray]:
-    """The answers in a file; empty where they are of other placements.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    saved = npz.read(path, "not the answers of a study; remove it")
-    return saved if str(saved.pop("key", "")) == key else {}
 
 
 def found(answer) -> np.ndarray:
