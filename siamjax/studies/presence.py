@@ -14,7 +14,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.optimize
@@ -24,13 +24,13 @@ from siamjax import api
 from siamjax.datasets.sequence import Sequence as Clip
 from siamjax.errors import UserError
 from siamjax.evaluation.protocols import start_box
-from siamjax.evaluation.specs import Spec, parse
+from siamjax.evaluation.specs import Spec
 from siamjax.files import write_whole
 from siamjax.measures import calibration, robustness
 from siamjax.models import weights
 from siamjax.npz import read
 from siamjax.studies import kept, presence_page
-from siamjax.studies.robustness import targets
+from siamjax.studies.given import checkpoint, targets
 from siamjax.studies.views import View, starts, views
 from siamjax.tracking import decode, presence
 from siamjax.tracking.presence import Signs
@@ -78,9 +78,7 @@ def plan(config: None, args: argparse.Namespace) -> Plan:
     Raises:
         UserError: no such tracker, one that is not siamjax's, no such folder.
     """
-    spec = parse(args.tracker)
-    if spec.checkpoint is None:
-        raise UserError(f"--tracker={args.tracker}: give a checkpoint of siamjax")
+    spec = checkpoint(args.tracker)
     unseen = targets("--test", args.test) if args.test else []
     return Plan(spec, targets("--data", args.data), unseen)
 
@@ -98,7 +96,7 @@ def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -
         UserError: too few clips, or none in which the box left the target.
     """
     workdir = Path(workdir)
-    make = functools.cache(lambda: _tracker(plan.spec))
+    make = functools.cache(lambda: cast(Tracker, plan.spec.make()))
     own, unseen = (
         _tracks(workdir / "tracks", plan.spec, make, clips) for clips in (plan.clips, plan.unseen)
     )
@@ -135,12 +133,6 @@ def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -
 def _is_half(path: Path) -> bool:
     """Whether a weights file stores half precision."""
     return path.is_file() and any(array.dtype == np.float16 for array in read(path).values())
-
-
-def _tracker(spec: Spec) -> Tracker:
-    tracker = api.load(spec.checkpoint, constants=spec.constants)
-    tracker.doubts = False
-    return tracker
 
 
 def _tracks(

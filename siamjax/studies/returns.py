@@ -24,11 +24,11 @@ from siamjax import api
 from siamjax.datasets.sequence import Sequence as Clip
 from siamjax.errors import UserError
 from siamjax.evaluation.protocols import start_box
-from siamjax.evaluation.specs import Spec, parse
+from siamjax.evaluation.specs import Spec
 from siamjax.files import write_whole
 from siamjax.measures import robustness
 from siamjax.studies import kept
-from siamjax.studies.robustness import targets
+from siamjax.studies.given import checkpoint, targets
 from siamjax.studies.views import Frames
 from siamjax.tracking.session import Tracker
 
@@ -77,9 +77,7 @@ def plan(config: None, args: argparse.Namespace) -> Plan:
     Raises:
         UserError: no such tracker, one that is not siamjax's, fewer than two clips.
     """
-    spec = parse(args.tracker)
-    if spec.checkpoint is None:
-        raise UserError(f"--tracker={args.tracker}: give a checkpoint of siamjax")
+    spec = checkpoint(args.tracker)
     clips = targets("--data", args.data)
     if len(clips) < 2:
         raise UserError("--data: give at least two clips: frames of another stand between")

@@ -27,6 +27,7 @@ from siamjax.files import write_whole
 from siamjax.measures import ope, robustness
 from siamjax.measures.robustness import Counts
 from siamjax.studies import displaced, robustness_page
+from siamjax.studies.given import targets
 from siamjax.studies.views import FULL, QUICK, View, views
 from siamjax.tracking.session import Tracker
 
@@ -71,33 +72,6 @@ def plan(config: None, args: argparse.Namespace) -> Plan:
         batch=args.batch,
         workers=0 if args.batch else args.workers,
     )
-
-
-def targets(flag: str, text: str) -> list[Sequence]:
-    """The targets in folders, comma-separated, each with the name of its benchmark where that is
-    not OTB: NAME=FOLDER.
-
-    Args:
-        flag: for messages.
-
-    Raises:
-        UserError: none, no such folder, two of one name.
-    """
-    found: list[Sequence] = []
-    for word in filter(None, text.split(",")):
-        name, _, folder = word.rpartition("=")
-        if not Path(folder).is_dir():
-            raise UserError(f"{flag}={word}: no such folder")
-        found += registry.load(name or "OTB100", folder).sequences
-    names = [target.name for target in found]
-    if not found:
-        raise UserError(
-            f"{flag}: give folders of labelled clips, comma-separated: /data/OTB100,/data/more;"
-            " another benchmark's as NAME=FOLDER"
-        )
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"{flag}: two clips are called {twice[0]}; leave one out")
-    return found
 
 
 def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from siamjax.cli import dispatch
 from siamjax.errors import UserError
 from siamjax.studies import returns
-from siamjax.studies.robustness import targets
+from siamjax.studies.given import targets
 
 
 @pytest.fixture(scope="module")
