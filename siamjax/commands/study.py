@@ -45,14 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--minutes", type=float, default=0, help="begin nothing after so many (default: no limit)")
     add("--shard", metavar="I/N", help="make part I of N (from 0) of the runs")
     add("--dry_run", action="store_true", help="say what would be run and what it costs")
-    own: dict[str, tuple[str | int | bool, list[str]]] = {}
+    own: dict[str, tuple[str | int, list[str]]] = {}
     for name, (_, _, flags) in STUDIES.items():
         for flag, (default, text) in flags.items():
             own.setdefault(flag, (default, []))[1].append(f"{name}: {text}")
     for flag, (default, texts) in own.items():
-        if default is False:
-            add(flag, action="store_true", help="; ".join(texts))
-            continue
         shown = "; ".join(texts) + " (default: %(default)s)"
         add(flag, type=type(default), default=default, help=shown)
 
@@ -69,7 +66,7 @@ def run(args: argparse.Namespace) -> int | None:
     check_least(args, clips=1, seeds=1, videos=1, minutes=0)
     if args.what not in (ALL, REPORT):
         study = importlib.import_module(STUDIES[args.what][0])
-        if not getattr(study, "TRAINS", True):
+        if not hasattr(study, "variants"):
             return _alone(study, args)
     from siamjax.studies import report, session  # JAX
 
@@ -88,9 +85,9 @@ def _alone(study, args: argparse.Namespace) -> None:
     if args.config or args.overrides:
         given = (args.config and f"--config={args.config}") or args.overrides[0]
         raise UserError(f"{given}: the study {args.what} trains nothing; leave it out")
-    workdir, plan = Path(args.workdir), study.plan(None, args)
+    workdir, plan = Path(args.workdir), study.plan(args)
     with Lock(workdir, fix="wait for it to end, or give another --workdir"):
-        study.run(None, workdir, plan, None)
+        study.run(workdir, plan)
     print((workdir / "table.md").read_text(), end="")
     if pictures := sorted(map(str, workdir.glob("*.png"))):
         print(f"pictures: {', '.join(pictures)}")

@@ -1,18 +1,17 @@
 """The experiments of the paper, one command each, and what trackers are judged by: the table of
 studies.
 
-A study that trains is a module as `siamjax.studies.driver` describes it: its variants are trained
-from several seeds and measured. One that trains nothing has `TRAINS = False`, `plan(None, args)`,
-which reads its flags and refuses bad ones, and `run(None, workdir, plan, None)`, which writes
-`table.md`.
+A study that trains is a module as `siamjax.studies.driver` describes it: its `variants` are trained
+from several seeds and measured. One that trains nothing has `plan(args)`, which reads its flags and
+refuses bad ones, and `run(workdir, plan)`, which writes `table.md`.
 """
 
 from typing import Any
 
 _CHECKPOINT = ("", "a trained tracker to ask instead: folder, .npz file, or bundled")
 
-# name -> module, one-line help, the study's own flags with default (False: a flag without a value)
-# and help; a flag of two studies has one default
+# name -> module, one-line help, the study's own flags with default and help; a flag of two studies
+# has one default
 STUDIES: dict[str, tuple[str, str, dict[str, tuple[Any, str]]]] = {
     "shift": (
         "siamjax.studies.shift",

@@ -36,7 +36,6 @@ from siamjax.tracking import decode, presence
 from siamjax.tracking.presence import Signs
 from siamjax.tracking.session import Tracker
 
-TRAINS = False
 VIEWS = (View(False, False, 0), View(True, True, 2))
 RIDGE = 1e-3  # on the squares of the weights, against the mean loss of a frame
 FOLDS = 5  # parts of the clips, each judged by a map fitted on the others
@@ -72,7 +71,7 @@ class Track:
     overlap: np.ndarray
 
 
-def plan(config: None, args: argparse.Namespace) -> Plan:
+def plan(args: argparse.Namespace) -> Plan:
     """The checkpoint and the clips that the flags name.
 
     Raises:
@@ -83,7 +82,7 @@ def plan(config: None, args: argparse.Namespace) -> Plan:
     return Plan(spec, targets("--data", args.data), unseen)
 
 
-def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -> dict[str, Any]:
+def run(workdir: str | Path, plan: Plan) -> dict[str, Any]:
     """Follows the clips, fits, judges, writes the weights with the map.
 
     What is done is skipped, so a second call resumes where the first one stopped. Writes to

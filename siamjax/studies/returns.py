@@ -32,7 +32,6 @@ from siamjax.studies.given import checkpoint, targets
 from siamjax.studies.views import Frames
 from siamjax.tracking.session import Tracker
 
-TRAINS = False
 HALF, AWAY = 30, 15  # frames of each half at most, and of the time between
 SOON = 20  # frames after the return in which a target counts as found again
 COLUMNS = {
@@ -71,7 +70,7 @@ class Joined(AbstractSequence):
         return frame
 
 
-def plan(config: None, args: argparse.Namespace) -> Plan:
+def plan(args: argparse.Namespace) -> Plan:
     """The checkpoint and the clips that the flags name.
 
     Raises:
@@ -101,7 +100,7 @@ def joined(clip: Clip, other: Clip) -> tuple[Clip, int]:
     return Clip(f"{clip.name}_returns", frames, boxes), half + away
 
 
-def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -> dict[str, Any]:
+def run(workdir: str | Path, plan: Plan) -> dict[str, Any]:
     """Follows all joined clips in all modes and writes the figures.
 
     What is done is skipped, so a second call resumes where the first one stopped. Writes to

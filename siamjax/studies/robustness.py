@@ -31,8 +31,6 @@ from siamjax.studies.given import targets
 from siamjax.studies.views import FULL, QUICK, View, views
 from siamjax.tracking.session import Tracker
 
-TRAINS = False
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -54,7 +52,7 @@ class Plan:
     workers: int
 
 
-def plan(config: None, args: argparse.Namespace) -> Plan:
+def plan(args: argparse.Namespace) -> Plan:
     """The trackers and clips that the flags name.
 
     Raises:
@@ -74,7 +72,7 @@ def plan(config: None, args: argparse.Namespace) -> Plan:
     )
 
 
-def run(config: None, workdir: str | Path, plan: Plan, benchmark: None = None) -> dict[str, Any]:
+def run(workdir: str | Path, plan: Plan) -> dict[str, Any]:
     """Follows all views of all targets, searches displaced, writes figures, table and picture.
 
     What is done is skipped, so a second call resumes where the first one stopped, with --full too.
