@@ -3,8 +3,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from siamjax.evaluation.protocols import start_box
 from siamjax.files import write_whole
 from siamjax.geometry.boxes import cxcywh_to_xywh, iou, xywh_to_xyxy
 from siamjax.measures.robustness import HELD
+from siamjax.studies.views import followable
 from siamjax.tracking import decode
 from siamjax.tracking.session import Tracker
 from siamjax.tracking.tracker import Motion
@@ -24,9 +24,7 @@ DIRECTIONS = 8
 EVERY, EVERY_QUICK = 5, 10  # frames
 
 
-def share_found(
-    tracker: Tracker, sequence: Sequence, every: int, threads: int = 1
-) -> tuple[int, int]:
+def share_found(tracker: Tracker, sequence: Sequence, every: int) -> tuple[int, int]:
     """How many displaced searches find the target, and how many there were.
 
     The template is that of the first frame; a window has the true size. Found: the overlap of the
@@ -36,30 +34,25 @@ def share_found(
     Args:
         tracker: of siamjax; its own target is left alone.
         every: each n-th frame is searched.
-        threads: searches at a time.
     """
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(lambda job: _found(tracker, *job), _jobs(sequence, every)))
-    return sum(found for found, _ in parts), sum(count for _, count in parts)
-
-
-def _jobs(sequence: Sequence, every: int) -> Iterator[tuple[Sequence, int]]:
-    truth = sequence.boxes
-    known = np.isfinite(truth).all(1) & (truth[:, 2:] > 1).all(1)
-    return ((sequence, i) for i in range(every, len(truth), every) if known[i])
-
-
-def _found(tracker: Tracker, sequence: Sequence, i: int) -> tuple[int, int]:
-    """Of one frame."""
+    known = followable(sequence.boxes)
+    searched = [i for i in range(every, len(known), every) if known[i]]
+    if not searched:
+        return 0, 0
     tracker = tracker.sibling()
     tracker.init(sequence.frames[0], start_box(tracker, sequence.boxes[0]))
-    frame = sequence.frames[i]
-    x, y, w, h = sequence.boxes[i]
+    hits = sum(_hits(tracker, sequence.frames[i], sequence.boxes[i]) for i in searched)
+    return hits, DIRECTIONS * len(searched)
+
+
+def _hits(tracker: Tracker, frame: np.ndarray, truth: np.ndarray) -> int:
+    """Of the directions in one frame; the tracker's box is moved."""
+    x, y, w, h = truth
     centre, size = np.array([x + w / 2, y + h / 2]), np.array([w, h])
+    tracker.motion = Motion(centre, size, np.bool_(False))
+    scale = tracker.search(frame).window.scale
     hits = 0
     for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
-        tracker.motion = Motion(centre, size, np.bool_(False))
-        scale = tracker.search(frame).window.scale
         away = DISTANCE / scale * np.array([np.cos(angle), np.sin(angle)])
         tracker.motion = Motion(centre + away, size, np.bool_(False))
         search = tracker.search(frame)
@@ -67,8 +60,8 @@ def _found(tracker: Tracker, sequence: Sequence, i: int) -> tuple[int, int]:
         best = decode.unpack(np.asarray(values))
         middle = search.window.centre + best.offset / search.window.scale
         box = cxcywh_to_xywh(np.r_[middle, best.size / search.window.scale])
-        hits += bool(iou(xywh_to_xyxy(box), xywh_to_xyxy(sequence.boxes[i])) >= HELD)
-    return hits, DIRECTIONS
+        hits += bool(iou(xywh_to_xyxy(box), xywh_to_xyxy(truth)) >= HELD)
+    return hits
 
 
 def kept(path: Path, key: str, count: Callable[[], tuple[int, int]]) -> float | None:

@@ -56,11 +56,16 @@ class Frames(AbstractSequence):
         return frame
 
 
+def followable(truth: np.ndarray) -> np.ndarray:
+    """(N,) bool, where boxes x, y, w, h (N, 4) are known and larger than 1 px a side."""
+    return np.isfinite(truth).all(1) & (truth[:, 2:] > 1).all(1)
+
+
 def starts(sequence: Sequence) -> list[int]:
     """The starting frames of a clip: those at 0, 1/5 .. 4/5 of its length, or the next with a true
     box; fewer where that leaves less than `SHORTEST` frames."""
     truth = sequence.boxes
-    known = np.flatnonzero(np.isfinite(truth).all(1) & (truth[:, 2:] > 1).all(1))
+    known = np.flatnonzero(followable(truth))
     found: list[int] = []
     for k in range(STARTS):
         later = known[known >= k * len(truth) // STARTS]
