@@ -271,7 +271,6 @@ NOT_FOREIGN = {
     "siamjax.studies.constants:_surface": "what the study has just measured",
     "siamjax.studies.runs:Run.kept": "what the study has measured",
     "siamjax.studies.runs:Run.train": "what the study has measured",
-    "siamjax.studies.runs:_content": "sums bytes",
     "siamjax.studies.runs:key_of": "own values",
     "siamjax.studies.views:Frames.__getitem__": "decodes what it has encoded",
     "siamjax.tracking.export:export": "a file of this package",

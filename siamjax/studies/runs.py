@@ -19,6 +19,7 @@ import ml_collections
 from siamjax import api
 from siamjax.config import to_json
 from siamjax.datasets.registry import Benchmark
+from siamjax.evaluation.specs import checkpoint_identity
 from siamjax.errors import UserError
 from siamjax.files import write_whole
 from siamjax.locks import Lock
@@ -130,9 +131,13 @@ class Run:
 
     @classmethod
     def of(cls, setting: Setting, variant: Variant, seed: int) -> "Run":
-        """The run of a variant."""
+        """The run of a variant.
+
+        Raises:
+            UserError: no such checkpoint.
+        """
         config = resolve(setting, variant, seed)
-        weights = hashlib.sha256(_content(variant.weights)).hexdigest() if variant.weights else ""
+        weights = checkpoint_identity(_place(variant.weights)) if variant.weights else ""
         return cls(setting, variant, seed, config, key_of(config, setting.data, weights))
 
     @property
@@ -148,7 +153,7 @@ class Run:
     def load(self) -> tuple[ml_collections.ConfigDict, dict]:
         """Config and variables of the trained network."""
         weights = self.variant.weights
-        return api.load_variables(None if weights == "bundled" else weights or self.folder)
+        return api.load_variables(_place(weights) if weights else self.folder)
 
     def lock(self) -> Lock:
         """Held by the process that trains or measures the run.
@@ -204,9 +209,6 @@ class Run:
             raise UserError(f"{path}: not a value of a study; remove it") from None
 
 
-def _content(weights: str) -> bytes:
-    """What tells given weights from others: the bytes of their files."""
-    path = api.default_checkpoint() if weights == "bundled" else api.training_folder(weights)
-    if path.is_dir():
-        return str(sorted((p.name, p.stat().st_size) for p in path.rglob("*"))).encode()
-    return path.read_bytes() if path.is_file() else b""
+def _place(weights: str) -> Path:
+    """Where given weights lie."""
+    return api.default_checkpoint() if weights == "bundled" else api.training_folder(weights)

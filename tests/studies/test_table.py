@@ -164,6 +164,14 @@ def test_it_refuses_its_own_flags_before_anything_is_written(count, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_checkpoint_that_is_not_there_writes_nothing(tmp_path):
+    """Before: `siamjax study channels --checkpoint=none.npz` left a run's folder and a table."""
+    for name in ("channels", "constants"):
+        with pytest.raises(UserError, match=r"--checkpoint=none.npz: no such file or folder"):
+            call(tmp_path, "--checkpoint=none.npz", name=name)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_stopped_study_has_its_exit_code(count, tmp_path, monkeypatch):
     monkeypatch.setattr(runs.loop, "train", lambda *args, **kwargs: {"finished": False})
     assert call(tmp_path) == 143
