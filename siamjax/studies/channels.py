@@ -22,7 +22,7 @@ from siamjax.measures import selectivity
 from siamjax.measures.result import Figure
 from siamjax.studies import kept, labelled
 from siamjax.studies.found import Found, save
-from siamjax.studies.runs import Run, Setting, Variant
+from siamjax.studies.runs import Run, Setting, Variant, lone
 
 CONFIG = "studies"
 QUESTION = "Does a channel of the depthwise response stand for a category?"
@@ -47,8 +47,7 @@ def variants(setting: Setting) -> list[Variant]:
     """
     if setting.base.model.correlation != "depthwise":
         raise UserError("--config.model.correlation: the channels are those of a depthwise head")
-    given = setting.flags["checkpoint"]
-    return [Variant("given" if given else "trained", {}, main=True, weights=given)]
+    return lone(setting)
 
 
 def measure(run: Run) -> dict[str, dict[str, float]]:

@@ -18,7 +18,7 @@ from siamjax.evaluation.lockstep import NAMES
 from siamjax.evaluation.style import MEDIA
 from siamjax.measures.result import Figure
 from siamjax.studies.found import Found, save
-from siamjax.studies.runs import Run, Setting, Variant
+from siamjax.studies.runs import Run, Setting, Variant, lone
 from siamjax.synthetic.video import ZOOM
 
 CONFIG = "studies"
@@ -49,8 +49,7 @@ def variants(setting: Setting) -> list[Variant]:
     if setting.flags["grid"] not in GRIDS:
         raise UserError(f"--grid={setting.flags['grid']}: choose one of {', '.join(GRIDS)}")
     sets_of(setting)
-    given = setting.flags["checkpoint"]
-    return [Variant("given" if given else "trained", {}, main=True, weights=given)]
+    return lone(setting)
 
 
 def sets_of(setting: Setting) -> tuple[Benchmark, ...]:

@@ -30,7 +30,7 @@ class Found:
         figures: what was measured.
         rows: row of the table -> figure -> seed -> value; all are compared with the first.
         missing: runs that are not measured yet.
-        about: how it was made: data, pairs, clips, seconds, machine.
+        about: how it was made: data, pairs, clips, machine.
     """
 
     name: str

@@ -8,7 +8,6 @@ what was measured of it lies beside its checkpoints and is read again.
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from siamjax import api
 from siamjax.config import to_json
 from siamjax.datasets.registry import Benchmark
 from siamjax.evaluation.specs import checkpoint_identity
-from siamjax.errors import UserError
-from siamjax.files import write_whole
+from siamjax.files import read_json, write_whole
 from siamjax.locks import Lock
 from siamjax.training import loop
 
@@ -74,6 +72,12 @@ class Setting:
             for b in self.benchmarks
         ]
         return {"benchmarks": scored, "flags": dict(self.flags)}
+
+
+def lone(setting: Setting) -> list[Variant]:
+    """The experiment's network as it is, or the one of `--checkpoint`."""
+    given = setting.flags["checkpoint"]
+    return [Variant("given" if given else "trained", {}, main=True, weights=given)]
 
 
 def resolve(setting: Setting, variant: Variant, seed: int) -> ml_collections.ConfigDict:
@@ -171,16 +175,10 @@ class Run:
         """
         if self.trained:
             return True
-        begin = time.monotonic()
         last = loop.train(self.config, self.folder, until=until)
         jax.clear_caches()  # the programs of many networks would fill the memory
-        path = self.folder / "seconds.json"
-        before = json.loads(path.read_text()) if path.is_file() else 0.0
-        seconds = before + time.monotonic() - begin
-        write_whole(path, json.dumps(seconds) + "\n")
         if last["finished"]:
-            done = {"step": last.get("step"), "seconds": seconds}
-            write_whole(self.folder / "trained.json", json.dumps(done) + "\n")
+            write_whole(self.folder / "trained.json", json.dumps({"step": last.get("step")}) + "\n")
         return last["finished"]
 
     def path_of(self, name: str, key: Any) -> Path:
@@ -188,8 +186,8 @@ class Run:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
         return self.folder / "measured" / f"{name}-{digest}.json"
 
-    def kept(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
-        """A JSON value that is computed once.
+    def kept(self, name: str, key: Any, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """A JSON object that is computed once.
 
         Args:
             name: what it is.
@@ -203,10 +201,7 @@ class Run:
         if not path.is_file():
             write_whole(path, json.dumps(make()) + "\n")
             jax.clear_caches()
-        try:
-            return json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
-            raise UserError(f"{path}: not a value of a study; remove it") from None
+        return read_json(path, "a value of a study")
 
 
 def _place(weights: str) -> Path:
