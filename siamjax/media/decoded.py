@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from siamjax import media
 from siamjax.errors import UserError
-from siamjax.media.video import read_video
 
 
 class DecodedFrames(Sequence):
@@ -22,7 +22,7 @@ class DecodedFrames(Sequence):
     def __init__(self, path: Path, numbers: range | None = None):
         """Args: numbers: of the file's frames that are taken; None: all."""
         self.path = Path(path)
-        video = read_video(path)
+        video = media.read_video(path)
         self.rate = video.fps
         self._claimed = video.count or 0
         self._numbers = numbers
@@ -47,7 +47,7 @@ class DecodedFrames(Sequence):
         if self._last is not None and number == self._next - 1:
             return self._last
         if self._rest is None or number < self._next:
-            self._rest, self._next = iter(read_video(self.path)), 0
+            self._rest, self._next = iter(media.read_video(self.path)), 0
         for frame in self._rest or ():
             self._next, self._last = self._next + 1, frame
             if self._next > number:
