@@ -21,7 +21,7 @@ class Labelled(Source):
     expected is a folder of labels
 
     Attributes:
-        format: a name in `siamjax.media.labels.FORMATS`; None: found out.
+        format: a name in `siamjax.media.formats.FORMATS`; None: found out.
     """
 
     format: str | None = None

@@ -69,6 +69,7 @@ def build_parser(commands: Collection[str] = COMMANDS) -> argparse.ArgumentParse
     return parser
 
 
+@opencv.explained()
 def dispatch(argv: Sequence[str] | None = None) -> int | None:
     """Parses the arguments and runs the subcommand.
 
@@ -80,16 +81,14 @@ def dispatch(argv: Sequence[str] | None = None) -> int | None:
     """
     argv = sys.argv[1:] if argv is None else argv
     chosen = next((word for word in argv if not word.startswith("-")), "")
-    with opencv.explained():
-        parser = build_parser({chosen})
+    parser = build_parser({chosen})
     args, rest = parser.parse_known_args(argv)
     overrides = [argument for argument in rest if argument.startswith("--config.")]
     unknown = [argument for argument in rest if not argument.startswith("--config.")]
     if unknown or (overrides and not hasattr(args, "config")):
         raise UserError(f"unknown argument {(unknown or overrides)[0]}; see siamjax --help")
     args.overrides = overrides
-    with opencv.explained():
-        return args.run(args)
+    return args.run(args)
 
 
 def main() -> None:

@@ -31,7 +31,11 @@ REASONS: dict[str, dict[str, str]] = {
     },
     "siamjax.commands.search": {"siamjax.evaluation": JAX},
     "siamjax.commands.study": {"siamjax.studies": JAX},
-    "siamjax.commands.track": {"siamjax.tracking": JAX},
+    "siamjax.commands.track": {"siamjax.commands": "track_run: OpenCV, PyAV, evaluation: 0.25 s"},
+    "siamjax.commands.track_run": {"siamjax.tracking": JAX},
+    "siamjax.commands.tracker_flags": {
+        "siamjax.evaluation": "specs: --tracker=help alone asks OpenCV, 0.2 s of CPU with NumPy"
+    },
     "siamjax.commands.serve": {"siamjax.integrations": "aiohttp is optional"},
     "siamjax.commands.train": {"siamjax.training": JAX},
     "siamjax.evaluation.report": {"siamjax.evaluation": "matplotlib takes 0.3 s, tables need none"},

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from siamjax.errors import UserError
 from siamjax.media import labels
+from siamjax.media.formats import FORMATS
 from siamjax.media.labels.check import faults, gaps
 
-_FORMATS = "\n".join(f"  {name:<14}{text}" for name, (_, text) in labels.FORMATS.items())
+_FORMATS = "\n".join(f"  {name:<14}{text}" for name, (_, text) in FORMATS.items())
 DESCRIPTION = f"""\
 siamjax labels SOURCE
   prints what labels there are: videos, targets, boxes, gaps, and what looks wrong

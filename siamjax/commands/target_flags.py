@@ -1,4 +1,4 @@
-"""The flags that say which targets start where: --box, --box_file and --add."""
+"""What the flags --box, --box_file and --add give: which targets start where."""
 
 import argparse
 from pathlib import Path
@@ -40,31 +40,6 @@ class Numbered(NamedTuple):
 
     boxes: list[tuple[int, int, Given]]
     names: list[str]
-
-
-def add_targets(parser: argparse.ArgumentParser) -> None:
-    """The flags."""
-    add = parser.add_argument
-    add(
-        "--box",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H[:NAME]",
-        help="box in the first frame, px from 0; give it again for further targets",
-    )
-    add(
-        "--add",
-        action="append",
-        default=[],
-        metavar="FRAME:X,Y,W,H[:NAME]",
-        help="box of a target that comes later, in the frame of that number; "
-        "with the name or number of a known target: starts it again there",
-    )
-    add(
-        "--box_file",
-        help="table with a box per target, or a table of frames, targets and boxes; "
-        "a row per frame of the video is one target",
-    )
 
 
 def read_given(args: argparse.Namespace, count: int | None) -> list[Given]:

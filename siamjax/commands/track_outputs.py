@@ -11,6 +11,7 @@ import numpy as np
 from siamjax import files, viz
 from siamjax.errors import UserError
 from siamjax.media import journal, labels
+from siamjax.media.formats import TRACK_FLAGS
 from siamjax.media.frames import IMAGE_SUFFIXES, list_images
 from siamjax.media.tracks import Row, Tracks
 
@@ -107,16 +108,6 @@ class Outputs:
         return list(self.paths.values())
 
 
-def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """The flags."""
-    add = parser.add_argument
-    add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
-    for name in labels.TRACK_FLAGS:
-        add(f"--{name}", help=labels.FORMATS[name][1])
-    add("--labels", metavar="FORMAT", help="labels of this format: " + ", ".join(labels.FORMATS))
-    add("--out_labels", help="where --labels writes: a folder, or a file with its suffix")
-
-
 def chosen(args: argparse.Namespace, name: str) -> Outputs:
     """The outputs that the flags ask for; an annotated video where they ask for nothing.
 
@@ -131,7 +122,7 @@ def chosen(args: argparse.Namespace, name: str) -> Outputs:
     if args.labels is not None and not hasattr(labels.module(args.labels), "write"):
         known = ", ".join(labels.writable())
         raise UserError(f"--labels={args.labels}: this format is read only; choose one of {known}")
-    tables = {name: path for name in labels.TRACK_FLAGS if (path := getattr(args, name))}
+    tables = {name: path for name in TRACK_FLAGS if (path := getattr(args, name))}
     wanted = (args.labels, args.out_labels) if args.labels else None
     nothing = not (args.out or args.show or tables or wanted)
     return Outputs(args.out or (f"{name}_tracked.webm" if nothing else None), tables, wanted)

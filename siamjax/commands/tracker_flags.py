@@ -2,8 +2,6 @@
 
 import argparse
 
-from siamjax.evaluation import specs
-
 
 def add_trackers(parser: argparse.ArgumentParser, more: str = "; again for more") -> None:
     """`--tracker`, repeatable, read by `siamjax.evaluation.specs.parse`; =help lists them."""
@@ -19,6 +17,8 @@ class _Trackers(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None):
         if values == "help":
+            from siamjax.evaluation import specs  # OpenCV
+
             print(specs.listing())
             parser.exit()
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])

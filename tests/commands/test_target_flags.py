@@ -5,13 +5,13 @@ import argparse
 import numpy as np
 import pytest
 
-from siamjax.commands import target_flags
+from siamjax.commands import target_flags, track
 from siamjax.errors import UserError
 
 
 def numbered(*flags, count=None, first=0, stride=1):
     parser = argparse.ArgumentParser()
-    target_flags.add_targets(parser)
+    track.add_targets(parser)
     given = target_flags.read_given(parser.parse_args(flags), count)
     found = target_flags.numbered(given, first, stride)
     return [(frame, target, one.box) for frame, target, one in found.boxes], found.names

@@ -1,5 +1,5 @@
-"""Labels of videos in the formats of the tools that people use: a module per format, and the table
-that names them.
+"""Labels of videos in the formats of the tools that people use: a module per format; the table that
+names them is `siamjax.media.formats`.
 
 A module has `read(source, places)`, which gives the labelled videos of a file or folder,
 `matches(source)`, which says whether a file or folder is of the format, and `write(videos)`, which
@@ -15,6 +15,7 @@ from types import ModuleType
 
 from siamjax import files
 from siamjax.errors import UserError
+from siamjax.media.formats import FORMATS
 from siamjax.media.frames import readable
 from siamjax.media.labels import jsons, own
 from siamjax.media.labels.model import Shape, Track, Video, track
@@ -25,33 +26,7 @@ from siamjax.media.tracks import Tracks
 
 __all__ = ["FORMATS", "Shape", "Track", "Video", "detect", "read", "text", "track", "write"]
 
-# name -> module, help; in the order in which a source is tried
-FORMATS = {
-    "csv": (
-        "siamjax.media.labels.table",
-        "table with the columns frame,target,x,y,w,h,score,second_peak,lost",
-    ),
-    "json": ("siamjax.media.labels.tree", "the same with video, rate and checkpoint"),
-    "cvat": ("siamjax.media.labels.cvat", "CVAT for video 1.1, XML"),
-    "cvat_images": ("siamjax.media.labels.cvat_images", "CVAT for images 1.1, XML"),
-    "coco": ("siamjax.media.labels.coco", "COCO JSON; with targets COCO-video"),
-    "ytvis": ("siamjax.media.labels.ytvis", "YouTube-VIS JSON"),
-    "labelstudio": ("siamjax.media.labels.labelstudio", "Label Studio's JSON of videos"),
-    "labelme": ("siamjax.media.labels.labelme", "labelme's JSON, a file per image"),
-    "voc": ("siamjax.media.labels.voc", "Pascal VOC XML, a file per image"),
-    "masks": ("siamjax.media.labels.masks", "folders of DAVIS and YouTube-VOS; read only"),
-    "motchallenge": (
-        "siamjax.media.labels.motchallenge",
-        "folders of MOT15, MOT16, MOT17, MOT20: gt/gt.txt, seqinfo.ini",
-    ),
-    "yolo": ("siamjax.media.labels.yolo", "YOLO text, a file per image; keeps no identities"),
-    "vot": ("siamjax.media.labels.vot", "polygons of VOT; one target only"),
-    "mot": ("siamjax.media.labels.mot", "MOT text, frame,id,x,y,w,h,score,-1,-1,-1 from 1"),
-    "txt": ("siamjax.media.labels.otb", "OTB text, x,y,w,h per line; one target only"),
-}
 FOLDER = "folder"  # own videos with labels of any format beside them
-# those that have a flag of their own in `siamjax track`
-TRACK_FLAGS = ("csv", "json", "txt", "mot")
 
 
 def module(name: str) -> ModuleType:
