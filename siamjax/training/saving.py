@@ -114,9 +114,8 @@ class Checkpoints:
             "extra": extra,
         }
         meta["crc32c"]["meta"] = checkpoint.text_checksum(meta)
+        self.wait()
         with self._disk_errors():
-            self._manager.wait_until_finished()
-            self._remove_others()
             if step in self.steps():
                 return
             saves = {name: ocp.args.StandardSave(item) for name, item in items.items()}
@@ -214,7 +213,7 @@ class Checkpoints:
         Raises:
             UserError: it could not be written.
         """
-        with Resources() as resources, self._disk_errors():
+        with Resources() as resources:
             resources.push(self._loud)
             resources.closing(self._manager)
             self.wait()

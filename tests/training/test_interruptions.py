@@ -186,6 +186,23 @@ def test_a_disk_that_refuses_is_one_line(tiny, tmp_path, monkeypatch, refuse, co
     assert not (tmp_path / ".lock").exists()
 
 
+def test_the_end_of_a_run_says_once_that_the_disk_is_full(tmp_path, monkeypatch):
+    """Before: the line held itself once more, "could not be written (...: the checkpoint could not
+    be written (...); free some space ...); free some space ..."."""
+    saved = saving.Checkpoints(tmp_path, keep=1, keep_best=1)
+
+    def refuse(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saving.ocp.CheckpointManager, "wait_until_finished", refuse)
+        with pytest.raises(UserError) as raised:
+            saved.close()
+    message = str(raised.value)
+    assert "could not be written ([Errno 28] No space left on device); free some space" in message
+    assert message.count("could not be written") == 1
+
+
 @pytest.mark.slow
 def test_training_on_a_full_file_system(tiny, whole, tmp_path, run_train):
     """A tmpfs of 600 KiB, in a mount namespace of its own."""
