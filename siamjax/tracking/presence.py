@@ -11,8 +11,7 @@ tracks by `siamjax.studies.presence` and kept as `tracker.presence` of the confi
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-import numpy as np
+from siamjax.geometry.arrays import namespace
 
 # Ends of the pieces of each sign; a sign beyond the first or last counts as that.
 KNOTS: dict[str, tuple[float, ...]] = {
@@ -43,7 +42,7 @@ def signs(candidate, target_size, lost) -> Signs:
         target_size: the target's width and height in the last frame, px of the search crop.
         lost: whether the target was lost before this frame: it may then be anywhere.
     """
-    xp = _namespace(candidate.offset)
+    xp = namespace(candidate.offset)
     score = xp.clip(candidate.score, _SURE, 1 - _SURE)
     side = xp.sqrt(target_size[0] * target_size[1])
     width, height = candidate.size[0], candidate.size[1]
@@ -60,7 +59,7 @@ def pieces(of: Signs) -> list[Any]:
 
     Those of the score are of the kind that raises the probability, the others lower it.
     """
-    xp = _namespace(of.score)
+    xp = namespace(of.score)
     parts = [xp.ones_like(of.score)]
     for name, knots in KNOTS.items():
         sign = getattr(of, name)
@@ -86,10 +85,6 @@ def probability(weights: tuple[float, ...], of: Signs) -> Any:
         weights: `COUNT` numbers, the config's `tracker.presence`.
         of: the signs.
     """
-    xp = _namespace(of.score)
+    xp = namespace(of.score)
     total = sum(weight * piece for weight, piece in zip(weights, pieces(of), strict=True))
     return 1 / (1 + xp.exp(-xp.clip(total, -_FAR, _FAR)))
-
-
-def _namespace(value):
-    return np if isinstance(value, np.ndarray | np.generic | float) else jnp
