@@ -125,13 +125,14 @@ def wrongness(cls: Float[np.ndarray | Array, "b s s two_a"], label: Labels) -> F
     logits = _by_anchor(cls.astype(jnp.float32), label.shape[1])
     probability = jax.nn.softmax(logits, axis=-1)[..., 1]
 
-    def of(side, none):
-        values = jnp.where(label == side, probability, 0.0).max((1, 2, 3))
-        return jnp.where((label == side).any((1, 2, 3)), values, none)
+    def has(side):
+        return (label == side).any((1, 2, 3))
 
-    return of(0, jnp.float32(-1)) - jnp.where(
-        (label == 0).any((1, 2, 3)), of(1, jnp.float32(0.5)), 0.0
-    )
+    def highest(side):
+        return jnp.where(label == side, probability, 0.0).max((1, 2, 3))
+
+    object_ = jnp.where(has(1), highest(1), 0.5)
+    return jnp.where(has(0), highest(0) - object_, -1.0)
 
 
 def _by_anchor(maps, per_cell):
