@@ -194,7 +194,7 @@ def make_shards(material: Path, data: Path, workers: int, tiny: bool) -> None:
             command += ["--leave_out", *left] if left else []
         waiting.append((name, command))
     running: list = []
-    for name, command in sorted(waiting, key=lambda one: one[0] not in ("composite", "synthetic")):
+    for name, command in sorted(waiting, key=lambda one: not SETS[one[0]][2]):  # clips first
         while len(running) >= max(1, workers):
             _finish(*running.pop(0))
         log = data.parent / "logs" / f"{name}.txt"
