@@ -1,5 +1,6 @@
 """A small world to train on: few shards, a network of a few thousand parameters."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from siamjax.config import to_json
 from siamjax.data.shards import ShardWriter
-from siamjax.training import loop
+from siamjax.training import checkpoint, loop
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -78,6 +79,22 @@ def whole(tiny, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("whole")
     loop.train(tiny(), workdir, lambda *_: {"a": 0.5})
     return workdir
+
+
+def lines(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_clock(workdir):
+    clock = ("pairs_per_s", "device_busy")
+    return [{k: v for k, v in line.items() if k not in clock} for line in lines(workdir)]
+
+
+def assert_same_run(a, b, step=8):
+    """The same lines and, bit for bit, the same weights, statistics and momentum in the end."""
+    assert without_clock(a) == without_clock(b)
+    items = [checkpoint.read(w / "checkpoints" / str(step), True)[:2] for w in (a, b)]
+    jax.tree.map(np.testing.assert_array_equal, *items)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Whole runs with a tiny network: what they write, and that stopping anywhere changes nothing."""
 
 import functools
-import json
 import shutil
 import signal
 import time
@@ -19,23 +18,9 @@ from siamjax.errors import UserError
 from siamjax.evaluation import validation
 from siamjax.training import checkpoint, initial, loop, losses, metrics, parallel, saving
 
+from .conftest import assert_same_run, lines
+
 DATA = Path(__file__).parent / "data"
-
-
-def lines(workdir):
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-
-
-def without_clock(workdir):
-    clock = ("pairs_per_s", "device_busy")
-    return [{k: v for k, v in line.items() if k not in clock} for line in lines(workdir)]
-
-
-def assert_same_run(a, b):
-    """The same lines and, bit for bit, the same final weights, statistics and momentum."""
-    assert without_clock(a) == without_clock(b)
-    items = [checkpoint.read(w / "checkpoints" / "8", True)[:2] for w in (a, b)]
-    jax.tree.map(np.testing.assert_array_equal, *items)
 
 
 def differ(a, b):

@@ -14,8 +14,10 @@ from siamjax import api, models
 from siamjax.errors import UserError
 from siamjax.remote import lists
 from siamjax.remote.places import Place
-from siamjax.training import checkpoint, loop, metrics, mirroring
+from siamjax.training import checkpoint, loop, mirroring
 from siamjax.training.initial import initial_variables
+
+from .conftest import assert_same_run
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +34,8 @@ def contents(place):
     return {name: place.read(name) for name in place.files() if name not in lists.NAMES}
 
 
-def lines(workdir):
-    free = ("pairs_per_s", "device_busy")
-    found = metrics.read_lines(workdir / "metrics.jsonl")
-    return [{name: x for name, x in line.items() if name not in free} for line in found]
-
-
 def assert_same_end(a, b):
-    items = [checkpoint.read(w / "checkpoints" / "8", True)[:2] for w in (a, b)]
-    jax.tree.map(np.testing.assert_array_equal, *items)
-    assert lines(a) == lines(b)
+    assert_same_run(a, b)
     assert checkpoint.saved_steps(a / "checkpoints") == checkpoint.saved_steps(b / "checkpoints")
 
 
@@ -91,9 +85,7 @@ def test_an_empty_workdir_is_filled(tiny, whole, tmp_path, address, capsys):
     assert not (replaced / "checkpoints").exists()
     assert loop.train(tiny(mirror=address), replaced, lambda *_: {"a": 0.5})["finished"]
     assert f"{replaced}: filled from {address}, step 1" in capsys.readouterr().err
-    items = [checkpoint.read(w / "checkpoints" / "8", True)[:2] for w in (replaced, whole)]
-    jax.tree.map(np.testing.assert_array_equal, *items)
-    assert lines(replaced) == lines(whole)
+    assert_same_run(replaced, whole)
     assert lists.read(Place(address)).steps() == [1, 4, 8]
 
 
@@ -297,10 +289,6 @@ def test_killed_without_a_workdir(kind, tiny, run_train, tmp_path, request):
     assert done.returncode == 0, errors
     assert f"{workdir}: filled from {address}, step " in errors
     loop.train(tiny(data__pairs_per_epoch=80, epochs=2, checkpoint_every=3), tmp_path / "whole")
-    items = [
-        checkpoint.read(w / "checkpoints" / "80", True)[:2] for w in (workdir, tmp_path / "whole")
-    ]
-    jax.tree.map(np.testing.assert_array_equal, *items)
-    assert lines(workdir) == lines(tmp_path / "whole")
+    assert_same_run(workdir, tmp_path / "whole", step=80)
     assert lists.read(place).steps() == checkpoint.saved_steps(workdir / "checkpoints")
     assert "hidden" not in errors
