@@ -1,4 +1,4 @@
-"""What a benchmark ran on, for its results."""
+"""What a benchmark ran on, for its results, and how two versions compare."""
 
 import json
 import os
@@ -24,6 +24,13 @@ def machine() -> dict:
         "jax": jax.__version__,
         "numpy": np.__version__,
     }
+
+
+def interval(ratios: np.ndarray, draws: int = 10_000) -> list[float]:
+    """Geometric mean of ratios (N,), low and high end of its 95 % interval by bootstrap."""
+    logs = np.log(ratios)
+    means = np.random.default_rng(0).choice(logs, (draws, len(logs))).mean(1)
+    return np.exp([logs.mean(), *np.quantile(means, (0.025, 0.975))]).tolist()
 
 
 def keep(results: dict, out: str | None) -> None:

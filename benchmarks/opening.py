@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from loader import synthetic_frames, write_crops
+from machine import interval, keep, machine
 
 from data_prep.folder import Folder
 from siamjax.data import columns
@@ -201,14 +202,12 @@ def summary(times: dict, units: int) -> dict:
     wall = {name: np.array(t)[:, 1] / units * 1e3 for name, t in times.items() if t}
     found = {"cpu_ms": float(np.median(cpu["ours"])), "wall_ms": float(np.median(wall["ours"]))}
     if times["theirs"]:
-        logs = np.log(cpu["ours"] / cpu["theirs"])
-        drawn = np.random.default_rng(0).choice(logs, (10_000, len(logs))).mean(axis=1)
-        low, high = np.exp(np.percentile(drawn, (2.5, 97.5)))
+        ratio, *ends = interval(cpu["ours"] / cpu["theirs"])
         found |= {
             "other_cpu_ms": float(np.median(cpu["theirs"])),
             "other_wall_ms": float(np.median(wall["theirs"])),
-            "ratio": float(np.exp(logs.mean())),
-            "interval": [float(low), float(high)],
+            "ratio": ratio,
+            "interval": ends,
         }
     return found
 
@@ -236,8 +235,6 @@ def main():
     parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--out", default="", help="JSON file")
     arguments = parser.parse_args()
-    from machine import keep, machine  # not above: it imports JAX
-
     report = {"machine": machine(), "crops": CROPS, "shards": CROPS // IN_SHARD}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

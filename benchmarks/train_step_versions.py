@@ -14,19 +14,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from machine import keep, machine
+from machine import interval, keep, machine
 from train_step import Child
 
 HERE = Path(__file__).resolve().parent
 SETTING = {"dtype": "float32", "batch": 2, "remat": False}
-
-
-def interval(ratios: np.ndarray, draws: int = 10_000) -> dict:
-    """Geometric mean of ratios (N,) and the 95 % interval of it."""
-    logs = np.log(ratios)
-    means = np.random.default_rng(0).choice(logs, (draws, len(logs))).mean(1)
-    low, middle, high = np.exp([np.quantile(means, 0.025), logs.mean(), np.quantile(means, 0.975)])
-    return {"ratio": round(middle, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def measure(phase: str, before: Path, rounds: int, folder: str) -> dict:
@@ -46,11 +38,12 @@ def measure(phase: str, before: Path, rounds: int, folder: str) -> dict:
                 pair[side] = (new, old)[side].ask(run=1)["seconds"][0][1]
             seconds.append(pair)
     cpu = np.array(seconds)
+    ratio = np.round(interval(cpu[:, 0] / cpu[:, 1]), 4).tolist()
     return {
         "phase": phase,
         "rounds": rounds,
         "cpu_s_per_step": dict(zip(("now", "before"), np.median(cpu, 0).round(4).tolist())),
-        "cpu_now_over_before": interval(cpu[:, 0] / cpu[:, 1]),
+        "cpu_now_over_before": dict(zip(("ratio", "low", "high"), ratio)),
         "first_losses": [value[0][0] for value in values],
     }
 
