@@ -13,7 +13,6 @@ from siamjax.errors import UserError
 from siamjax.models import weights
 from siamjax.tracking import TrackerConfig, decode, presence, tracker
 
-RNG = np.random.default_rng(0)
 RISING = presence.COUNT - 1 - sum(len(k) - 1 for n, k in presence.KNOTS.items() if n != "score")
 # constant, pieces of the score, pieces of the others
 MAP = (-2.0, *[1.5] * RISING, *[-0.7] * (presence.COUNT - 1 - RISING))
