@@ -407,7 +407,7 @@ def write_run(folder):
     "siamjax.training.checkpoint:read_meta",
     "siamjax.training.saving:_scored",
     "siamjax.training.metrics:JsonLines.__init__",
-    "siamjax.training.metrics:_up_to",
+    "siamjax.training.metrics:is_line",
     "siamjax.training.metrics:read_lines",
     examples=20,
 )
@@ -442,7 +442,6 @@ def run_texts(folder):
     "siamjax.training.checkpoint:read",
     "siamjax.integrations.verify:_config",
     "siamjax.integrations.verify:_metrics",
-    "siamjax.integrations.verify:_is_json",
     examples=0,
 )
 def runs(folder):

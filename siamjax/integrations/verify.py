@@ -10,7 +10,7 @@ from siamjax.config import from_json, to_json
 from siamjax.errors import UserError
 from siamjax.models import weights
 from siamjax.tracking import exported
-from siamjax.training import checkpoint
+from siamjax.training import checkpoint, metrics
 
 
 def weights_file(path: Path) -> list[str]:
@@ -104,12 +104,5 @@ def _metrics(path: Path, newest) -> tuple[str, bool]:
         lines = path.read_text(errors="replace").splitlines()
     except OSError as error:
         return f"cannot be read ({error.strerror})", False
-    bad = sum(not _is_json(line) for line in lines)
+    bad = sum(not metrics.is_line(line) for line in lines)
     return f"{len(lines)} lines, {bad} damaged", not bad
-
-
-def _is_json(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False

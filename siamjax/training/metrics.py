@@ -76,7 +76,7 @@ class JsonLines(Appending):
         """
         if known is None:
             text = path.read_text(errors="replace") if path.exists() else ""
-            known = [line for line in text.splitlines() if _up_to(line, step)]
+            known = [line for line in text.splitlines() if is_line(line, step)]
         if not scores:
             known = [x for x in known if json.loads(x)["step"] < step or "scores" not in x]
         self.lines = list(known)
@@ -103,12 +103,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`; what is no object with a step is left out, a missing file is
     empty."""
     text = path.read_text(errors="replace") if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines() if _up_to(line, float("inf"))]
+    return [json.loads(line) for line in text.splitlines() if is_line(line)]
 
 
-def _up_to(line, step):
+def is_line(line: str, last: int | None = None) -> bool:
+    """Whether a line of `metrics.jsonl` is an object with a step, `last` at most if given."""
     try:
-        return json.loads(line)["step"] <= step
+        return json.loads(line)["step"] <= (math.inf if last is None else last)
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
 

@@ -116,11 +116,11 @@ def test_inspect_reads_every_checkpoint(run, tiny, capsys):
     assert lines.endswith("metrics.jsonl: 2 lines, 0 damaged")
     shutil.copytree(run / "checkpoints" / "0", run / "checkpoints" / "7")
     (run / "config.json").write_text("{")
-    (run / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    (run / "metrics.jsonl").write_text('{"step": 1}\n{"loss": 1}\n{"st')
     assert dispatch(["inspect", "run", str(run)]) == 1
     _, second, config, lines = capsys.readouterr().out.splitlines()
     assert second.endswith("checkpoints/7: damaged: it holds step 0; give the folder that name")
     assert "config.json: damaged" in config
-    assert lines.endswith("2 lines, 1 damaged")
+    assert lines.endswith("3 lines, 2 damaged")  # those that the next start leaves out
     with pytest.raises(UserError, match="no checkpoint here"):
         dispatch(["inspect", "run", str(run / "checkpoints" / "7")])
