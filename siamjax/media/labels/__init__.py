@@ -99,10 +99,15 @@ def read(
                 raise UserError(f"{format}: this format is written, not read")
     finally:
         jsons.forget()
-    names = [video.name for video in videos]
-    if twice := next((name for name, times in Counter(names).items() if times > 1), None):
-        raise UserError(f"{source}: two videos are called {twice}; rename one")
+    _check_names(videos, str(source))
     return videos
+
+
+def _check_names(videos: Sequence[Video], shown: str) -> None:
+    """Refuses two videos of one name."""
+    names = Counter(video.name for video in videos)
+    if twice := next((name for name, times in names.items() if times > 1), None):
+        raise UserError(f"{shown}: two videos are called {twice}; rename one")
 
 
 @contextlib.contextmanager
@@ -154,9 +159,7 @@ def write(
             cannot be written.
     """
     out = Path(out)
-    names = [video.name for video in videos]
-    if twice := next((name for name, times in Counter(names).items() if times > 1), None):
-        raise UserError(f"--out={out}: two videos are called {twice}; rename one")
+    _check_names(videos, f"--out={out}")
     made = contents(videos, format)
     if out.suffix and not out.is_dir():
         if len(made) > 1:
