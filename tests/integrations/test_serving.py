@@ -143,15 +143,15 @@ def send(client, data, name="clip.avi", **headers):
 # --- what is taken
 
 
-def mjpeg(path, picture, width, height, frames=2):
-    """An AVI of one JPEG; its head may say another size."""
+def mjpeg(path, pictures, width, height):
+    """An AVI of JPEGs; its head may say another size."""
     import av
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
-        for k in range(frames):
-            packet = av.Packet(picture)
+        for k, data in enumerate(pictures):
+            packet = av.Packet(data)
             packet.stream, packet.pts, packet.dts = stream, k, k
             packet.time_base, packet.is_keyframe = Fraction(1, 25), True
             container.mux(packet)
@@ -171,7 +171,7 @@ def huge():
 @pytest.mark.parametrize("said", [(16000, 16000), (160, 120)])
 def test_huge_frames_are_refused_before_they_are_decoded(asked, tmp_path, huge, said):
     """Before: the upload of such an AVI was answered 200, and the server kept 734 MiB for it."""
-    content = mjpeg(tmp_path / "big.avi", huge, *said)
+    content = mjpeg(tmp_path / "big.avi", [huge] * 2, *said)
     before = resident()
 
     async def work(client):
@@ -193,17 +193,8 @@ def resident():
 
 def test_a_size_that_grows_in_a_later_frame_is_not_decoded(tmp_path):
     small, large = picture(64, 48), picture(1000, 1000)
-    import av
-
     path = tmp_path / "grows.avi"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mjpeg", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
-        for k, data in enumerate([small, large, small]):
-            packet = av.Packet(data)
-            packet.stream, packet.pts, packet.dts = stream, k, k
-            packet.time_base, packet.is_keyframe = Fraction(1, 25), True
-            container.mux(packet)
+    mjpeg(path, [small, large, small], 64, 48)
     assert [f.shape for f in read_video(path)] == [(48, 64, 3), (1000, 1000, 3), (48, 64, 3)]
     shapes = [frame.shape for frame in read_video(path, max_pixels=100_000)]
     assert shapes == [(48, 64, 3), (48, 64, 3)]
@@ -213,7 +204,7 @@ def test_a_size_that_grows_in_a_later_frame_is_not_decoded(tmp_path):
 
 def test_first_frames_are_kept_small_and_boxes_stand_in_the_videos_pixels(asked, tmp_path):
     path = tmp_path / "wide.avi"
-    mjpeg(path, picture(2560, 640), 2560, 640)
+    mjpeg(path, [picture(2560, 640)] * 2, 2560, 640)
 
     async def work(client):
         _, (entry,) = await tree(client.get("/videos"))
