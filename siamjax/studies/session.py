@@ -54,7 +54,8 @@ def run(
     workdir, modules = Path(args.workdir), trained()
     shard = Shard.parse(args.shard) if args.shard else WHOLE
     until = time.monotonic() + 60 * args.minutes if args.minutes else None
-    settings = {name: _setting(name, modules[name], args, rendered) for name in names}
+    benchmarks = scores.benchmarks(args.dataset, args.data_root, args.clips)
+    settings = {name: _setting(name, modules[name], args, rendered, benchmarks) for name in names}
     # bad flags come before the rendering
     variants = {name: modules[name].variants(settings[name]) for name in names}
     training = [name for name in names if not all(each.weights for each in variants[name])]
@@ -81,7 +82,7 @@ def run(
             print(report.write(workdir))
 
 
-def _setting(name, module, args, rendered) -> Setting:
+def _setting(name, module, args, rendered, benchmarks) -> Setting:
     config = load_config(args.config or module.CONFIG, args.overrides)
     if args.data:
         config = _with_data(config, args.data)
@@ -91,7 +92,7 @@ def _setting(name, module, args, rendered) -> Setting:
         workdir=Path(args.workdir),
         base=config,
         data=rendered if _renders(args, config) else {},
-        benchmarks=scores.benchmarks(args.dataset, args.data_root, args.clips),
+        benchmarks=benchmarks,
         flags=own_flags(name, args),
         full=args.full,
     )
