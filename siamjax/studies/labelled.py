@@ -75,10 +75,22 @@ def labelled(source: str, crops) -> Iterator[Pair]:
 
 def _cut(places, crops):
     """The middle of the context crops of two targets, template and search."""
-    still = augment.Draw((1.0, 1.0), (0.0, 0.0), np.zeros(3, np.float32), None, False)
     for (image, box), side in zip(places, (crops.exemplar, crops.search)):
-        corners = xywh_to_xyxy(np.asarray(box, np.float64))
-        whole = context_crop(
-            image, corners, crops.stored, crops.exemplar, crops.context, edges=True
-        )
-        yield augment.patch(still, whole, side)
+        yield still(stored(image, box, crops), side)
+
+
+def stored(image: np.ndarray, box, crops) -> np.ndarray:
+    """(stored, stored, 3) uint8, a target with its surroundings as shards have it.
+
+    Args:
+        box: left, top, width, height, px.
+        crops: the experiment's section.
+    """
+    corners = xywh_to_xyxy(np.asarray(box, np.float64))
+    return context_crop(image, corners, crops.stored, crops.exemplar, crops.context, edges=True)
+
+
+def still(image: np.ndarray, side: int, shift=(0.0, 0.0)) -> np.ndarray:
+    """(side, side, 3) uint8, cut from `stored` without augmentation but a shift in x and y, px."""
+    draw = augment.Draw((1.0, 1.0), tuple(shift), np.zeros(3, np.float32), None, False)
+    return augment.patch(draw, image, side)

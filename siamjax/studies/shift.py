@@ -19,14 +19,13 @@ from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
 from siamjax import models
-from siamjax.data import augment
-from siamjax.data.crops import context_crop, target_in_crop
+from siamjax.data.crops import target_in_crop
 from siamjax.errors import UserError
 from siamjax.evaluation.style import MEDIA
-from siamjax.geometry.boxes import xywh_to_xyxy
 from siamjax.measures.result import Figure
 from siamjax.studies import backbone, kept, scores
 from siamjax.studies.found import Found, save
+from siamjax.studies.labelled import still, stored
 from siamjax.studies.runs import Run, Setting, Variant
 from siamjax.synthetic import SyntheticVideo
 
@@ -135,29 +134,20 @@ def placed_targets(config, placements: Placements) -> Iterator[tuple[np.ndarray,
         offset: (repeats, 2) px from the middle of the search crop to the target's centre.
         size: (2,) width and height of the target in the search crop, px.
     """
-    sizes = config.crops.stored, config.crops.exemplar, config.crops.context
+    crops = config.crops
     rng = np.random.default_rng(0)
-
-    def crop(video, i):
-        box = xywh_to_xyxy(video.boxes[0, i])
-        return context_crop(video.frames[i], box, *sizes, edges=True)
-
-    def cut(image, side, shift):
-        still = augment.Draw((1.0, 1.0), tuple(shift), np.zeros(3, np.float32), None, False)
-        return augment.patch(still, image, side)
-
     for seed in range(placements.clips):
         video = SyntheticVideo(seed, split="test")
-        template = cut(crop(video, 0), config.crops.exemplar, (0.0, 0.0))
+        template = still(stored(video.frames[0], video.boxes[0, 0], crops), crops.exemplar)
         for i in np.linspace(1, len(video.frames) - 1, placements.frames).astype(int):
             # Drawn for hidden targets too: the places do not depend on visibility.
             shifts = rng.uniform(-placements.reach, placements.reach, (placements.repeats, 2))
             if video.visible[0, i] < 0.5:
                 continue
-            image = crop(video, i)
+            image = stored(video.frames[i], video.boxes[0, i], crops)
             width, height = video.boxes[0, i, 2:]
-            size = target_in_crop(width, height, *sizes)[2:]
-            search = np.stack([cut(image, config.crops.search, shift) for shift in shifts])
+            size = target_in_crop(width, height, crops.stored, crops.exemplar, crops.context)[2:]
+            search = np.stack([still(image, crops.search, shift) for shift in shifts])
             yield template, search, -shifts, size
 
 
