@@ -15,6 +15,7 @@ from siamjax.evaluation.style import MEDIA, limits, style
 from siamjax.files import write_whole
 from siamjax.measures import seeds
 from siamjax.measures.result import Figure
+from siamjax.studies import tables
 
 Values = dict[int, float]  # seed -> figure
 PLOTTED = 4  # panels of the plot at most
@@ -91,7 +92,7 @@ class Found:
         if not self.rows:
             return "no run is measured yet\n"
         head = ["", "seeds", *(self.figures[name].label for name in shown)]
-        lines = [head, [":--", *["--:"] * (len(head) - 1)]]
+        lines = [head]
         together = {
             (row, figure) for row, figure, bounds in self.compared() if not seeds.separates(bounds)
         }
@@ -102,8 +103,7 @@ class Found:
                 for name in shown
             ]
             lines.append([row, str(count), *cells])
-        body = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        return body + "\n" + "\n".join(self.sentences()) + "\n"
+        return tables.markdown(lines) + "\n" + "\n".join(self.sentences()) + "\n"
 
     def sentences(self) -> list[str]:
         """What the table's intervals are, what does not separate, what is missing."""

@@ -10,22 +10,20 @@ from matplotlib.figure import Figure
 from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.style import COLOURS
 from siamjax.measures import calibration
+from siamjax.studies import tables
 
 
 def table(judged: Mapping[str, Mapping[str, Any]]) -> str:
     """Markdown: a row for score and presence on each set of clips."""
-    head = (
-        "| judged on | by | AUROC of lost frames | calibration error | lost frames found at 5 % "
-        "false alarms |\n|---|---|---:|---:|---:|\n"
-    )
-    rows = [
-        f"| {where}: {row['clips']} clips, {row['frames']:,} frames, {row['lost']:,} lost | {name} "
-        f"| {row[name]['auroc']:.3f} | {row[name]['calibration_error']:.3f} "
-        f"| {row[name]['found_at_5']:.0%} |\n"
-        for where, row in judged.items()
-        for name in ("score", "presence")
-    ]
-    return head + "".join(rows)
+    figures = ["AUROC of lost frames", "calibration error", "lost frames found at 5 % false alarms"]
+    rows = [["judged on", "by", *figures]]
+    for where, row in judged.items():
+        clips = f"{where}: {row['clips']} clips, {row['frames']:,} frames, {row['lost']:,} lost"
+        for name in ("score", "presence"):
+            own = row[name]
+            error, found = own["calibration_error"], own["found_at_5"]
+            rows.append([clips, name, f"{own['auroc']:.3f}", f"{error:.3f}", f"{found:.0%}"])
+    return tables.markdown(rows, texts=2)
 
 
 def draw(path: Path, judged: Mapping[str, Mapping[str, calibration.Frames]]) -> None:

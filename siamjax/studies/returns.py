@@ -27,7 +27,7 @@ from siamjax.evaluation.protocols import start_box
 from siamjax.evaluation.specs import Spec
 from siamjax.files import write_whole
 from siamjax.measures import robustness
-from siamjax.studies import kept
+from siamjax.studies import kept, tables
 from siamjax.studies.given import checkpoint, targets
 from siamjax.studies.views import Frames
 from siamjax.tracking.session import Tracker
@@ -126,7 +126,8 @@ def run(workdir: str | Path, plan: Plan) -> dict[str, Any]:
             key = f"{plan.spec.identity} {len(clip)}"
             saved = kept.arrays(path, key, ("boxes", "lost"), functools.partial(_run, made, clip))
             rows[clip.name] = figures(clip.boxes, saved["boxes"], saved["lost"], back)
-        found[name] = {"mean": _means(list(rows.values())), "clips": rows}
+        means = {column: tables.mean(row[column] for row in rows.values()) for column in COLUMNS}
+        found[name] = {"mean": means, "clips": rows}
     result = {"finished": True, "tracker": plan.spec.identity, "modes": found}
     write_whole(workdir / "returns.json", json.dumps(result, indent=1) + "\n")
     write_whole(workdir / "table.md", table(found, len(clips)))
@@ -192,19 +193,10 @@ def figures(
     }
 
 
-def _means(rows: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for name in COLUMNS:
-        values = [value for row in rows if (value := row[name]) is not None]
-        found[name] = float(np.mean(values)) if values else None
-    return found
-
-
 def table(modes: dict[str, Any], count: int) -> str:
     """Markdown: a row per mode."""
-    head = [f"{count} clips", *COLUMNS.values()]
-    rows = [head, ["---", *["---:"] * len(COLUMNS)]]
+    rows = [[f"{count} clips", *COLUMNS.values()]]
     for name, mode in modes.items():
         values = (mode["mean"][column] for column in COLUMNS)
         rows.append([name, *("-" if value is None else f"{value:.2f}" for value in values)])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return tables.markdown(rows)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.style import COLOURS
+from siamjax.studies import tables
 
 # figure -> heading, format
 COLUMNS = {
@@ -30,10 +31,10 @@ def means(rows: Mapping[str, Row]) -> Row:
     """Of each figure over the targets that have it; of the shifts also without their signs."""
     found: Row = {}
     for name in COLUMNS:
-        values = [value for row in rows.values() if (value := row[name]) is not None]
-        found[name] = float(np.mean(values)) if values else None
+        values = [row[name] for row in rows.values()]
+        found[name] = tables.mean(values)
         if name.startswith("shift"):
-            found[f"{name}_size"] = float(np.mean(np.abs(values))) if values else None
+            found[f"{name}_size"] = tables.mean(v if v is None else abs(v) for v in values)
     return found
 
 
@@ -44,15 +45,12 @@ def table(result: Mapping[str, Any]) -> str:
         head = [name, *(heading for heading, _ in COLUMNS.values())]
         rows = [_cells(target, row) for target, row in tracker["targets"].items()]
         rows.append(_cells("mean", tracker["mean"]))
-        lines = [head, ["---", *["---:"] * len(COLUMNS)], *rows]
-        parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+        parts.append(tables.markdown([head, *rows]))
     if "difference" in result:
         first, second = result["trackers"]
-        parts.append(
-            f"| {first} against {second} | gain | other targets (95 %) | other runs (95 %) |\n"
-            "|---|---:|---:|---:|\n"
-            + "".join(_gain(name, row) for name, row in result["difference"].items())
-        )
+        head = [f"{first} against {second}", "gain", "other targets (95 %)", "other runs (95 %)"]
+        rows = [_gain(name, row) for name, row in result["difference"].items()]
+        parts.append(tables.markdown([head, *rows]))
     return "\n".join(parts)
 
 
@@ -64,14 +62,14 @@ def _text(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _gain(name: str, row: Mapping[str, Any]) -> str:
+def _gain(name: str, row: Mapping[str, Any]) -> list[str]:
     heading, form = COLUMNS[name]
     signed = form.replace(":", ":+")
-    cells = [signed.format(row["gain"])]
+    less = "" if name == "success_auc" else ", fewer"
+    cells = [heading + less, signed.format(row["gain"])]
     for interval in (row["interval"], row["interval_runs"]):
         cells.append(" to ".join(signed.format(value) for value in interval))
-    less = "" if name == "success_auc" else ", fewer"
-    return f"| {heading}{less} | {' | '.join(cells)} |\n"
+    return cells
 
 
 def draw(path: Path, result: Mapping[str, Any]) -> None:
