@@ -28,6 +28,8 @@ from siamjax.errors import UserError
 from siamjax.media import labels
 from siamjax.media.labels import check
 
+from .data.conftest import manifest_of_format_1, to_format_1, write_set
+
 Seeds = list[tuple[Path, bytes]]
 
 
@@ -510,13 +512,7 @@ def archives(folder):
 
 
 def crops(folder):
-    from siamjax.data.shards import ShardWriter
-
-    with ShardWriter(folder, "toy", crop=64) as writer:
-        for key in range(4):
-            image = cv2.resize(picture(key=key), (64, 64))
-            writer.add(f"v{key % 2}", "0", key, image, (20, 30))
-    return folder
+    return write_set(folder, "toy", videos=2, frames=2, side=64)
 
 
 @reader(
@@ -533,14 +529,9 @@ def data_sets(folder):
     from siamjax.data import shards
 
     crops(folder)
-    manifest = folder / "manifest.json"
-    content = json.loads(manifest.read_text())
     seeds = seeds_of(folder, "*", "index/*.npy")
-    del content["columns"], content["crc32c"]  # format 1 has no checksums: values are read
-    for shard in content["shards"]:
-        shard.pop("crc32c", None)
-    old = json.dumps(content | {"version": 1}).encode()
-    return [*seeds, *[(manifest, old)] * 4], lambda: shards.verify(folder)
+    old = manifest_of_format_1(folder).encode()  # without checksums: values are read
+    return [*seeds, *[(folder / "manifest.json", old)] * 4], lambda: shards.verify(folder)
 
 
 @reader(examples=20)
@@ -548,13 +539,7 @@ def data_sets_of_format_1(folder):
     """Without checksums: damaged columns are told by their values."""
     from siamjax.data import shards
 
-    crops(folder)
-    manifest = folder / "manifest.json"
-    content = json.loads(manifest.read_text())
-    del content["columns"], content["crc32c"]
-    for shard in content["shards"]:
-        shard.pop("crc32c", None)
-    manifest.write_text(json.dumps(content | {"version": 1}))
+    to_format_1(crops(folder))
     return seeds_of(folder, "index/*.npy"), lambda: shards.verify(folder)
 
 

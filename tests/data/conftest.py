@@ -30,15 +30,19 @@ def write_set(folder, name, videos, tracks=1, frames=1, side=511, max_bytes=128 
     return folder
 
 
-def to_format_1(folder):
-    """Makes a data set what it was before there were checksums."""
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
+def manifest_of_format_1(folder):
+    """The text of the manifest that a data set had before there were checksums."""
+    manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["columns"], manifest["crc32c"]
     for shard in manifest["shards"]:
         del shard["crc32c"]
+    return json.dumps(manifest | {"version": 1}, indent=2) + "\n"
+
+
+def to_format_1(folder):
+    """Makes a data set what it was before there were checksums."""
+    (folder / "manifest.json").write_text(manifest_of_format_1(folder))
     (folder / "index/category.npy").unlink()
-    path.write_text(json.dumps(manifest | {"version": 1}, indent=2) + "\n")
     return folder
 
 
