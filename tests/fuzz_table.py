@@ -6,13 +6,17 @@ the bytes; `tests/test_fuzz.py` finds those that nobody names.
 """
 
 import contextlib
+import hashlib
+import importlib
 import io
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import tarfile
+import types
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -389,12 +393,11 @@ def arrays_of_other_programs(folder):
 
 
 def write_run(folder):
-    from siamjax import models
     from siamjax.config import to_json
     from siamjax.training import metrics, optimizer, saving, state
 
     config = tiny_config()
-    variables = models.init_variables(models.build(config), 0)
+    variables = tiny_variables(config)
     labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
     made = state.create(variables, optimizer.make(config.train, labels), False)
     checkpoints = saving.Checkpoints(folder, 3, 0)
@@ -683,18 +686,11 @@ def run_of(count=4):
     examples=20,
 )
 def results(folder):
-    import struct
+    from siamjax.datasets.results import FORMATS
 
-    from siamjax.datasets import registry
-    from siamjax.datasets.results import FORMATS, Store
-
-    forms = {}
-    for name in FORMATS:
-        dataset = next(d for d in registry.datasets().values() if d.results in (name, "flat"))
-        store = Store(folder, dataset)
-        store.form = __import__(FORMATS[name], fromlist=["FORM"]).FORM
-        forms[name] = store.form
-        store.form.write(folder / name, sequence(), run_of())
+    forms = {name: importlib.import_module(module).FORM for name, module in FORMATS.items()}
+    for name, form in forms.items():
+        form.write(folder / name, sequence(), run_of())
     for path in [*folder.glob("flat/*.txt")]:
         path.with_name("a_time.txt").write_text("0.1\n" * 4)
         path.with_name("a_object_presence_scores.txt").write_text("0.1\n" * 4)
@@ -874,9 +870,6 @@ def orders_of_the_page(folder):
 )
 def remote_lists(folder):
     """What lies at an address, and in the cache beside copies of it."""
-    import hashlib
-    import types
-
     from siamjax.data import staging
     from siamjax.remote import cache, lists
 
