@@ -1,6 +1,7 @@
 """Shared fixtures: the reference data's place, a tiny tracker, and a quiet, deterministic JAX."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,16 @@ def reference() -> Path:
     if not (folder / "conformance").is_dir():  # made by another program, so never in a clone
         pytest.skip(f"no reference data at {folder}; set SIAMJAX_REFERENCE to its folder")
     return folder
+
+
+@pytest.fixture
+def own_mounts(tmp_path) -> list[str]:
+    """The start of a command that may mount disks, which it alone sees; skipped where none may."""
+    command = ["unshare", "-rm"]
+    mount = [*command, "mount", "-t", "tmpfs", "tmpfs", tmp_path]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no mount namespaces here")
+    return command
 
 
 class Tiny(NamedTuple):

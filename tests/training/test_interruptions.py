@@ -204,13 +204,8 @@ def test_the_end_of_a_run_says_once_that_the_disk_is_full(tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_training_on_a_full_file_system(tiny, whole, tmp_path, run_train):
+def test_training_on_a_full_file_system(tiny, whole, tmp_path, run_train, own_mounts):
     """A tmpfs of 600 KiB, in a mount namespace of its own."""
-    shown = subprocess.run(
-        ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True
-    )
-    if shown.returncode:
-        pytest.skip("no mount namespaces here")
     config = tiny(data__pairs_per_epoch=400, checkpoint_every=1, log_every=1, keep=50)
     workdir = tmp_path / "disk" / "run"
     (tmp_path / "disk").mkdir()
@@ -230,7 +225,7 @@ def test_training_on_a_full_file_system(tiny, whole, tmp_path, run_train):
         f' echo "rc $?"; {sys.executable} -c "{after}" {workdir}'
     )
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True
+        [*own_mounts, "sh", "-c", script], cwd=ROOT, capture_output=True, text=True
     )
     errors = [x for x in done.stderr.replace("\r", "\n").splitlines() if x.startswith("error: ")]
     assert len(errors) == 1, done.stderr
