@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import math
+import os
 import re
 import shutil
 import sys
@@ -264,8 +265,10 @@ class Checkpoints:
                 shutil.rmtree(left, ignore_errors=True)
             good = self.steps()
             last = f"step {good[-1]} is safe" if good else "there is none yet"
+            # TensorStore names the file at length before it says why
+            why = os.strerror(code) if code else checkpoint.reason(error)
             raise UserError(
-                f"{self._folder}: the checkpoint could not be written ({checkpoint.reason(error)});"
+                f"{self._folder}: the checkpoint could not be written ({why});"
                 f" {_FIXES.get(code, 'look after the disk')} and give the same command again;"
                 f" the last good checkpoint: {last}"
             ) from error

@@ -155,7 +155,8 @@ def refuse_checkpoints(monkeypatch, error):
         left = self.directory / "8.orbax-checkpoint-tmp"
         left.mkdir()
         (left / "half").write_bytes(b"x")
-        raise ValueError(f"refused [os_error_code='{error.errno}']") from error
+        name = "a" * 400  # before the cause, as TensorStore does
+        raise ValueError(f"Error writing {name} [os_error_code='{error.errno}']") from error
 
     monkeypatch.setattr(manager, "save", save)
 
@@ -180,6 +181,7 @@ def test_a_disk_that_refuses_is_one_line(tiny, tmp_path, monkeypatch, refuse, co
     message = str(raised.value)
     assert "\n" not in message
     assert any(fix in message for fix in fixes)
+    assert refuse is not refuse_checkpoints or os.strerror(code) in message
     assert ("free some" in message) == (code != errno.EROFS)
     assert checkpoint.load_variables(tmp_path)[2] == 4
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4"]
