@@ -1,9 +1,12 @@
-"""Checksums of files beside them, in the form of `sha256sum`: a later run sees what a disk has
-changed before it builds on it."""
+"""Checksums of files, beside them in the form of `sha256sum`, and of JSON values, among them: a
+later run sees what a disk has changed before it builds on it."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
+
+import google_crc32c
 
 from siamjax.files import write_whole
 
@@ -51,3 +54,8 @@ def sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_values(values) -> int:
+    """CRC-32C of JSON values."""
+    return google_crc32c.value(json.dumps(values, sort_keys=True).encode())

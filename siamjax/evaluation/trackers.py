@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from siamjax import api
+from siamjax import api, checksums
 from siamjax import constants as settable
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
@@ -201,7 +201,7 @@ def claim(out: Path, name: str, spec: Spec) -> None:
     before: dict[str, str] = {}
     if path.is_file():
         try:
-            before = dict(json.loads(path.read_text()))
+            before = _claimed(path)
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{path}: cannot be read, so it is not known whose results {path.with_suffix('')}"
@@ -220,4 +220,20 @@ def claim(out: Path, name: str, spec: Spec) -> None:
             file=sys.stderr,
         )
     if not before:
-        write_whole(path, json.dumps({"identity": spec.identity, "code": spec.code}) + "\n")
+        made = {"identity": spec.identity, "code": spec.code}
+        write_whole(path, json.dumps(made | {"crc32c": checksums.of_values(made)}) + "\n")
+
+
+def _claimed(path: Path) -> dict[str, str]:
+    """What `claim` wrote. Any exception means that it cannot be read.
+
+    Raises:
+        ValueError: damaged.
+    """
+    content = dict(json.loads(path.read_text()))
+    stored = content.pop("crc32c", None)  # before 0.3 there was "checkpoint" alone
+    if stored not in (None, checksums.of_values(content)):
+        raise ValueError("the checksum differs")
+    if content.keys() not in ({"identity", "code"}, {"checkpoint"}):
+        raise ValueError("it says nothing that is known")
+    return content

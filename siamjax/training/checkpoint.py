@@ -18,6 +18,7 @@ import ml_collections
 import numpy as np
 from orbax import checkpoint as ocp
 
+from siamjax import checksums
 from siamjax.config import from_json
 from siamjax.errors import UserError
 from siamjax.models import weights
@@ -128,7 +129,7 @@ def read_meta(path: Path) -> dict[str, Any]:
         raise ValueError("meta is too long")
     meta = json.loads(text)
     stored = meta["crc32c"].pop("meta", None)  # absent before 0.3
-    if stored not in (None, text_checksum(meta)):
+    if stored not in (None, checksums.of_values(meta)):
         raise ValueError("checksum of meta differs")
     if meta["step"] != int(path.name):
         raise ValueError(f"it holds step {meta['step']}; give the folder that name")
@@ -173,11 +174,6 @@ def _check_claim(path: Path, known: int) -> int:
 
 def _folder_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-def text_checksum(meta) -> int:
-    """CRC-32C of JSON values."""
-    return google_crc32c.value(json.dumps(meta, sort_keys=True).encode())
 
 
 def newest_readable(folder: Path, steps: list[int], with_training: bool):

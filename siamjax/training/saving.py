@@ -18,7 +18,7 @@ from typing import Any
 import jax
 from orbax import checkpoint as ocp
 
-from siamjax import opencv
+from siamjax import checksums, opencv
 from siamjax.config import to_json
 from siamjax.errors import UserError, refused
 from siamjax.files import write_whole
@@ -114,7 +114,7 @@ class Checkpoints:
             "data": data,
             "extra": extra,
         }
-        meta["crc32c"]["meta"] = checkpoint.text_checksum(meta)
+        meta["crc32c"]["meta"] = checksums.of_values(meta)
         self.wait()
         with self._disk_errors():
             if step in self.steps():
@@ -158,7 +158,7 @@ class Checkpoints:
         if self._lead:
             finite = None if score is None or not math.isfinite(score) else float(score)
             record = {"score": finite, "line": line}
-            record["crc32c"] = checkpoint.text_checksum(record)
+            record["crc32c"] = checksums.of_values(record)
             write_whole(self._folder / str(step) / _SCORE, json.dumps(record))
             self._remove_others()
 
@@ -307,7 +307,7 @@ def _scored(path: Path) -> dict[str, Any]:
         with contextlib.suppress(OSError, AttributeError, *_NO_NUMBER):
             record = json.loads((path / name).read_text())
             stored = record.pop("crc32c", None)
-            if "score" in record and stored in (None, checkpoint.text_checksum(record)):
+            if "score" in record and stored in (None, checksums.of_values(record)):
                 return record
     return {}
 

@@ -218,6 +218,22 @@ def test_a_damaged_claim_is_one_line(content, tmp_path):
         trackers.claim(tmp_path, "t", specs.parse("static"))
 
 
+def test_a_claim_with_a_flipped_bit_is_named(tmp_path, capsys):
+    """Before: one bit of "identity" made it the name of something else, and any results were taken
+    for this tracker's; one of "code" said that the code had changed."""
+    spec = specs.parse("static")
+    trackers.claim(tmp_path, "t", spec)
+    path = tmp_path / "results" / "t.json"
+    good = path.read_bytes()
+    for bit in range(8 * len(good)):
+        damaged = bytearray(good)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"t\.json: cannot be read"):
+            trackers.claim(tmp_path, "t", spec)
+    assert capsys.readouterr().err == ""
+
+
 def test_claims_of_earlier_versions_are_known(tmp_path, checkpoint):
     spec = specs.of_checkpoint(checkpoint, "siamjax", {"lr": 0.1})
     old = f"{specs.checkpoint_identity(checkpoint)} {(('lr', 0.1),)}"

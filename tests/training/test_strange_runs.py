@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorstore
 
-from siamjax import api, models
+from siamjax import api, checksums, models
 from siamjax.cli import dispatch
 from siamjax.config import to_json
 from siamjax.errors import UserError
@@ -44,7 +44,7 @@ def edit_meta(run, **changes):
     meta = json.loads(path.read_text())
     del meta["crc32c"]["meta"]
     meta |= changes
-    meta["crc32c"]["meta"] = checkpoint.text_checksum(meta)
+    meta["crc32c"]["meta"] = checksums.of_values(meta)
     path.write_text(json.dumps(meta))
     return meta
 
