@@ -5,16 +5,13 @@
 `siamjax eval`.
 """
 
-from siamjax.arguments import Parser
-from siamjax.commands import eval as command
-from siamjax.errors import run_main
+import sys
 
+if sys.version_info < (3, 11):  # noqa: UP036  (a clone may be run by any Python)
+    sys.stderr.write("error: siamjax needs Python 3.11 or newer: make env PYTHON=python3.11\n")
+    sys.exit(2)
 
-def main() -> int | None:
-    parser = Parser(description=__doc__)
-    command.add_arguments(parser)
-    return command.run(parser.parse_args())
-
+from siamjax import cli
 
 if __name__ == "__main__":
-    run_main(main)
+    cli.script("eval", "run_eval.py")

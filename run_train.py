@@ -4,17 +4,13 @@
 The same command resumes a run that was stopped. The same as `siamjax train`.
 """
 
-from siamjax.arguments import Parser
-from siamjax.commands import train as command
-from siamjax.errors import run_main
+import sys
 
+if sys.version_info < (3, 11):  # noqa: UP036  (a clone may be run by any Python)
+    sys.stderr.write("error: siamjax needs Python 3.11 or newer: make env PYTHON=python3.11\n")
+    sys.exit(2)
 
-def main() -> int:
-    parser = Parser(description="Trains a network, or resumes its training.")
-    command.add_arguments(parser)
-    args, args.overrides = parser.parse_known_args()
-    return command.run(args)
-
+from siamjax import cli
 
 if __name__ == "__main__":
-    run_main(main)
+    cli.script("train", "run_train.py")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from data_prep import command
-from siamjax.errors import UserError, run_main
+from siamjax.errors import UserError, one_of, run_main
 
 # module: the class of its source, or a function of arguments and program name; help
 SOURCES = {
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m data_prep") -
         print(listing(prog))
         return
     if name not in SOURCES:
-        raise UserError(f"{name}: no such data set; choose one of {', '.join(SOURCES)}")
+        raise UserError(f"{name}: no such data set; {one_of(name, SOURCES)}")
     found = pkgutil.resolve_name(f"data_prep.{name}:{SOURCES[name][0]}")
     if isinstance(found, type):
         command.main(found, rest, prog)

@@ -19,7 +19,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from data_prep import parts
 from data_prep.preparation import Preparation
 from data_prep.source import Source
-from siamjax import bundled
+from siamjax import bundled, installation
 from siamjax.data import tfds_metadata
 from siamjax.errors import optional
 
@@ -120,7 +120,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         given = self._beam_options
         runner = next((each for each in given if each.startswith("--runner=")), "")
         if runner in ("--runner=DaskRunner", f"--runner={_DASK}"):
-            with optional("install siamjax with: pip install 'siamjax[prep,dask]'"):
+            with optional(installation.extra("prep,dask")):
                 pkgutil.resolve_name(_DASK)
             given = [f"--runner={_DASK}", *(each for each in given if each != runner)]
             if not any(each.startswith(_PARTITIONS) for each in given):

@@ -13,6 +13,7 @@ from pathlib import Path
 from data_prep import parts
 from data_prep.preparation import Preparation
 from data_prep.source import Source, box_fault
+from siamjax import installation
 from siamjax.arguments import Parser
 from siamjax.data import index
 from siamjax.errors import UserError, optional, run_main
@@ -75,7 +76,7 @@ def _by_beam(source, out, options, arguments, beam_options) -> bool:
     beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    with optional("install siamjax with: pip install 'siamjax[prep]'"):
+    with optional(installation.extra("prep")):
         from data_prep import builders
     builder = builders.CropBuilder(
         source,

@@ -1,14 +1,15 @@
-"""The `siamjax` command: a table of subcommands, each a module with `DESCRIPTION`,
+"""The `siamjax` command: a table of subcommands, each a module with `DESCRIPTION`, `EXAMPLES`,
 `add_arguments(parser)` and `run(args)`."""
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Collection, Sequence
 
-from siamjax import opencv
+from siamjax import devices, installation, opencv
 from siamjax.arguments import Parser
-from siamjax.errors import UserError, run_main
+from siamjax.errors import UserError, optional, run_main
 from siamjax.version import __version__
 
 # name -> module, one-line help
@@ -38,17 +39,23 @@ first steps:
   siamjax demo                                   everything once, on rendered videos
   siamjax track video.mp4 --box=150,80,60,45     follow something (x,y,width,height in px)
   siamjax eval --dataset=synthetic               score the bundled checkpoint
-  siamjax COMMAND --help                         what a command takes
+  siamjax COMMAND --help                         what a command takes, with examples
 
+Tab completes commands and flags once the shell has run
+  eval "$(register-python-argcomplete siamjax)"  of the package argcomplete
 Bad input ends with one line and exit code 2.
 """
 
 
-def build_parser(commands: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
+def build_parser(commands: Collection[str] = COMMANDS, prog: str = "") -> Parser:
     """The parser with the name of every subcommand.
 
     Args:
         commands: those that get their flags, too; their modules are imported.
+        prog: what runs the one in `commands`, where that is a script.
+
+    Raises:
+        UserError: a package that siamjax needs is not installed.
     """
     form = argparse.RawDescriptionHelpFormatter
     parser = Parser(
@@ -60,40 +67,80 @@ def build_parser(commands: Collection[str] = COMMANDS) -> argparse.ArgumentParse
     parser.add_argument("--version", action="version", version=f"siamjax {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, text) in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=text, formatter_class=form)
+        own = prog if prog and name in commands else f"siamjax {name}"
+        subparser = subparsers.add_parser(name, prog=own, help=text, formatter_class=form)
         if name in commands:
-            command = importlib.import_module(module)
+            command = _module(module, prog)
             subparser.description = command.DESCRIPTION
-            subparser.set_defaults(run=command.run, overrides=())
+            examples = "".join(f"  {line}\n" for line in getattr(command, "EXAMPLES", ()))
+            subparser.epilog = f"examples:\n{examples}" if examples else None
+            subparser.set_defaults(run=command.run, overrides=(), parser=subparser)
             command.add_arguments(subparser)
     return parser
 
 
+def _module(name: str, prog: str):
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "siamjax").partition(".")[0] in ("siamjax", "data_prep", "cv2"):
+            raise
+        fix = installation.environment(prog)
+        raise UserError(f"{sys.executable} has no {error.name}; {fix}") from error
+
+
 @opencv.explained()
-def dispatch(argv: Sequence[str] | None = None) -> int | None:
+def dispatch(argv: Sequence[str] | None = None, prog: str = "") -> int | None:
     """Parses the arguments and runs the subcommand.
 
     Commands that take a config get `--config.section.field=value` arguments as
     `args.overrides`.
 
+    Args:
+        argv: arguments; None: the process's.
+        prog: as `build_parser` takes it.
+
     Raises:
-        UserError: what the command found wrong, or an argument that it does not take.
+        UserError: what the command found wrong, an argument that it does not take, or a device
+            that is not there.
     """
     argv = sys.argv[1:] if argv is None else argv
-    chosen = next((word for word in argv if not word.startswith("-")), "")
-    parser = build_parser({chosen})
+    parser = build_parser({_chosen(argv)}, prog)
     args, rest = parser.parse_known_args(argv)
     overrides = [argument for argument in rest if argument.startswith("--config.")]
     unknown = [argument for argument in rest if not argument.startswith("--config.")]
     if unknown or (overrides and not hasattr(args, "config")):
-        raise UserError(f"unknown argument {(unknown or overrides)[0]}; see siamjax --help")
+        raise args.parser.unknown((unknown or overrides)[0])
     args.overrides = overrides
+    devices.choose(getattr(args, "device", None))
+    if hasattr(args, "device") and not getattr(args, "distributed", ""):
+        devices.check(args.device)
     return args.run(args)
+
+
+def _chosen(words: Sequence[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+def script(command: str, prog: str) -> None:
+    """Runs a command as a script of a clone, for example `python run_train.py`."""
+    run_main(lambda: dispatch([command, *sys.argv[1:]], prog))
 
 
 def main() -> None:
     """The console script; leaves with the exit codes of `siamjax.errors.run_main`."""
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
     run_main(dispatch)
+
+
+def _complete() -> None:
+    """Answers the shell that asks for completions, and ends the process."""
+    with optional("completion needs it: pip install argcomplete"):
+        import argcomplete
+
+    words = os.environ.get("COMP_LINE", "").split()[1:]
+    argcomplete.autocomplete(build_parser({_chosen(words)} & COMMANDS.keys()))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from siamjax import bundled, schema
-from siamjax.errors import UserError
+from siamjax.errors import UserError, near
 
 
 def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
@@ -33,7 +33,10 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
     path = experiment if Path(experiment).is_file() else experiments.get(experiment)
     if path is None:
         names = ", ".join(experiments)
-        raise UserError(f"--config={experiment}: no such file; bundled experiments are {names}")
+        hint = near(experiment, experiments)
+        raise UserError(
+            f"--config={experiment}: no such file; bundled experiments are {names}{hint}"
+        )
     config = runpy.run_path(str(path))["get_config"]()
     known = dict(_fields(config.to_dict()))
     for argument in overrides:
@@ -43,8 +46,8 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
                 f"{argument}: unknown argument; fields are set by --config.section.field=value"
             )
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            raise UserError(f"--config.{name}: no such field; did you mean --config.{near[0]}?")
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            raise UserError(f"--config.{name}: no such field; did you mean --config.{nearest[0]}?")
         if "=" not in argument:
             raise UserError(f"{argument}: give the value as {argument}=VALUE")
     values, argv = flags.FlagValues(), ["siamjax", *overrides]

@@ -1,13 +1,14 @@
 """What the user did wrong, said in one line, and the exit codes of every command."""
 
 import contextlib
+import difflib
 import errno
 import io
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 class UserError(Exception):
@@ -38,6 +39,18 @@ def refused(path: str | os.PathLike, error: OSError, place: str = "place") -> Us
     words = _WORDS.get(code, error.strerror or error)
     fix = _FULL.get(code, f"cannot be written ({words}); choose another {place}")
     return UserError(f"{path}: {fix}")
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean ...?" with the known word that resembles one most; "" where none does."""
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def one_of(word: str, known: Iterable[str]) -> str:
+    """What may be chosen where a word is none of the known ones, and which it resembles."""
+    known = list(known)
+    return f"choose one of {', '.join(known)}{near(word, known)}"
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 import argparse
 
+from siamjax import installation
+from siamjax.commands.flags import add_device
 from siamjax.config import load_config
 from siamjax.errors import UserError
 
@@ -14,14 +16,18 @@ _SOURCES = {
     "siamjax": "a training run's folder (its newest checkpoint), one checkpoint, or a weights file",
     "to-pysot": "back: a siamjax weights file (.npz) to a checkpoint for PySOT's loader",
 }
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 Weights of other programs into siamjax's own file, and back.
 Every tensor is mapped, or the command says which were not and writes nothing.
 A backbone's file leaves neck and head random (seed: --config.seed).
-Reading and writing .pth needs torch: pip install 'siamjax[convert]'.
+Reading and writing .pth needs torch: {installation.extra("convert")}.
 
 SOURCE is one of
 """ + "\n".join(f"  {name:<16}{what}" for name, what in _SOURCES.items())
+EXAMPLES = (
+    "siamjax convert pysot model.pth weights.npz --config=resnet50",
+    "siamjax convert siamjax runs/demo/train weights.npz --half",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "stored instead)",
     )
     add("--half", action="store_true", help="store OUT in half precision (not with to-pysot)")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:

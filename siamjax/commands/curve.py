@@ -5,7 +5,7 @@ from pathlib import Path
 
 from siamjax import constants
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
-from siamjax.commands.flags import add_set, words
+from siamjax.commands.flags import add_device, add_set, words
 from siamjax.commands.tracker_flags import add_trackers
 from siamjax.evaluation import trackers
 
@@ -13,6 +13,10 @@ DESCRIPTION = """\
 Tracks with every kept checkpoint of a run, and untrained, and draws the curve.
 What is done is skipped when the command is given again.
 """
+EXAMPLES = (
+    "siamjax curve --workdir=runs/demo/train --dataset=synthetic",
+    "siamjax curve --workdir=runs/x --dataset=OTB100 --data_root=data --baselines=static",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baselines", help="other trackers to run, comma-separated: static,mil")
     add("--lines", default="", help="known values to draw as levels: CSRT=0.704,other=0.7")
     add("--out", help="folder; default <workdir>/curve")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:

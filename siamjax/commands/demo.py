@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data_prep import synthetic
 from siamjax import media, viz
+from siamjax.commands.flags import add_device
 from siamjax.commands.rendered import rendered_experiment
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
@@ -17,6 +18,10 @@ beside two baselines, and writes scores, plots, an HTML page and an annotated
 video. The same command resumes a demo that was stopped.
 """
 BASELINES = ("static", "template_matching")
+EXAMPLES = (
+    "siamjax demo",
+    "siamjax demo --out=runs/small --videos=30 --config.train.epochs=1",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config", default="demo", help="experiment, a file or a name (default: %(default)s)")
     add("--videos", type=int, default=300, help="training videos (default: %(default)s)")
     add("--workers", type=int, default=2, help="rendering processes (default: %(default)s)")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int | None:

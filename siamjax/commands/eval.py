@@ -7,7 +7,7 @@ from pathlib import Path
 
 from siamjax import api, constants
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
-from siamjax.commands.flags import add_checkpoint, add_set, check_least, words
+from siamjax.commands.flags import add_checkpoint, add_device, add_set, check_least, words
 from siamjax.commands.tracker_flags import add_trackers
 from siamjax.datasets import result_folders
 from siamjax.datasets.forms.base import LENGTHS
@@ -19,6 +19,10 @@ from siamjax.evaluation.style import MEDIA
 from siamjax.measures import conventions, table
 
 DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
+EXAMPLES = (
+    "siamjax eval --dataset=synthetic --baselines=static,template_matching",
+    "siamjax eval --dataset=OTB100 --data_root=data --checkpoint=runs/demo",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shard", metavar="I/N", help="run part I of N (from 0); others fill the folder too")
     add("--submission", action="store_true", help="write the archive for the benchmark's server")
     add("--clip", help="a .webm video to embed in the report")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int | None:

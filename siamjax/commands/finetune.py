@@ -7,7 +7,7 @@ from data_prep.folder import Folder
 from data_prep.parts import Options
 from data_prep.preparation import Preparation
 from siamjax import api
-from siamjax.commands.flags import add_checkpoint
+from siamjax.commands.flags import add_checkpoint, add_device
 from siamjax.errors import UserError
 
 DESCRIPTION = """\
@@ -18,6 +18,10 @@ may be in any format that siamjax labels reads. The same command resumes.
 Fields of the experiment configs/finetune.py are changed by
 --config.section.field=value.
 """
+EXAMPLES = (
+    "siamjax finetune my_videos --minutes=5",
+    "siamjax finetune my_videos --checkpoint=runs/demo --backbone --out=runs/mine",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of the split and the training")
     add("--config", default="finetune", help="experiment, a file or a name (default: %(default)s)")
     add("--out", default="runs/finetune", help="folder (default: %(default)s)")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from siamjax import devices
 from siamjax.errors import UserError
 
 
@@ -9,6 +10,12 @@ def add_checkpoint(parser: argparse.ArgumentParser, default: str = "the bundled 
     """`--checkpoint`, as `siamjax.load` takes it."""
     text = f"training folder, checkpoint, .npz weights file, or its address; default: {default}"
     parser.add_argument("--checkpoint", help=text)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """`--device`, which `siamjax.cli.dispatch` reads."""
+    text = "where JAX computes; default: a TPU or GPU that it finds, else the CPU"
+    parser.add_argument("--device", choices=devices.DEVICES, help=text)
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:

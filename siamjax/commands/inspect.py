@@ -5,7 +5,7 @@ import argparse
 import json
 
 from siamjax import files
-from siamjax.commands.flags import check_least
+from siamjax.commands.flags import add_device, check_least
 from siamjax.config import load_config
 from siamjax.data import shards
 from siamjax.data.index import Index, fix
@@ -31,6 +31,10 @@ siamjax inspect archive FILE.zip
 """
 # what else is verified, and what is to be named then
 _FILES = {"run": "the run's folder", "weights": "the .npz file", "archive": "the .zip file"}
+EXAMPLES = (
+    "siamjax inspect resnet50",
+    "siamjax inspect pairs --config=demo --out=pairs.html",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", default="pairs.html", help="with pairs: page")
     add("--count", type=int, default=24, help="with pairs: how many")
     add("--start", type=int, default=0, help="with pairs: first position")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int | None:

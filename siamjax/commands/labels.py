@@ -22,6 +22,10 @@ labels beside or inside, in any of these formats:
 {_FORMATS}
 """
 _SHOWN = 20  # lines of faults
+EXAMPLES = (
+    "siamjax labels my_videos",
+    "siamjax labels my_videos --to=coco --out=coco_labels",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,10 @@ own videos. The same as python -m data_prep.
 
 {listing("siamjax prepare")}
 """
+EXAMPLES = (
+    "siamjax prepare folder --source=my_videos --out=data/mine",
+    "siamjax prepare got10k --source=GOT-10k --check",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

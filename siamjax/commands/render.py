@@ -16,6 +16,10 @@ from siamjax.synthetic import SyntheticVideo
 DESCRIPTION = (
     "Renders a clip of the synthetic world; with a folder as --out, frames and true boxes."
 )
+EXAMPLES = (
+    "siamjax render --seed=3 --out=clip.webm --boxes",
+    "siamjax render --length=60 --size=640x480 --out=clip",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

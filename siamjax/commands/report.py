@@ -11,6 +11,10 @@ Scores and draws finished results of several evaluations on one page, with figur
 and LaTeX tables for a paper. Evaluations of the same data set by the same rules are
 compared in the same tables.
 """
+EXAMPLES = (
+    "siamjax report runs/eval/synthetic",
+    "siamjax report runs/a runs/b --style=paper --out=runs/report",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

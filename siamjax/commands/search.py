@@ -5,11 +5,15 @@ from pathlib import Path
 
 from siamjax import api
 from siamjax.commands.benchmark_flags import add_benchmark, load_benchmark
-from siamjax.commands.flags import add_checkpoint
+from siamjax.commands.flags import add_checkpoint, add_device
 from siamjax.datasets import registry
 from siamjax.evaluation.specs import checkpoint_identity
 
 DESCRIPTION = "Tries many settings of the tracker on a validation set in one pass."
+EXAMPLES = (
+    "siamjax search --dataset=synthetic --limit=4",
+    "siamjax search --dataset=GOT-10k-val --penalty_k=0.04,0.1 --lr=0.3,0.4",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", help="folder for scores, best setting and heat map; default runs/search/<dataset>")
     add("--exact", action="store_true", help="score all settings exactly, not the best few alone")
     add("--allow_test", action="store_true", help="search on a test benchmark all the same")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -2,13 +2,17 @@
 
 import argparse
 
-from siamjax import api
-from siamjax.commands.flags import add_checkpoint, check_least
+from siamjax import api, installation
+from siamjax.commands.flags import add_checkpoint, add_device, check_least
 from siamjax.errors import optional
 
 DESCRIPTION = """\
 Opens a page to choose a video, draw a box, watch the tracker and save the result.
 """
+EXAMPLES = (
+    "siamjax serve",
+    "siamjax serve video.mp4 --checkpoint=runs/demo --port=8000",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max_frames", type=int, default=100_000, help="of a video; default %(default)s")
     kept = "of all videos that were sent and all results, MiB; default %(default)s"
     add("--max_disk", type=int, default=4096, help=kept)
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -34,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
         UserError: no such checkpoint or video, a port that is taken, aiohttp not installed.
     """
     check_least(args, jobs=1, max_upload=1, max_megapixels=1, max_frames=1, max_disk=1)
-    with optional("siamjax serve needs it: pip install 'siamjax[serve]'"):
+    with optional(f"siamjax serve needs it: {installation.extra('serve')}"):
         from siamjax.integrations import serving
     limits = serving.Limits(
         upload=args.max_upload << 20,

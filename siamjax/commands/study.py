@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from data_prep import parts, synthetic
-from siamjax.commands.flags import check_least
+from siamjax.commands.flags import add_device, check_least
 from siamjax.errors import UserError
 from siamjax.locks import Lock
 from siamjax.studies import STUDIES
@@ -20,13 +20,17 @@ or puts trackers to a test. The same command resumes a study that was stopped. S
 """
 LENGTH, EVERY = 120, 8  # frames of a training video, and each n-th of them taken
 ALL, REPORT = "all", "report"
+EXAMPLES = (
+    "siamjax study shift --workdir=runs/study --dry_run",
+    "siamjax study all --workdir=runs/study --minutes=60",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags, and those of the studies."""
     add = parser.add_argument
     studies = "; ".join(f"{name}: {text}" for name, (_, text, _) in STUDIES.items())
-    add("what", choices=(*STUDIES, ALL, REPORT), help=studies)
+    add("what", metavar="STUDY", choices=(*STUDIES, ALL, REPORT), help=studies)
     add("--workdir", required=True, help="folder of shards, runs, tables and pictures")
     add("--config", help="experiment (default: the study's own, a narrow network)")
     add("--seeds", type=int, default=3, help="trainings of each variant (default: %(default)s)")
@@ -52,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for flag, (default, texts) in own.items():
         shown = "; ".join(texts) + " (default: %(default)s)"
         add(flag, type=type(default), default=default, help=shown)
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int | None:

@@ -2,11 +2,15 @@
 
 import argparse
 
-from siamjax.commands.flags import add_checkpoint, add_set
+from siamjax.commands.flags import add_checkpoint, add_device, add_set
 from siamjax.commands.tracker_flags import add_trackers
 from siamjax.media.formats import FORMATS, TRACK_FLAGS
 
 DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
+EXAMPLES = (
+    "siamjax track video.mp4 --box=150,80,60,45",
+    "siamjax track 0 --show --box=300,200,80,80:cup --csv=cup.csv",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--record", help="file to which all frames of a camera or stream are written")
     add("--heatmap", action="store_true", help="lay the first target's score map over the video")
     add("--show", action="store_true", help="show the frames in a window; q ends")
+    add_device(parser)
 
 
 def add_targets(parser: argparse.ArgumentParser) -> None:

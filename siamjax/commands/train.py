@@ -2,6 +2,8 @@
 
 import argparse
 
+from siamjax import devices
+from siamjax.commands.flags import add_device
 from siamjax.config import load_config
 from siamjax.evaluation import validation
 
@@ -15,6 +17,10 @@ Ctrl-C and SIGTERM save a checkpoint first; a second Ctrl-C ends at once.
 exit codes: 0 finished, 2 bad input (one line says what to change), 3 another
 host of the run has ended, 130 Ctrl-C, 143 SIGTERM
 """
+EXAMPLES = (
+    "siamjax train --config=demo --workdir=runs/x",
+    "siamjax train --config=configs/resnet50.py --workdir=runs/y --config.train.batch_size=64",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config", required=True, help="experiment: a file or a bundled one's name (demo)")
     add("--workdir", required=True, help="folder of checkpoints and metrics")
     add("--distributed", default="", help="auto, or HOST:PORT,PROCESSES,INDEX; empty: one process")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from siamjax.training import loop, parallel
 
     parallel.initialise(args.distributed)
+    devices.check(args.device)
     validate = validation.make(config, args.workdir) if config.train.evaluate else None
     final = loop.train(config, args.workdir, validate)
     if not final["finished"]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Store, write_times
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 from siamjax.evaluation import attempts, scoring
 from siamjax.evaluation.attempts import Factory, Failure, Job, Outcome
 from siamjax.evaluation.protocols import EXPERIMENTS
@@ -79,7 +79,7 @@ def with_protocol(benchmark: Benchmark, name: str) -> Benchmark:
         UserError: unknown protocol.
     """
     if name not in EXPERIMENTS:
-        raise UserError(f"--protocol={name}: choose one of {', '.join(EXPERIMENTS)}")
+        raise UserError(f"--protocol={name}: {one_of(name, EXPERIMENTS)}")
     if name == benchmark.protocol:
         return benchmark
     experiment = EXPERIMENTS[name]

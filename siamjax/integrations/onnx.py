@@ -21,8 +21,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax import api, files, models
-from siamjax.errors import UserError, optional, run_main
+from siamjax.errors import UserError, run_main
 from siamjax.models import folding
+
+_MISSING = ""
+try:  # jax2onnx needs other versions of JAX's neighbours
+    import onnx
+    import onnxruntime
+    from jax2onnx import to_onnx
+except ImportError as error:
+    _MISSING = error.name
 
 _CLOSE = 1e-4  # largest difference from JAX, relative to an array's largest value
 
@@ -41,10 +49,9 @@ def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
     Raises:
         UserError: the packages are missing, or the files do not give the same numbers.
     """
-    with optional("ONNX export has an environment of its own, see siamjax/integrations/onnx.py"):
-        import onnx
-        import onnxruntime
-        from jax2onnx import to_onnx
+    if _MISSING:
+        fix = "ONNX export has an environment of its own, see siamjax/integrations/onnx.py"
+        raise UserError(f"{_MISSING} is not installed; {fix}")
     model = models.build(config).clone(formulation="plain")
     model, variables = folding.fold(model, variables)
     rng = np.random.default_rng(0)

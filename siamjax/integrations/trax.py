@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax import api
+from siamjax import api, installation
 from siamjax.errors import UserError, run_main
 from siamjax.evaluation.protocols import published_start
 from siamjax.geometry import polygons
@@ -29,7 +29,7 @@ def main() -> None:
         UserError: no weights named, or vot-trax not installed.
     """
     if trax is None:
-        raise UserError("pip install vot-trax into this environment (extra: siamjax[vot])")
+        raise UserError(f"vot-trax is not installed: {installation.extra('vot')}")
     checkpoint = os.environ.get("SIAMJAX_CHECKPOINT")
     if not checkpoint:
         raise UserError(

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Real
 
 from siamjax.datasets.forms.base import without_region
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 from siamjax.geometry import boxes
 
 Boxes = Real[np.ndarray, "n 4"]
@@ -238,7 +238,7 @@ def get(name: str, dataset: str = "") -> Rules:
         UserError: no such convention.
     """
     if name and name not in CONVENTIONS:
-        raise UserError(f"--convention={name}: choose one of {', '.join(CONVENTIONS)}")
+        raise UserError(f"--convention={name}: {one_of(name, CONVENTIONS)}")
     return CONVENTIONS.get(name, Rules)(dataset)
 
 

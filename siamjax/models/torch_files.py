@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax import files
+from siamjax import files, installation
 from siamjax.errors import UserError, optional
 
 _BROKEN = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile)
@@ -53,6 +53,6 @@ def write(path, tensors: dict) -> None:
 
 
 def _torch():
-    with optional("reading and writing .pth files needs it: pip install 'siamjax[convert]'"):
+    with optional(f"reading and writing .pth files needs it: {installation.extra('convert')}"):
         import torch
     return torch

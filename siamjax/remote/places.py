@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from siamjax import installation
 from siamjax.errors import UserError, optional
 
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(::[\w+.-]+)*://")
@@ -88,7 +89,7 @@ class Place:
             raise UserError(f"{self.shown}: give #sha256= with 64 hexadecimal digits")
         self.scheme = self.address.partition(":")[0].lower()
         options = {"client_kwargs": {"trust_env": True}} if self.read_only else {}
-        with optional("addresses need it: pip install 'siamjax[remote]'"):
+        with optional(f"addresses need it: {installation.extra('remote')}"):
             import fsspec
         _quiet(*_LOUD)
         with self._explained(self.shown):
@@ -225,7 +226,7 @@ class Place:
         except UserError:
             raise
         except ImportError as error:
-            fix = "pip install 'siamjax[remote]'"
+            fix = installation.extra("remote")
             raise UserError(f"{shown}: {_line(error)}; {fix}") from error
         except Exception as error:
             # over HTTP any failure is "not found" first, because of another

@@ -166,8 +166,8 @@ class _Run:
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""
         self._tell(self.saved.space(self.state, self.mirror is not None))
-        if self.done:
-            self._tell(f"{self.workdir}: resumes from step {self.done} of {self.total}")
+        begins = f"resumes from step {self.done} of {self.total}" if self.done else "training"
+        self._tell(f"{self.workdir}: {begins}; {metrics.viewer(self.workdir)}")
         folder, done, closing = self.workdir, self.done, resources.closing
         ends_epoch = done > 0 and done % self.per_epoch == 0
         unscored = validate is not None and ends_epoch and not self.saved.is_scored(done)

@@ -1,10 +1,12 @@
 """Where the numbers of a run go: JSON lines, TensorBoard, a progress bar."""
 
 import contextlib
+import importlib.util
 import json
 import math
 import os
 import queue
+import shlex
 import socket
 import threading
 import time
@@ -119,6 +121,13 @@ def finite(value):
     if isinstance(value, dict):
         return {name: finite(x) for name, x in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def viewer(workdir: Path) -> str:
+    """How the curves of a run are looked at, in words."""
+    there = importlib.util.find_spec("tensorboard") is not None
+    install = "" if there else "pip install tensorboard; "
+    return f"curves: {install}tensorboard --logdir={shlex.quote(str(workdir))}"
 
 
 class TensorBoard(Appending):

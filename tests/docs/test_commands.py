@@ -41,6 +41,8 @@ class Caught(Exception):
 @functools.cache
 def parser_of(program: str) -> argparse.ArgumentParser:
     """The parser of a module ("data_prep.coco") or a script ("run_train.py")."""
+    if program.startswith("run_"):
+        return subparsers()[program[4:-3]]
 
     def catch(self, *_, **__):
         raise Caught(self)

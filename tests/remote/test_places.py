@@ -81,7 +81,7 @@ def test_no_server_no_scheme_no_package(monkeypatch):
     with pytest.raises(UserError, match=r"^nope://x: no addresses with nope:// are known; look"):
         Place("nope://x")
     monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
-    with pytest.raises(UserError, match=r"fsspec is not installed; .*pip install 'siamjax\[remote"):
+    with pytest.raises(UserError, match=r"fsspec is not installed; .*pip install -e '\S+\[remote"):
         Place("memory://x")
 
 

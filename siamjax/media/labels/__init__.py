@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from siamjax import files
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 from siamjax.media.formats import FORMATS
 from siamjax.media.frames import readable
 from siamjax.media.labels import jsons, own
@@ -36,7 +36,7 @@ def module(name: str) -> ModuleType:
         UserError: there is no such format.
     """
     if name not in FORMATS:
-        raise UserError(f"{name}: no such label format; choose one of {', '.join(FORMATS)}")
+        raise UserError(f"{name}: no such label format; {one_of(name, FORMATS)}")
     return import_module(FORMATS[name][0])
 
 

@@ -1,5 +1,6 @@
 """COCO's run-length encoded masks, read by pycocotools."""
 
+from siamjax import installation
 from siamjax.errors import optional
 
 
@@ -9,7 +10,7 @@ def box(mask: dict) -> tuple[float, float, float, float] | None:
     Raises:
         UserError: pycocotools is not installed.
     """
-    with optional("masks need it: pip install 'siamjax[labels]'"):
+    with optional(f"masks need it: {installation.extra('labels')}"):
         from pycocotools import mask as masks
     if isinstance(mask["counts"], list):
         mask = masks.frPyObjects(mask, *mask["size"])

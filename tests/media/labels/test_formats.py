@@ -195,7 +195,7 @@ def test_masks_of_run_lengths(tmp_path, monkeypatch):
     assert rle.box(mask) == (1, 1, 2, 2)
     assert rle.box({"size": [4, 6], "counts": [24]}) is None
     monkeypatch.setitem(__import__("sys").modules, "pycocotools", None)
-    with pytest.raises(UserError, match=r"masks need it: pip install 'siamjax\[labels\]'"):
+    with pytest.raises(UserError, match=r"masks need it: pip install -e '\S+\[labels\]'"):
         rle.box(mask)
 
 
