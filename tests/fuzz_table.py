@@ -853,12 +853,42 @@ def locks_and_heartbeats(folder):
     return [(folder / "lock", content), *seeds_of(folder, "1")], read
 
 
-@reader("siamjax.integrations.serving.runs:read_order")
+@reader(
+    "siamjax.integrations.serving.orders:read_order",
+    "siamjax.integrations.serving.orders:read_names",
+    "siamjax.integrations.serving.orders:read_given",
+)
 def orders_of_the_page(folder):
-    runs = pytest.importorskip("siamjax.integrations.serving.runs")
-    path = folder / "message"
-    content = b'{"box": [10, 20, 30, 40], "heatmap": true}'
-    return [(path, content)], lambda: runs.read_order(path.read_bytes(), (160, 120))
+    """Boxes, corrections and names, of videos and of a camera."""
+    orders = pytest.importorskip("siamjax.integrations.serving.orders")
+    limits = orders.Limits()
+    start = b'{"frame": 3, "target": 1, "box": [10, 20, 30, 40]}'
+    order = b'{"starts": [%s], "names": ["a", "b"], "heatmap": true, "after": "x"}' % start
+    (folder / "message").write_bytes(b'{"box": [10, 20, 30, 40], "heatmap": true}')
+    (folder / "starts").write_bytes(order)
+    (folder / "names").write_bytes(b'{"names": ["dog", "cat"]}')
+    (folder / "given").write_bytes(b'[%s, {"target": 0, "box": null}]' % start)
+
+    def read():
+        def text(name):
+            return (folder / name).read_bytes()
+
+        attempt(
+            lambda: orders.read_order(text("message"), (160, 120)),
+            lambda: orders.read_order(text("starts"), (160, 120), limits),
+            lambda: orders.read_names(text("names"), limits),
+            lambda: orders.read_given(text("given").decode("utf-8", "replace"), (160, 120), limits),
+        )
+
+    return seeds_of(folder, "message", "starts", "names", "given"), read
+
+
+@reader("siamjax.integrations.serving.cameras:read_picture")
+def pictures_of_a_camera(folder):
+    cameras = pytest.importorskip("siamjax.integrations.serving.cameras")
+    path = folder / "frame.jpg"
+    content = cv2.imencode(".jpg", np.arange(48 * 64 * 3).reshape(48, 64, 3) % 251)[1].tobytes()
+    return [(path, content)], lambda: cameras.read_picture(path.read_bytes(), 1 << 20)
 
 
 @reader(

@@ -1,13 +1,16 @@
 """`siamjax serve`: the tracker in a browser."""
 
 import argparse
+import functools
 
+import siamjax
 from siamjax import api, installation
 from siamjax.commands.flags import add_checkpoint, add_device, check_least
 from siamjax.errors import optional
 
 DESCRIPTION = """\
-Opens a page to choose a video, draw a box, watch the tracker and save the result.
+Opens a page to choose a video or the webcam, draw boxes around targets, watch the tracker, correct
+it, and save the result.
 """
 EXAMPLES = (
     "siamjax serve",
@@ -47,6 +50,13 @@ def run(args: argparse.Namespace) -> None:
         pixels=args.max_megapixels * 10**6,
         frames=args.max_frames,
     )
-    tracker = api.load(args.checkpoint)
-    server = serving.Server(tracker, args.videos, host=args.host, limits=limits, jobs=args.jobs)
+    targets = functools.partial(siamjax.MultiTracker, api.load(args.checkpoint))
+    server = serving.Server(
+        targets,
+        args.videos,
+        host=args.host,
+        limits=limits,
+        jobs=args.jobs,
+        checkpoint=args.checkpoint or "bundled",
+    )
     serving.run(server, args.host, args.port)

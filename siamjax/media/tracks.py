@@ -1,10 +1,8 @@
-"""Tracks of a video: following targets, and where they were frame by frame."""
+"""Tracks of a video: where its targets were, frame by frame."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 
 class Row(NamedTuple):
@@ -24,31 +22,6 @@ class Row(NamedTuple):
     def box(self) -> list[float]:
         """x, y, w, h in px, 0-based."""
         return [self.x, self.y, self.w, self.h]
-
-
-def follow(
-    frames: Iterable[np.ndarray], trackers: Sequence[Any], boxes: Sequence[Sequence[float]]
-) -> Iterator[tuple[np.ndarray, list[Row], Any]]:
-    """Follows a target with each tracker.
-
-    Args:
-        trackers: with `init` and `update` as of `siamjax.load`.
-        boxes: first box of each target, x, y, w, h in px, 0-based.
-
-    Yields:
-        Each frame, a row per target, and the first target's prediction (None in the first frame).
-    """
-    found: list[Any] = [None]
-    answers: list[Any]
-    for number, frame in enumerate(frames):
-        if number == 0:
-            for tracker, box in zip(trackers, boxes):
-                tracker.init(frame, box)
-            answers = [(*box, 1.0, 0.0, False) for box in boxes]
-        else:
-            found = [tracker.update(frame) for tracker in trackers]
-            answers = [(*p.box, p.score, p.second_peak, p.lost) for p in found]
-        yield frame, [Row(number, k, *answer) for k, answer in enumerate(answers)], found[0]
 
 
 class Tracks(NamedTuple):

@@ -47,7 +47,7 @@ class VideoWriter:
         check_writable(self.path)
         self._rate = fractions.Fraction(fps).limit_denominator(1001)
         self._stream: av.VideoStream | None = None
-        self._size = (0, 0)
+        self._size, self._count = (0, 0), 0  # of a frame, of frames
         self._opened = contextlib.ExitStack()  # the file, and the writer to it
 
     def __enter__(self) -> "VideoWriter":
@@ -67,7 +67,34 @@ class VideoWriter:
             frame = cv2.resize(frame, self._size)
         even = np.ascontiguousarray(frame[: stream.height, : stream.width])
         picture = av.VideoFrame.from_ndarray(even, format="bgr24")
+        picture.pts, picture.time_base = self._count, 1 / self._rate
+        self._count += 1
         self._container.mux(stream.encode(picture))
+
+    def copy(self, path: str | os.PathLike, frames: int, size: tuple[int, int]) -> None:
+        """Begins with the first frames of a .webm or .mkv of this class, without encoding them.
+
+        Args:
+            path: of a video that has the same rate.
+            frames: how many, at least one.
+            size: width and height of its frames, as they were given; px.
+
+        Raises:
+            UserError: no such video, or a shorter one; this video cannot be written here.
+        """
+        try:
+            with av.open(os.path.abspath(path)) as container:
+                stream = self._open(*size)
+                for packet in container.demux(container.streams.video[0]):
+                    if packet.size == 0 or self._count == frames:
+                        break
+                    packet.stream = stream
+                    self._container.mux(packet)
+                    self._count += 1
+        except (av.FFmpegError, OSError, IndexError) as error:
+            raise UserError(f"{path}: not a video of siamjax; make it again") from error
+        if self._count < frames:
+            raise UserError(f"{path}: {self._count} frames where {frames} are needed")
 
     def _open(self, width: int, height: int) -> av.VideoStream:
         if min(width, height) < 2:

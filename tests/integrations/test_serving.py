@@ -4,141 +4,23 @@ import asyncio
 import csv
 import io
 import json
-import threading
 import time
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from siamjax.errors import UserError
-from siamjax.media import VideoWriter, read_video
+from siamjax.media import read_video
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs aiohttp (extra serve)")
 
-from aiohttp.test_utils import TestClient, TestServer  # noqa: E402
-
-from siamjax.integrations import serving  # noqa: E402
 from siamjax.integrations.serving.access import is_loopback  # noqa: E402
-from siamjax.integrations.serving.runs import read_order  # noqa: E402
+from siamjax.integrations.serving.orders import read_order  # noqa: E402
 
-BOX = [10.0, 10.0, 20.0, 16.0]
-ENDED = ("done", "stopped", "failed")
-
-
-class Still:
-    """Answers the first box; it and its siblings stop before the frame `held` for the gate."""
-
-    def __init__(self, held=None, gate=None, broken=None):
-        self.held, self.gate, self.broken = held, gate or threading.Event(), broken
-        self.frame = 0
-
-    def sibling(self):
-        return Still(self.held, self.gate, self.broken)
-
-    def init(self, frame, box):
-        self.box = tuple(box)
-
-    def update(self, frame):
-        self.frame += 1
-        if self.frame == self.held:
-            assert self.gate.wait(20)
-        if self.frame == self.broken:
-            raise RuntimeError("a fault of the tracker")
-        return SimpleNamespace(box=self.box, score=0.5, second_peak=0.25, lost=False)
-
-
-@pytest.fixture(scope="session")
-def movie(tmp_path_factory):
-    """12 frames of 64x48 px."""
-    path = tmp_path_factory.mktemp("movie") / "grey.webm"
-    with VideoWriter(path, 25) as writer:
-        for k in range(12):
-            writer.write(np.full((48, 64, 3), 20 * k, np.uint8))
-    return path
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """The folder of temporary files."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
-def asked(temporary):
-    """What `work(client)` of a server gives; the server leaves nothing behind."""
-
-    def run(work, *videos, tracker=None, jobs=2, host="127.0.0.1", **limits):
-        tracker = tracker or Still()
-
-        async def body():
-            options = {"jobs": jobs, "host": host, "limits": serving.Limits(**limits)}
-            server = serving.Server(tracker, [str(v) for v in videos], **options)
-            async with TestClient(TestServer(server.app)) as client:
-                client.access = server.access
-                try:
-                    return await work(client)
-                finally:
-                    tracker.gate.set()  # no thread is left waiting
-
-        result = asyncio.run(body())
-        assert not list(temporary.iterdir())
-        return result
-
-    return run
-
-
-async def tree(request):
-    """Status and JSON of an answer."""
-    answer = await request
-    return answer.status, await answer.json()
-
-
-async def begin(client, order=None, key=None):
-    """Starts a run over a video, the first one; its address."""
-    key = key or (await tree(client.get("/videos")))[1][0]["id"]
-    status, run = await tree(client.post(f"/videos/{key}/runs", json=order or {"box": BOX}))
-    assert status == 201, run
-    return f"/runs/{run['id']}"
-
-
-async def watch(client, run, start=0, enough=lambda told: False):
-    """What a page is told until the end, or until it is enough; and its pictures."""
-    told, pictures = [], []
-    async with client.ws_connect(f"{run}/watch?from={start}") as socket:
-        async for message in socket:
-            if message.type == aiohttp.WSMsgType.BINARY:
-                pictures.append(message.data)
-                continue
-            told.append(json.loads(message.data))
-            if enough(told[-1]):
-                break
-    return told, pictures
-
-
-async def until(client, run, good):
-    """The run, when it is so."""
-    for _ in range(500):
-        _, state = await tree(client.get(f"{run}/state"))
-        if good(state):
-            return state
-        await asyncio.sleep(0.02)
-    raise AssertionError(state)
-
-
-def ended(state):
-    return state["state"] in ENDED
-
-
-def send(client, data, name="clip.avi", **headers):
-    return tree(client.post("/videos", data=data, headers={"X-Name": name, **headers}))
-
+from .serving_client import BOX, Still, begin, ended, send, tree, until, watch  # noqa: E402
 
 # --- what is taken
 
@@ -243,7 +125,7 @@ def test_a_run_ends_at_the_limit_where_nothing_was_announced(asked, movie, monke
         _, (entry,) = await tree(client.get("/videos"))
         run = await begin(client)
         state = await until(client, run, ended)
-        rows = (await tree(client.get(f"{run}/result.json")))[1]["frames"]
+        rows = (await tree(client.get(f"{run}/result.json")))[1]["targets"][0]["frames"]
         return entry["count"], state, len(rows)
 
     class Uncounted(type(read_video(movie))):
@@ -501,7 +383,7 @@ def test_stop_keeps_what_there_is(asked, movie, tmp_path):
 
     async def work(client):
         run = await begin(client)
-        await until(client, run, lambda s: s["frames"] == 4)
+        await until(client, run, lambda s: tracker.waits.is_set())
         early = await tree(client.get(f"{run}/result.csv"))
         await client.post(f"{run}/stop")
         tracker.gate.set()
@@ -512,7 +394,7 @@ def test_stop_keeps_what_there_is(asked, movie, tmp_path):
     early, told, pictures, kept = asked(work, movie, tracker=tracker)
     assert early == (404, {"error": "no result yet; the run has not ended"})
     assert told["state"] == "stopped"
-    assert len(kept["frames"]) == told["frames"] == 5
+    assert len(kept["targets"][0]["frames"]) == told["frames"] == 5
     assert len(list(read_video(tmp_path / "kept.webm"))) == 5
     assert pictures[-1][:2] == b"\xff\xd8"
 
@@ -562,7 +444,7 @@ def test_a_fault_of_the_tracker_is_told_and_the_rows_stay(asked, movie, caplog):
     async def work(client):
         run = await begin(client)
         told, _ = await watch(client, run)
-        return told[-1], (await tree(client.get(f"{run}/result.json")))[1]["frames"]
+        return told[-1], (await tree(client.get(f"{run}/result.json")))[1]["targets"][0]["frames"]
 
     told, rows = asked(work, movie, tracker=Still(broken=4))
     assert told["state"] == "failed"

@@ -1,14 +1,12 @@
-"""Tracks: how targets are followed, and the text of every format by hand."""
+"""Tracks: the text of every format by hand."""
 
 import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-
 from siamjax.media import labels
-from siamjax.media.tracks import Row, Tracks, follow
+from siamjax.media.tracks import Row, Tracks
 
 ROWS = [
     Row(0, 0, 10.0, 20.0, 30.0, 40.0, 1.0, 0.0, False),
@@ -54,35 +52,6 @@ def test_otb_counts_from_0_and_mot_from_1():
         "2,1,12.0000,21.2500,30.0000,40.0000,0.500000,-1,-1,-1",
         "2,2,3.5000,3.0000,3.0000,4.0000,0.750000,-1,-1,-1",
     ]
-
-
-class Scripted:
-    """Moves by `step` px to the right in each frame."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def init(self, frame, box):
-        self.box = box
-
-    def update(self, frame):
-        x, y, w, h = self.box
-        self.box = (x + self.step, y, w, h)
-        return SimpleNamespace(box=self.box, score=0.5, second_peak=0.1, lost=self.step > 1)
-
-
-def test_every_tracker_follows_its_own_box():
-    boxes = [(10.0, 20.0, 3.0, 4.0), (50.0, 20.0, 5.0, 6.0)]
-    images = [np.full((2, 2, 3), i, np.uint8) for i in range(3)]
-    found = list(follow(images, [Scripted(1), Scripted(2)], boxes))
-    assert [int(frame[0, 0, 0]) for frame, _, _ in found] == [0, 1, 2]
-    assert found[0][1] == [Row(0, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)]
-    assert found[0][2] is None
-    assert found[2][1] == [
-        Row(2, 0, 12.0, 20.0, 3.0, 4.0, 0.5, 0.1, False),
-        Row(2, 1, 54.0, 20.0, 5.0, 6.0, 0.5, 0.1, True),
-    ]
-    assert found[2][2].box == (12.0, 20.0, 3.0, 4.0)
 
 
 def test_a_format_is_one_line(monkeypatch):

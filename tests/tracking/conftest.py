@@ -1,5 +1,6 @@
 """A short clip of a moving square; the tracker runs without implicit promotion."""
 
+import contextlib
 from types import SimpleNamespace
 
 import cv2
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 
 from siamjax import cli
+
+with contextlib.suppress(ImportError):  # aiohttp is optional; then the tests are skipped
+    from .serving import serve, session, video  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

@@ -1,112 +1,21 @@
-"""The page's server: requests by hand, and the page itself in a headless browser."""
+"""The page's server with a real tracker: requests by hand."""
 
 import asyncio
 import contextlib
 import csv
 import io
 import json
-import shutil
-import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from siamjax import cli
 from siamjax.errors import UserError
-from siamjax.media import VideoWriter, read_video
-from siamjax.tracking import Tracker
+from siamjax.media import read_video
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs aiohttp (extra serve)")
 
-from aiohttp import web  # noqa: E402
-
-from siamjax.integrations.serving import Limits, Server  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def session(tiny):
-    return Tracker(tiny.config, tiny.variables)
-
-
-@pytest.fixture(scope="module")
-def video(clip, tmp_path_factory):
-    path = tmp_path_factory.mktemp("video") / "moving.webm"
-    with VideoWriter(path, 25) as writer:
-        for frame in clip.frames:
-            writer.write(frame)
-    return path
-
-
-@pytest.fixture(scope="module")
-def serve(session):
-    """Runs servers on free ports of the loopback address, in a thread; gives their addresses."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    async def start(app):
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return runner, runner.addresses[0][1]
-
-    @contextlib.contextmanager
-    def running(*videos, tracker=session, jobs=2, **limits):
-        app = Server(tracker, videos, jobs=jobs, limits=Limits(**limits)).app
-        runner, port = asyncio.run_coroutine_threadsafe(start(app), loop).result(20)
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
-
-    yield running
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
-
-
-def ask(address, work):
-    """Runs `work(client)` with an HTTP client of the address."""
-
-    async def run():
-        async with aiohttp.ClientSession(address) as client:
-            return await work(client)
-
-    return asyncio.run(run())
-
-
-async def begin(client, key, order):
-    """Starts a run; its address."""
-    answer = await client.post(f"/videos/{key}/runs", json=order)
-    assert answer.status == 201, await answer.text()
-    return f"/runs/{(await answer.json())['id']}"
-
-
-async def watch(client, run):
-    """The rows, the number of pictures that came, and the end."""
-    rows, pictures, told = [], 0, {}
-    async with client.ws_connect(f"{run}/watch") as socket:
-        async for message in socket:
-            if message.type == aiohttp.WSMsgType.TEXT:
-                told = json.loads(message.data)
-                rows += told["rows"]
-            else:
-                assert message.data[:2] == b"\xff\xd8"
-                pictures += 1
-    return rows, pictures, told
-
-
-def boxes_of(rows):
-    return [[float(row[side]) for side in "xywh"] for row in rows]
-
-
-def expected(session, video, box):
-    tracker = session.sibling()
-    frames = list(read_video(video))
-    tracker.init(frames[0], box)
-    return [box] + [tracker.update(frame).box for frame in frames[1:]]
+from .serving import ask, begin, boxes_of, expected, watch  # noqa: E402
 
 
 def test_run_and_results(serve, session, video, tmp_path):
@@ -132,7 +41,8 @@ def test_run_and_results(serve, session, video, tmp_path):
     boxes = expected(session, video, (40, 50, 30, 24))
     np.testing.assert_allclose(boxes_of(rows), boxes)
     np.testing.assert_allclose(boxes_of(csv.DictReader(io.StringIO(table.decode()))), boxes)
-    assert [frame["frame"] for frame in json.loads(tree)["frames"]] == list(range(12))
+    (target,) = json.loads(tree)["targets"]
+    assert [frame["frame"] for frame in target["frames"]] == list(range(12))
     (tmp_path / "result.webm").write_bytes(movie)
     assert len(list(read_video(tmp_path / "result.webm"))) == 12
 
@@ -248,161 +158,3 @@ def test_command_refuses(tmp_path, tiny, monkeypatch):
     for flag in ("jobs", "max_upload", "max_megapixels", "max_frames", "max_disk"):
         with pytest.raises(UserError, match=f"--{flag}=0: must be at least 1"):
             cli.dispatch(["serve", f"--{flag}=0", "--checkpoint=tiny.npz"])
-
-
-@pytest.fixture
-def browser():
-    """Chromium without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:  # no Python package brings one
-        pytest.skip("needs chromium")
-    with playwright.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def tab(browser):
-    """Opens pages; at the end none has complained."""
-    complaints = []
-
-    def heard(line):
-        if line.type == "error" and "status of 400" not in line.text:  # the page shows those
-            complaints.append(line.text)
-
-    def new(address):
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", heard)
-        page.goto(address)
-        page.wait_for_selector("#view[width='160']")
-        return page
-
-    yield new
-    assert complaints == []
-
-
-def draw(page, box):
-    """Draws a box with the mouse."""
-    x, y, w, h = box
-    area = page.locator("#view").bounding_box()
-    zoom = area["width"] / 160
-    page.mouse.move(area["x"] + x * zoom, area["y"] + y * zoom)
-    page.mouse.down()
-    page.mouse.move(area["x"] + (x + w / 2) * zoom, area["y"] + (y + h / 2) * zoom)
-    page.mouse.move(area["x"] + (x + w) * zoom, area["y"] + (y + h) * zoom)
-    page.mouse.up()
-
-
-def downloaded(page):
-    with page.expect_download() as waiting:
-        page.click("#results a[data-kind=csv]")
-    return list(csv.DictReader(io.StringIO(waiting.value.path().read_text())))
-
-
-def status(page, words):
-    page.wait_for_function(
-        "words => document.getElementById('status').textContent.includes(words)", arg=words
-    )
-    return page.inner_text("#status")
-
-
-@pytest.mark.slow
-def test_the_page_in_a_browser(serve, session, video, tab):
-    """Draws a box with the mouse, presses Track, reads the boxes back from the download."""
-    with serve(str(video)) as address:
-        page = tab(address)
-        assert page.inner_text("#videos option:checked") == "moving"
-        draw(page, (40, 50, 30, 24))
-        page.check("#heatmap")
-        page.click("#start")
-        page.wait_for_selector("#results:not([hidden])")
-        assert "frame 11" in page.inner_text("#box")
-        assert "Done, 12 of 12 frames." in page.inner_text("#status")
-        rows = downloaded(page)
-        page.set_input_files("#file", str(video))
-        page.wait_for_selector("#videos option:nth-child(2)", state="attached")
-    np.testing.assert_allclose(boxes_of(rows)[0], (40, 50, 30, 24), atol=1.0)
-    truth = expected(session, video, tuple(boxes_of(rows)[0]))
-    np.testing.assert_allclose(boxes_of(rows), truth, atol=1e-6)
-
-
-class Held:
-    """A tracker that stands still, and waits before frame 6."""
-
-    def __init__(self, gate):
-        self.gate, self.frame = gate, 0
-
-    def sibling(self):
-        return Held(self.gate)
-
-    def init(self, frame, box):
-        self.box = tuple(map(float, box))
-
-    def update(self, frame):
-        self.frame += 1
-        if self.frame == 6:
-            assert self.gate.wait(60)
-        return SimpleNamespace(box=self.box, score=0.9, second_peak=0.1, lost=False)
-
-
-@pytest.mark.slow
-def test_what_a_person_expects_of_several_tabs(serve, video, folder, tab):
-    """Another video chosen during a run, a second tab, Stop and reload.
-
-    Before: old frames were drawn over the new video's picture and the downloads were the old run's;
-    the second tab was refused; Stop said "Done"; a reload lost the run.
-    """
-    gate = threading.Event()
-    with serve(str(video), str(folder), tracker=Held(gate)) as address:
-        first = tab(address)
-        draw(first, (40, 50, 30, 24))
-        first.click("#start")
-        status(first, "6 of 12 frames")
-        run = first.url
-        assert "/runs/" in run
-
-        first.reload()
-        status(first, "6 of 12 frames")
-        assert first.url == run
-        assert first.inner_text("#videos option:checked") == "moving"
-
-        second = tab(address)
-        draw(second, (10, 10, 50, 50))
-        second.click("#start")
-        status(second, "6 of 12 frames")
-        second.click("#stop")
-
-        first.select_option("#videos", index=1)  # during the run
-        assert "Draw a box" in status(first, "Draw a box")
-        picture = first.evaluate("document.getElementById('view').toDataURL()")
-        gate.set()
-        assert "Stopped, 7 of 12 frames." in status(second, "Stopped")
-        assert boxes_of(downloaded(second))[-1] == pytest.approx([10, 10, 50, 50], abs=1)
-        first.wait_for_timeout(500)
-        assert first.evaluate("document.getElementById('view').toDataURL()") == picture
-        assert first.is_hidden("#results")
-        assert "Draw a box" in first.inner_text("#status")
-
-        third = tab(run)  # the run that was left has ended meanwhile
-        assert "Done, 12 of 12 frames." in status(third, "Done")
-        assert len(downloaded(third)) == 12
-
-
-@pytest.mark.slow
-def test_errors_are_shown_in_the_page(serve, video, tmp_path, tab):
-    (tmp_path / "text.mp4").write_text("no video")
-    with serve(str(video)) as address:
-        page = tab(address)
-        page.evaluate("box = [0, 0, 1e300, 1e300]")
-        page.evaluate("draw()")
-        page.click("#start")
-        assert "more than 10 times the frame" in status(page, "more than")
-        assert page.get_attribute("#status", "class") == "error"
-        assert page.is_enabled("#start")
-        assert page.is_hidden("#results")
-        page.set_input_files("#file", str(tmp_path / "text.mp4"))
-        assert "text.mp4: not a video" in status(page, "text.mp4: not")

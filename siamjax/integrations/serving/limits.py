@@ -14,10 +14,15 @@ class Limits:
         disk: bytes of all videos that were sent and all results.
         pixels: of a frame of a video file; larger ones are refused before they are decoded.
         frames: of a video; a run over one that announced fewer ends there.
+        targets: of a run, and of a camera.
         videos: that are on offer.
         uploads: at a time.
         waiting: runs that wait for a place.
-        silence: s in which a connection has to send its request, and an upload to continue.
+        pictures: bytes of memory for pictures of frames, of all videos together.
+        cameras: of pages, at a time.
+        picture: bytes of one frame of a camera.
+        silence: s in which a connection has to send its request, an upload to continue, and a
+            camera to send its next frame.
         unwatched: s without a page after which a run that waits is given up, and one that holds a
             place which another waits for is stopped.
     """
@@ -26,9 +31,13 @@ class Limits:
     disk: int = 4 << 30
     pixels: int = 16_000_000
     frames: int = 100_000
+    targets: int = 16
     videos: int = 64
     uploads: int = 128
     waiting: int = 64
+    pictures: int = 256 << 20
+    cameras: int = 4
+    picture: int = 1 << 20
     silence: float = 10.0
     unwatched: float = 60.0
 

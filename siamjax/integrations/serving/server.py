@@ -1,24 +1,34 @@
-"""The tracker in a browser (`siamjax serve`): choose a video, draw a box, watch, save the result.
+"""The tracker in a browser (`siamjax serve`): choose a video, draw boxes, watch, correct, save.
 
-Meant for one person, or some who trust each other. No path ever comes from a request: videos and
-runs have random names, which are their addresses until the server ends.
+Meant for one person, or some who trust each other. No path ever comes from a request: videos, runs
+and cameras have random names, which are their addresses until the server ends.
 
     GET  /                           the page
     GET  /limits                     what the server takes, the fields of `Limits`
+    GET  /formats                    formats of labels, {name: what it is}
     GET  /videos                     [{id, name, width, height, fps, count}]
     POST /videos                     a video file as the body, its URL-encoded name in X-Name
     GET  /videos/{id}/first.jpg      the first frame; pictures have `pictures.SIDE` px at most
-    POST /videos/{id}/runs           {"box": [x, y, w, h], "heatmap": bool} in; a run out
-    GET  /runs                       all runs: {id, video, name, state, message, frames, count, fps,
-                                     box, heatmap}; of one also `ahead`, the runs before its turn
+    GET  /videos/{id}/frames/N.jpg   frame N; where that takes long 202 and {read: frames read so
+                                     far}: ask again
+    POST /videos/{id}/runs           an order in, as `orders.read_order` takes it; a run out
+    GET  /runs                       all runs: {id, video, name, state, message, first, last,
+                                     frames, count, fps, seconds_left, starts, names, heatmap}; of
+                                     one also `ahead`, the runs before its turn
     GET  /runs/{id}                  the page, showing this run
     GET  /runs/{id}/state            the run
     GET  /runs/{id}/watch?from=N     WebSocket: the run with `rows` from number N on, as they come,
-                                     each {frame, x, y, w, h, score, second_peak, lost}; where
-                                     `picture` is true, a JPEG of the last one follows. It is closed
+                                     each with the fields of `siamjax.media.tracks.Row`; where
+                                     `picture` is true, a JPEG follows, of frame `at`. It is closed
                                      when the run has ended
     POST /runs/{id}/stop             ends it at the next frame; what it has is kept
-    GET  /runs/{id}/result.webm      the annotated video when it has ended; also .csv and .json
+    POST /runs/{id}/names            {names: [...]}: what its targets are called in labels
+    GET  /runs/{id}/result.webm      the annotated video when it has ended; with a format's name
+                                     instead of webm, its labels
+    POST /cameras                    a camera begins: {id}
+    POST /cameras/{id}?given=[...]   a JPEG as the body, and boxes in it, as `orders.read_given`
+                                     takes them; {targets: [{target, x, y, w, h, score, lost}], ms}
+    POST /cameras/{id}/end           it ends
 
 Errors are {"error": one line} with a status of 400 or more.
 """
@@ -26,28 +36,33 @@ Errors are {"error": one line} with a status of 400 or more.
 import asyncio
 import contextlib
 import dataclasses
-import functools
-import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from siamjax import api
+from siamjax.integrations.serving import results
 from siamjax.integrations.serving.access import Access
+from siamjax.integrations.serving.cameras import Cameras, Followed
 from siamjax.integrations.serving.limits import Disk, Limits, Refusal
-from siamjax.integrations.serving.runs import ENDED, Run, Runs, read_order
+from siamjax.integrations.serving.orders import read_names, read_order
+from siamjax.integrations.serving.reels import Reels
+from siamjax.integrations.serving.run import ENDED, Run
+from siamjax.integrations.serving.runs import Runs
 from siamjax.integrations.serving.scratch import Scratch
 from siamjax.integrations.serving.videos import Videos
-from siamjax.media.labels import table
-from siamjax.media.tracks import Row
 
-FIELDS = ("frame", "x", "y", "w", "h", "score", "second_peak", "lost")
 _ORDER = 64 << 10  # bytes of a request that is no video
 _ROWS = 1000  # in one message
-_PAGES = {"serve.html": "text/html", "serve.js": "text/javascript"}
+_ASSETS = {
+    "serve.css": "text/css",
+    "serve.js": "text/javascript",
+    "serve_camera.js": "text/javascript",
+    "serve_view.js": "text/javascript",
+}
+_CACHED = {"Cache-Control": "private, max-age=86400"}
 
 
 class Server:
@@ -59,11 +74,12 @@ class Server:
         limits: see below.
 
     Args:
-        tracker: of `siamjax.load`; each run gets a `sibling` of it.
+        targets: makes what follows targets, a `siamjax.MultiTracker`, for each run anew.
         videos: files or folders on offer from the start.
         host: the address that it listens on, see `access`.
         limits: what is taken and kept; None: the default ones.
         jobs: runs at a time; further ones wait.
+        checkpoint: name of the weights, for labels that have a place for it.
 
     Raises:
         UserError: one of the videos cannot be read, or is over the limits.
@@ -71,12 +87,13 @@ class Server:
 
     def __init__(
         self,
-        tracker: Any,
+        targets: Callable[[], Followed],
         videos: Sequence[str] = (),
         *,
         host: str = "127.0.0.1",
         limits: Limits | None = None,
         jobs: int = 2,
+        checkpoint: str = "",
     ):
         self.limits = limits = limits or Limits()
         self._scratch = Scratch("siamjax-serve-")
@@ -84,43 +101,56 @@ class Server:
         with contextlib.ExitStack() as failed:
             failed.callback(self._scratch.close)
             self._videos = Videos(videos, self._scratch.path, limits, disk)
-            self._runs = Runs(tracker, self._scratch.path, limits, disk, jobs)
+            self._runs = Runs(targets, self._scratch.path, limits, disk, jobs)
             failed.pop_all()
         self.access = Access(host)
         self.app = web.Application(middlewares=[self.access.guard], client_max_size=_ORDER)
         self.app.on_startup.append(self._begin)
         self.app.on_shutdown.append(self._end)  # pages that watch are told
         self.app.on_cleanup.append(self._clean)
-        files = {name: (api.ASSETS / name).read_text() for name in _PAGES}
-        page = functools.partial(_asset, files["serve.html"], "text/html")
-        script = functools.partial(_asset, files["serve.js"], "text/javascript")
-        self.app.add_routes(
-            [
-                web.get("/", page),
-                web.get("/serve.js", script),
-                web.get("/limits", self._show_limits),
-                web.get("/videos", self._list_videos),
-                web.post("/videos", self._upload),
-                web.get("/videos/{id}/first.jpg", self._first),
-                web.post("/videos/{id}/runs", self._start),
-                web.get("/runs", self._list_runs),
-                web.get("/runs/{id}", page),
-                web.get("/runs/{id}/state", self._state),
-                web.post("/runs/{id}/stop", self._stop),
-                web.get("/runs/{id}/watch", self._watch),
-                web.get("/runs/{id}/result.{kind:webm|csv|json}", self._result),
-            ]
-        )
+        self._cameras, self._reels = Cameras(targets, limits), Reels(limits)
+        self._checkpoint, self._formats = checkpoint, results.formats()
+        self.app.add_routes(self._routes())
+
+    def _routes(self) -> list[web.RouteDef]:
+        page = _asset("serve.html", "text/html")
+        files = [web.get(f"/{name}", _asset(name, kind)) for name, kind in _ASSETS.items()]
+        kinds = "|".join(["webm", *self._formats])
+        return [
+            *files,
+            web.get("/", page),
+            web.get("/limits", self._show_limits),
+            web.get("/formats", self._show_formats),
+            web.get("/videos", self._list_videos),
+            web.post("/videos", self._upload),
+            web.get("/videos/{id}/first.jpg", self._first),
+            web.get(r"/videos/{id}/frames/{number:\d{1,9}}.jpg", self._frame),
+            web.post("/videos/{id}/runs", self._start),
+            web.get("/runs", self._list_runs),
+            web.get("/runs/{id}", page),
+            web.get("/runs/{id}/state", self._state),
+            web.post("/runs/{id}/stop", self._stop),
+            web.post("/runs/{id}/names", self._name),
+            web.get("/runs/{id}/watch", self._watch),
+            web.get(f"/runs/{{id}}/result.{{kind:{kinds}}}", self._result),
+            web.post("/cameras", self._begin_camera),
+            web.post("/cameras/{id}", self._camera_frame),
+            web.post("/cameras/{id}/end", self._end_camera),
+        ]
 
     async def _begin(self, app):
-        self._tidying = asyncio.create_task(self._runs.tidy())
+        tidying = self._runs.tidy(), self._cameras.tidy()
+        self._tidying = [asyncio.create_task(each) for each in tidying]
 
     async def _end(self, app):
-        self._tidying.cancel()
+        for task in self._tidying:
+            task.cancel()
         await self._runs.close()
 
     async def _clean(self, app):
         self._videos.close()
+        self._reels.close()
+        self._cameras.close()
         self._scratch.close()
 
     def _run(self, request) -> Run:
@@ -128,6 +158,9 @@ class Server:
 
     async def _show_limits(self, request):
         return web.json_response(dataclasses.asdict(self.limits))
+
+    async def _show_formats(self, request):
+        return web.json_response(self._formats)
 
     async def _list_videos(self, request):
         return web.json_response(self._videos.describe())
@@ -141,15 +174,30 @@ class Server:
         entry = self._videos.get(request.match_info["id"])
         return web.Response(body=entry.first, content_type="image/jpeg")
 
+    async def _frame(self, request):
+        entry = self._videos.get(request.match_info["id"])
+        found = await self._reels.get(entry, int(request.match_info["number"]))
+        if isinstance(found, int):
+            return web.json_response({"read": found}, status=202)
+        return web.Response(body=found, content_type="image/jpeg", headers=_CACHED)
+
     async def _start(self, request):
         entry = self._videos.get(request.match_info["id"])
+        order = read_order(await self._text(request), entry.size, self.limits)
+        return web.json_response(self._tell(self._runs.start(entry, order)), status=201)
+
+    async def _name(self, request):
+        run = self._run(request)
+        names = read_names(await self._text(request), self.limits)
+        run.order = run.order._replace(names=names)
+        return web.json_response(self._tell(run))
+
+    async def _text(self, request) -> bytes:
         try:
             async with asyncio.timeout(self.limits.silence):
-                text = await request.read()
+                return await request.read()
         except TimeoutError as error:
             raise Refusal("nothing was sent; try again", 408) from error
-        run = self._runs.start(entry, read_order(text, entry.size))
-        return web.json_response(self._tell(run), status=201)
 
     async def _list_runs(self, request):
         return web.json_response(self._runs.describe())
@@ -167,18 +215,28 @@ class Server:
 
     async def _result(self, request):
         run, kind = self._run(request), request.match_info["kind"]
-        video = run.entry.video
         if not run.ended:
             raise Refusal("no result yet; the run has not ended", 404)
         if not run.rows(most=1) or (kind == "webm" and not run.movie.exists()):
             raise Refusal("no result; " + (run.message or "no frame was tracked"), 404)
-        name = re.sub(r"[^\w.-]", "_", f"{video.name}_tracked.{kind}", flags=re.ASCII)
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         if kind == "webm":
+            headers = _attached(results.file_name(run, ".webm"))
             return web.FileResponse(run.movie, headers=headers)
-        types = {"csv": "text/csv", "json": "application/json"}
-        text = await asyncio.to_thread(_text, run, kind)  # of a long run it takes a second
-        return web.Response(text=text, content_type=types[kind], headers=headers)
+        # of a long run it takes a second
+        found = await asyncio.to_thread(results.result, run, kind, self._checkpoint)
+        headers = _attached(found.name)
+        return web.Response(body=found.content, content_type=found.kind, headers=headers)
+
+    async def _begin_camera(self, request):
+        return web.json_response({"id": self._cameras.begin().key}, status=201)
+
+    async def _camera_frame(self, request):
+        given, key = request.query.get("given", ""), request.match_info["id"]
+        return web.json_response(await self._cameras.track(key, given, request.content))
+
+    async def _end_camera(self, request):
+        self._cameras.end(request.match_info["id"])
+        return web.json_response({})
 
     async def _watch(self, request):
         """Tells all rows from the one that is asked for on, then those that come."""
@@ -193,17 +251,17 @@ class Server:
             try:
                 while not said.done():
                     event.clear()
-                    told = self._tell(run)
-                    rows = run.rows(given, _ROWS)
+                    told, picture = self._tell(run), run.last_picture()
+                    rows, count = run.rows(given, _ROWS), run.count
                     given += len(rows)
-                    picture = run.last_picture() if given >= told["frames"] else None
-                    new = picture is not None and picture[0] > seen
-                    told |= {"rows": [_tree(row) for row in rows], "picture": new}
+                    new = picture is not None and picture[0] > seen and given >= count
+                    told |= {"rows": [row._asdict() for row in rows], "picture": new}
+                    told |= {"at": picture[0] if picture is not None and new else None}
                     await socket.send_json(told)
                     if picture is not None and new:
                         seen = picture[0]
                         await socket.send_bytes(picture[1])
-                    if given < told["frames"]:
+                    if given < count:
                         continue
                     if told["state"] in ENDED:
                         break
@@ -226,17 +284,15 @@ async def _answer(socket, said) -> None:
         await socket.send_json({"error": error})
 
 
-def _text(run: Run, kind: str) -> str:
-    if kind == "csv":
-        return table.columns(run.rows(), FIELDS)
-    video = run.entry.video
-    frames = [_tree(row) for row in run.rows()]
-    return json.dumps({"video": video.name, "fps": video.fps, "frames": frames})
+def _asset(name: str, kind: str):
+    """Answers a file of the page."""
+    text = (api.ASSETS / name).read_text()
+
+    async def answer(request):
+        return web.Response(text=text, content_type=kind)
+
+    return answer
 
 
-def _tree(row: Row) -> dict:
-    return {name: getattr(row, name) for name in FIELDS}
-
-
-async def _asset(text, kind, request):
-    return web.Response(text=text, content_type=kind)
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

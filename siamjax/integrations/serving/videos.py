@@ -30,12 +30,14 @@ class Entry:
         video: decoded anew by each run.
         size: width and height of a frame, px.
         first: the first frame as JPEG, see `pictures.jpeg`.
+        source: where it lies, on the command line's word; None: it was sent.
     """
 
     key: str
     video: media.Video
     size: tuple[int, int]
     first: bytes
+    source: Path | None = None
 
     def describe(self) -> dict:
         """For the page."""
@@ -186,7 +188,8 @@ class Videos:
             raise UserError(f"{shown}: {str(error).removeprefix(f'{source}: ')}") from error
         video.name = name or video.name
         size = first.shape[1], first.shape[0]
-        return Entry(secrets.token_urlsafe(12), video, size, jpeg(first))
+        here = None if shown else Path(source)
+        return Entry(secrets.token_urlsafe(12), video, size, jpeg(first), here)
 
 
 def _append(path: Path, chunk: bytes) -> None:
