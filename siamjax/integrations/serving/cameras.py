@@ -112,8 +112,8 @@ class Cameras:
             data = await self._read(content)
             camera.heard = time.monotonic()
             loop = asyncio.get_running_loop()
-            work = camera.track, data, given, self._limits
-            return await loop.run_in_executor(self._threads, *work)
+            limits = self._limits
+            return await loop.run_in_executor(self._threads, camera.track, data, given, limits)
         finally:
             camera.busy, camera.heard = False, time.monotonic()
 

@@ -15,6 +15,7 @@ from typing import Any
 from siamjax.integrations.serving.limits import Limits, Refusal
 from siamjax.integrations.serving.pictures import jpeg
 from siamjax.integrations.serving.videos import Entry
+from siamjax.media.folder import Images
 
 _OPEN = 4  # videos that stay open between requests
 _SLICE = 0.4  # s of decoding for one request
@@ -93,23 +94,24 @@ class Reel:
 
         A frame that cannot be decoded has the picture of the one before.
         """
-        if hasattr(self._video, "__getitem__"):  # images are read by number
-            return self._single(number)
+        if isinstance(self._video, Images):  # they are read by number
+            return self._single(self._video, number)
         found: list[tuple[int, bytes]] = []
         end = time.monotonic() + _SLICE
         while self.read <= number and time.monotonic() < end:
-            at, frame = next(self._frames, (None, None))
-            if at is None:
+            grabbed = next(self._frames, None)
+            if grabbed is None:
                 self.ended = True
                 break
+            at, frame = grabbed
             picture = jpeg(frame)
             found += [(skipped, picture) for skipped in range(self.read, at)]
             found.append((at, picture))
             self.read = at + 1
         return found
 
-    def _single(self, number: int) -> list[tuple[int, bytes]]:
+    def _single(self, images: Images, number: int) -> list[tuple[int, bytes]]:
         with contextlib.suppress(IndexError):
-            return [(number, jpeg(self._video[number]))]
-        self.read, self.ended = len(self._video), True
+            return [(number, jpeg(images[number]))]
+        self.read, self.ended = len(images), True
         return []

@@ -102,7 +102,7 @@ class Run:
         total = None if count is None else max(count - first, frames)
         passed = frames - self.kept - 1
         fps = passed / (self._end - self._begin) if passed > 0 and self._end > self._begin else 0.0
-        known = total is not None and fps > 0 and not self.ended
+        left = None if total is None or not fps or self.ended else (total - frames) / fps
         return {
             "id": self.key,
             "video": self.entry.key,
@@ -114,7 +114,7 @@ class Run:
             "frames": frames,
             "count": total,
             "fps": round(fps, 1),
-            "seconds_left": round((total - frames) / fps, 1) if known else None,
+            "seconds_left": left if left is None else round(left, 1),
             **self.order.describe(),
         }
 
@@ -208,7 +208,7 @@ class Run:
             rows[row.frame].append(row)
         table = np.array(self._table).reshape(-1, _WIDTH)
         last = table[table[:, 0] == max(rows, default=-1)]
-        states = {int(r[1]): State(*map(float, r[9:13]), bool(r[13])) for r in last}
+        states = {int(r[1]): _state(*r[9:].tolist()) for r in last}
         return Past({}, rows, states, "")
 
     def _frames(self, known: set[int], most: int):
@@ -261,3 +261,7 @@ class Run:
 def _row(numbers: array.array) -> Row:
     frame, target, x, y, w, h, score, second, lost, *_ = numbers
     return Row(int(frame), int(target), x, y, w, h, score, second, bool(lost))
+
+
+def _state(cx: float, cy: float, w: float, h: float, lost: float) -> State:
+    return State(cx, cy, w, h, bool(lost))

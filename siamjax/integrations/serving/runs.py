@@ -119,9 +119,11 @@ class Runs:
         try:
             async with self._places:
                 run.begin()
-                work = run.work, self._targets(), self._limits.frames, changed
+                targets, most = self._targets(), self._limits.frames
                 try:
-                    stopped = await loop.run_in_executor(self._threads, *work)
+                    stopped = await loop.run_in_executor(
+                        self._threads, run.work, targets, most, changed
+                    )
                 finally:
                     self._threads.submit(give_back)
                 state = "stopped" if stopped else "done"

@@ -180,8 +180,8 @@ class Videos:
                 raise UserError(f"{source}: announces {video.count} frames; {fix}")
             first = next(iter(video))
             if first.shape[0] * first.shape[1] > self._limits.pixels:  # of an image
-                size = f"{first.shape[1]}x{first.shape[0]} px"
-                raise UserError(f"{source}: {size}, over the limit (--max_megapixels)")
+                found = f"{first.shape[1]}x{first.shape[0]} px"
+                raise UserError(f"{source}: {found}, over the limit (--max_megapixels)")
         except UserError as error:
             if not shown:
                 raise
