@@ -46,8 +46,8 @@ def load(
     """
     from siamjax import compile_cache
 
-    config, variables = load_variables(path, constants)
     compile_cache.enable()
+    config, variables = load_variables(path, constants)
     return make_tracker(config, variables, rgb=rgb)
 
 

@@ -1,11 +1,19 @@
+import hashlib
 import os
+import pickle
 import platform
 import subprocess
 import sys
+import time
+
+import jax
+import numpy as np
+import pytest
 
 import siamjax
 from siamjax import compile_cache
-from siamjax.models import weights
+from siamjax.models import initialise, weights
+from siamjax.tracking import steps
 
 PROGRAM = """
 import jax
@@ -55,3 +63,156 @@ def test_load_turns_it_on(tmp_path, tiny, monkeypatch):
     weights.save(tmp_path / "tiny.npz", tiny.config, tiny.variables)
     siamjax.load(tmp_path / "tiny.npz")
     assert calls == ["on"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of compiled programs, for this test alone."""
+    before = jax.config.values["jax_compilation_cache_dir"]
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    yield tmp_path
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
+X = {"x": np.arange(3, dtype=np.float32)}
+
+
+def as_in_another_process(x=X, power=2, rooms=("geometry",)):
+    """The value, and whether the function was traced for it."""
+    traced = []
+
+    def scaled(power, values, factor):  # JAX keeps what it traced of a function
+        traced.append(power)
+        return {"scaled": values["x"] ** power * factor}
+
+    found = compile_cache.Kept(scaled, 1, rooms, "a test")(power, x, np.float32(3))
+    np.testing.assert_array_equal(found["scaled"], x["x"] ** power * 3)
+    return bool(traced)
+
+
+def kept(folder):
+    return sorted(folder.glob("siamjax_*.kept"))
+
+
+def test_kept_programs_are_not_traced_again(folder):
+    assert as_in_another_process()
+    (path,) = kept(folder)
+    assert path.name.startswith("siamjax_scaled-")
+    assert not as_in_another_process()
+
+
+def test_without_a_folder_nothing_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setitem(jax.config.values, "jax_compilation_cache_dir", None)
+    assert as_in_another_process()
+    assert as_in_another_process()
+    monkeypatch.setitem(jax.config.values, "jax_compilation_cache_dir", str(tmp_path / "gone"))
+    assert as_in_another_process()
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("fault", ["bit", "cut", "empty", "foreign", "pickle"])
+def test_a_damaged_program_is_made_again(folder, fault):
+    as_in_another_process()
+    (path,) = kept(folder)
+    content = path.read_bytes()
+    if fault in ("foreign", "pickle"):  # whole, but no program
+        other = b"another program's" if fault == "foreign" else pickle.dumps((b"", 1, 2))
+        path.write_bytes(hashlib.sha256(other).digest() + other)
+    else:
+        middle = len(content) // 2
+        flipped = bytes([content[middle] ^ 4])
+        damaged = {"bit": content[:middle] + flipped + content[middle + 1 :]}
+        path.write_bytes(damaged.get(fault, content[:middle] if fault == "cut" else b""))
+    assert as_in_another_process()
+    assert not as_in_another_process()
+
+
+def test_what_a_program_depends_on(folder, monkeypatch):
+    def other(name, value):
+        with monkeypatch.context() as patch:
+            patch.setattr(compile_cache, name, lambda *_: value)
+            return as_in_another_process()
+
+    as_in_another_process()
+    assert as_in_another_process(power=3)
+    assert as_in_another_process({"x": np.zeros(4, np.float32)})
+    assert as_in_another_process({"x": np.zeros(3, np.float16)})
+    assert other("_versions", ("jax", "0.1"))
+    assert other("_processor", "x86_64 flags: sse2")
+    assert other("_cores", 64)
+    assert other("_source", "changed")
+    assert as_in_another_process(rooms=("geometry", "models"))
+    with jax.default_matmul_precision("float32"):
+        assert as_in_another_process()
+    with monkeypatch.context() as patch:
+        patch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+        assert as_in_another_process()
+    assert not as_in_another_process()
+
+
+def test_the_source_is_that_of_the_rooms():
+    digests = [compile_cache._source(rooms) for rooms in (("geometry",), ("models",))]
+    assert len({*digests}) == 2
+
+
+def test_the_newest_are_left(folder, monkeypatch):
+    monkeypatch.setattr(compile_cache, "_MOST", 2)
+    for power in (1, 2):
+        as_in_another_process(power=power)
+    first, second = kept(folder)
+    for age, path in enumerate(kept(folder)):
+        os.utime(path, (1000 - age, 1000 - age))
+    as_in_another_process(power=3)
+    left = kept(folder)
+    assert first in left
+    assert second not in left
+    assert len(left) == 2
+
+
+def test_values_are_kept_too(folder):
+    made = []
+
+    def make():
+        made.append(1)
+        return [["a", [1, 2]]]
+
+    for parts in (["x"], ["x"], ["y"]):
+        assert compile_cache.kept_json("test", ("geometry",), parts, make) == [["a", [1, 2]]]
+    assert len(made) == 2
+    for path in kept(folder):
+        path.write_bytes(hashlib.sha256(b"{").digest() + b"{")
+    assert compile_cache.kept_json("test", ("geometry",), ["x"], make) == [["a", [1, 2]]]
+    assert len(made) == 3
+
+
+def test_a_second_start_traces_nothing(folder, tiny, checkpoint, monkeypatch):
+    frame = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+
+    def start():
+        initialise._kept_shapes.cache_clear()
+        for step in (steps.encode, steps.answer):
+            monkeypatch.setattr(step, "programs", {})
+        tracker = siamjax.load(checkpoint)
+        tracker.init(frame, (30, 30, 40, 30))
+        return tracker.update(frame)
+
+    def traced(*_):
+        raise AssertionError("traced")
+
+    first = start()
+    monkeypatch.setattr(compile_cache.Kept, "_compiled", traced)
+    monkeypatch.setattr(initialise, "_shapes", traced)
+    assert start() == first
+
+
+def test_a_long_compilation_is_announced(folder, caplog, monkeypatch):
+    monkeypatch.setattr(compile_cache, "_LONG", 0.0)
+    with compile_cache.announced("the network"):
+        deadline = time.monotonic() + 30
+        while not caplog.messages and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert caplog.messages == [f"compiling the network ... (kept in {folder} for the next start)"]
+    monkeypatch.setattr(compile_cache, "_LONG", 3600.0)
+    with compile_cache.announced("the network"):
+        pass
+    assert len(caplog.messages) == 1

@@ -63,7 +63,7 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """The flags that `siamjax.commands.track_outputs` reads."""
     add = parser.add_argument
-    add("--out", help="annotated video; .webm plays in browsers; default NAME_tracked.webm")
+    add("--out", help="annotated video, .mp4 or .webm; default NAME_tracked.mp4")
     for name in TRACK_FLAGS:
         add(f"--{name}", help=FORMATS[name][1])
     add("--labels", metavar="FORMAT", help="labels of this format: " + ", ".join(FORMATS))

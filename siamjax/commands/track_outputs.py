@@ -125,7 +125,7 @@ def chosen(args: argparse.Namespace, name: str) -> Outputs:
     tables = {name: path for name in TRACK_FLAGS if (path := getattr(args, name))}
     wanted = (args.labels, args.out_labels) if args.labels else None
     nothing = not (args.out or args.show or tables or wanted)
-    return Outputs(args.out or (f"{name}_tracked.webm" if nothing else None), tables, wanted)
+    return Outputs(args.out or (f"{name}_tracked.mp4" if nothing else None), tables, wanted)
 
 
 def labelled(tracks: Tracks, source: str, size: tuple[int, int], length: int) -> labels.Video:

@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int | None:
         # a camera does not wait: nothing may take time behind its first frame
         ready = _tracker(spec, len(args.box)) if video.live else None
         unseen = kept.unseen if not (window or outputs.video) else ()
-        with contextlib.closing(video.numbered(unseen)) as frames:
+        frames = video.numbered(unseen)
+        with contextlib.closing(frames if video.live else media.ahead(frames)) as frames:
             number, first = next(frames, (-1, None))
             if number < 0:
                 raise UserError(f"{args.video}: no frame there")

@@ -6,6 +6,7 @@ pixels, and few settings agree to the pixel: snapped windows, on a coarse grid o
 are shared by more of them.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -41,6 +42,8 @@ class Lockstep:
 
     def __init__(self, config, variables, snap: bool = False, device=None):
         self.constants = TrackerConfig.of(config)
+        if not self.constants.long_term:  # presence moves no box then
+            self.constants = dataclasses.replace(self.constants, presence=())
         self._model, folded = folding.fold(models.build(config), variables)
         device = device or jax.devices()[0]
         self._one_by_one = device.platform == "cpu"  # what a crop needs stays in the cache
@@ -75,7 +78,7 @@ class Lockstep:
                 searches = [(numbers[k], motions[k], windows[k]) for k in chosen]
                 for k, candidate in zip(chosen, self._candidates(state, frame, searches)):
                     motion = motions[k]._replace(centre=windows[k].centre)
-                    motions[k], boxes[k, i] = tracker.advance(
+                    motions[k], boxes[k, i], _ = tracker.advance(
                         constants, numbers[k], motion, candidate, windows[k].scale, size
                     )
         return boxes

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from siamjax import compile_cache
+
 
 def shapes(model, exemplar: int = 127, search: int = 255) -> dict:
     """`{"params", "batch_stats"}` of a `SiamRPN` as shapes, without computing anything.
@@ -20,14 +22,29 @@ def shapes(model, exemplar: int = 127, search: int = 255) -> dict:
     """
     fields = ("blocks", "levels", "adjust_channels")
     hashable = model.clone(**{name: tuple(getattr(model, name)) for name in fields})
-    return jax.tree.map(lambda leaf: leaf, _shapes(hashable, exemplar, search))
+    leaves = {
+        tuple(name.split("/")): jax.ShapeDtypeStruct(shape, dtype)
+        for name, shape, dtype in _kept_shapes(hashable, exemplar, search)
+    }
+    return {"batch_stats": {}, **flax.traverse_util.unflatten_dict(leaves)}
 
 
-@functools.lru_cache(maxsize=16)  # tracing a network takes a second
+@functools.lru_cache(maxsize=16)
+def _kept_shapes(model, exemplar, search) -> list:
+    """Names, shapes and types; tracing a network takes a second."""
+    parts = [repr(model), repr((exemplar, search))]
+
+    def trace():
+        leaves = flax.traverse_util.flatten_dict(_shapes(model, exemplar, search), sep="/")
+        return [[name, leaf.shape, leaf.dtype.name] for name, leaf in leaves.items()]
+
+    return compile_cache.kept_json("shapes", ("geometry", "models"), parts, trace)
+
+
 def _shapes(model, exemplar, search):
     z = jax.ShapeDtypeStruct((1, exemplar, exemplar, 3), jnp.float32)
     x = jax.ShapeDtypeStruct((1, search, search, 3), jnp.float32)
-    return {"batch_stats": {}, **jax.eval_shape(model.init, jax.random.key(0), z, x)}
+    return jax.eval_shape(model.init, jax.random.key(0), z, x)
 
 
 def init_variables(model, seed: int, exemplar: int = 127, search: int = 255) -> dict:

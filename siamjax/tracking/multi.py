@@ -6,7 +6,7 @@ within the float rounding of a batch.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import jax
@@ -20,6 +20,66 @@ from siamjax.tracking.session import Prediction, Search, Tracker
 # small networks more than two at a time fall out of its cache (benchmarks/multi.py).
 SIZES = (1, 2, 4, 8)
 MOST_ON_CPU = 2
+
+
+def may_pad() -> bool:
+    """Whether a pass may be larger than what it takes: accelerators take no longer."""
+    return jax.devices()[0].platform != "cpu"
+
+
+def batch(count: int, pads: bool) -> tuple[int, int]:
+    """Size of the next pass for `count` windows, and how many of them it takes.
+
+    Args:
+        pads: as `may_pad` says.
+    """
+    if pads:
+        taken = min(count, SIZES[-1])
+        return next(size for size in SIZES if size >= taken), taken
+    size = next(size for size in reversed(SIZES) if size <= min(count, MOST_ON_CPU))
+    return size, size
+
+
+def prepare(tracker: Tracker, count: int, pads: bool, compiled: set[int]) -> None:
+    """Compiles what so many targets need.
+
+    Args:
+        pads: as `may_pad` says.
+        compiled: sizes of passes that need nothing more; grows.
+    """
+    needed = {batch(n, pads)[0] for n in range(2, count + 1)} - compiled
+    for size, lost in itertools.product(needed, {False, tracker.constants.long_term}):
+        search = tracker.blank_search(lost)
+        jax.block_until_ready(tracker.answer_together([search], size))
+    compiled |= needed
+
+
+def answers(tracker: Tracker, searches: Sequence[Search], pads: bool) -> list[tuple]:
+    """What `Tracker.advance` takes behind each search; the device may still work on the later ones.
+
+    Args:
+        tracker: whose weights are those of all searches.
+        searches: windows of one size go through the network together.
+        pads: as `may_pad` says.
+    """
+    found: list[tuple] = [()] * len(searches)
+    passes = []
+    for instance in sorted({search.window.instance for search in searches}):
+        left = [i for i, search in enumerate(searches) if search.window.instance == instance]
+        while left:
+            size, count = batch(len(left), pads)
+            chosen, left = left[:count], left[count:]
+            if size == 1:
+                passes.append((chosen, *tracker.answer(searches[chosen[0]])))
+            else:
+                taken = [searches[i] for i in chosen]
+                passes.append((chosen, *tracker.answer_together(taken, size)))
+    for chosen, values, response in passes:
+        values = np.asarray(values)
+        for row, i in enumerate(chosen):
+            place = row if values.ndim == 2 else ()
+            found[i] = (values[place], response, place)
+    return found
 
 
 class MultiTracker:
@@ -49,7 +109,7 @@ class MultiTracker:
         self._first = tracker.sibling()
         self._targets: dict[int | str, Tracker] = {}
         self._next = 0
-        self._pads = jax.devices()[0].platform != "cpu"
+        self._pads = may_pad()
         self._compiled = {1}
 
     @property
@@ -59,11 +119,7 @@ class MultiTracker:
 
     def prepare(self, count: int) -> None:
         """Compiles what so many targets need, as `add` does, before there is a frame."""
-        needed = {self._batch(n)[0] for n in range(2, count + 1)} - self._compiled
-        for size, lost in itertools.product(needed, {False, self._first.constants.long_term}):
-            search = self._first.blank_search(lost)
-            jax.block_until_ready(self._first.answer_together([search], size))
-        self._compiled |= needed
+        prepare(self._first, count, self._pads, self._compiled)
 
     def add(self, frame, box, name: int | str | None = None) -> int | str:
         """Starts a target, or starts a known one again, in this frame.
@@ -104,20 +160,11 @@ class MultiTracker:
         """
         frame = as_bgr(frame, self._first.rgb)
         searches = {id: target.search(frame) for id, target in self._targets.items()}
-        passes = []
-        for instance in sorted({search.window.instance for search in searches.values()}):
-            left = [id for id, search in searches.items() if search.window.instance == instance]
-            while left:
-                size, count = self._batch(len(left))
-                chosen, left = left[:count], left[count:]
-                passes.append((chosen, *self._answer([searches[id] for id in chosen], size)))
-        found = {}
-        for chosen, values, response in passes:  # the device may still work on the next
-            values = np.asarray(values)
-            for row, id in enumerate(chosen):
-                place = row if values.ndim == 2 else ()
-                found[id] = self._targets[id].advance(searches[id], values[place], response, place)
-        return {id: found[id] for id in searches}
+        found = answers(self._first, [*searches.values()], self._pads)
+        return {
+            id: self._targets[id].advance(search, *answer)
+            for (id, search), answer in zip(searches.items(), found, strict=True)
+        }
 
     def remove(self, id: int | str) -> None:
         """Follows a target no longer.
@@ -129,16 +176,3 @@ class MultiTracker:
             known = ", ".join(map(str, self._targets)) or "none"
             raise UserError(f"no target {id!r} is followed; there are: {known}")
         del self._targets[id]
-
-    def _answer(self, searches: list[Search], size: int) -> tuple:
-        if size == 1:
-            return self._first.answer(searches[0])
-        return self._first.answer_together(searches, size)
-
-    def _batch(self, count: int) -> tuple[int, int]:
-        """Size of the next pass for `count` windows, and how many of them it takes."""
-        if self._pads:
-            taken = min(count, SIZES[-1])
-            return next(size for size in SIZES if size >= taken), taken
-        size = next(size for size in reversed(SIZES) if size <= min(count, MOST_ON_CPU))
-        return size, size

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
@@ -17,7 +16,7 @@ from siamjax.errors import UserError
 from siamjax.geometry import crops
 from siamjax.geometry.boxes import check_box
 from siamjax.models import folding
-from siamjax.tracking import decode, tracker
+from siamjax.tracking import decode, steps, tracker
 from siamjax.tracking.config import TrackerConfig
 from siamjax.tracking.frames import as_bgr
 
@@ -118,6 +117,7 @@ class Tracker:
         if fold:
             self._model, variables = folding.fold(self._model, variables)
         self._variables = jax.device_put(variables)
+        self._programs: dict[tuple, Any] = {}  # by shape of what is searched; siblings share them
         self._state: tracker.State | None = None
         if warm_up:
             self._warm_up()
@@ -179,8 +179,7 @@ class Tracker:
         constants, window, state = self.constants, search.window, self._started("advance")
         candidate = decode.unpack(np.asarray(values))
         before = state.motion._replace(centre=window.centre)
-        held = tracker.judge(constants, before, candidate, window.scale)
-        motion, box = tracker.advance(
+        motion, box, verdict = tracker.advance(
             constants, self._settings, before, candidate, window.scale, np.array(search.size)
         )
         self._state = state._replace(motion=motion)
@@ -188,13 +187,9 @@ class Tracker:
             box=_four(box),
             score=float(candidate.score),
             second_peak=float(candidate.second_peak),
-            lost=bool(
-                candidate.score < constants.confidence_low
-                if held is None
-                else held < constants.presence_low
-            ),
+            lost=bool(verdict.lost),
             anchor=candidate.anchor,
-            presence=None if held is None else float(held),
+            presence=None if verdict.presence is None else float(verdict.presence),
             _heatmap=functools.partial(_heatmap, constants, window, response, row),
         )
 
@@ -227,7 +222,7 @@ class Tracker:
             UserError: no target yet.
         """
         kernels = self._started("maps").kernels
-        cls, loc = _respond(self._model, self._variables, kernels, crop)
+        cls, loc = steps.respond(self._model, self._variables, kernels, crop)
         return np.asarray(cls), np.asarray(loc)
 
     def sibling(self) -> "Tracker":
@@ -243,16 +238,7 @@ class Tracker:
 
     def answer(self, search: Search) -> tuple:
         """The network's answer to a search: the packed candidate (8,), and all scores."""
-        return _answer(
-            self._model,
-            self._structure,
-            self._variables,
-            search.kernels,
-            search.crop,
-            search.target,
-            self._settings.penalty_k,
-            search.window.influence,
-        )
+        return self._run(steps.answer, search.kernels, self._packed(search))
 
     def answer_together(self, searches: Sequence[Search], size: int) -> tuple:
         """The network's answers to searches of one window size, in one pass.
@@ -264,23 +250,27 @@ class Tracker:
             (size, 8) packed candidates, and the responses (size, N).
         """
         searches = [*searches] + [searches[-1]] * (size - len(searches))
-        influence = np.array([search.window.influence for search in searches], np.float32)
-        return _answer_together(
-            self._model,
-            self._structure,
-            self._variables,
-            [search.kernels for search in searches],
-            np.stack([search.crop for search in searches]),
-            np.stack([search.target for search in searches]),
-            self._settings.penalty_k,
-            influence,
-        )
+        kernels = [search.kernels for search in searches]
+        packed = np.stack([self._packed(search) for search in searches])
+        return self._run(steps.answer_together, kernels, packed)
+
+    def _packed(self, search: Search):
+        influence = search.window.influence
+        return steps.pack(search.crop, search.target, self._settings.penalty_k, influence)
+
+    def _run(self, step, kernels, packed):
+        """A step; its program is looked up once for each size of window and batch."""
+        program = self._programs.get(packed.shape)
+        if program is None:
+            program = step.program(self._model, self._structure, self._variables, kernels, packed)
+            self._programs[packed.shape] = program
+        return program(self._variables, kernels, packed)
 
     def blank_search(self, lost: bool) -> Search:
         """A search as of `search` in a black frame, to compile with."""
         still = tracker.Motion(np.zeros(2), np.full(2, 64.0), False)
         window = tracker.window(self.constants, self._settings, still, lost)
-        kernels = _encode(self._model, self._variables, _blank(self.constants.exemplar))
+        kernels = steps.encode(self._model, self._variables, _blank(self.constants.exemplar))
         return Search(
             window, _blank(window.instance), kernels, still.size.astype(np.float32), (1, 1)
         )
@@ -306,31 +296,7 @@ def start(
     average = crops.colour_mean(frame)
     centre, side = tracker.template_window(config, motion)
     crop = crops.subwindow(frame, centre, config.exemplar, side, average)
-    return tracker.State(motion, average, _encode(model, variables, crop))
-
-
-_encode = jax.jit(tracker.encode, static_argnums=0)
-_respond = jax.jit(tracker.respond, static_argnums=0)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _answer(*arguments):
-    candidate, response = tracker.answer(*arguments)
-    return decode.pack(candidate), response
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _answer_together(model, config, variables, kernels, crops, target_sizes, penalty_k, influences):
-    """`tracker.answer` to crops (B, side, side, 3) of targets with their own kernels, packed."""
-    together = jax.tree.map(lambda *each: jnp.concatenate(each), *kernels)
-    cls, loc = model.apply(variables, together, crops, method="respond")
-    grid = decode.grid(config.anchors, config.map_size(crops.shape[1]))
-
-    def best(cls, loc, target_size, influence):
-        return decode.best_candidate(grid, cls, loc, target_size, penalty_k, influence)
-
-    candidates, response = jax.vmap(best)(cls, loc, target_sizes, influences)
-    return jax.vmap(decode.pack)(candidates), response
+    return tracker.State(motion, average, steps.encode(model, variables, crop))
 
 
 def _blank(side):

@@ -67,6 +67,13 @@ class Step(NamedTuple):
     presence: Any = None  # () probability that the box holds the target; None: no map was fitted
 
 
+class Verdict(NamedTuple):
+    """Whether a box holds the target."""
+
+    presence: Any  # () probability of it, 0..1; None: no map was fitted
+    lost: Any  # () bool: presence, or without a map of it the score, is below its lower limit
+
+
 def init(
     model: SiamRPN,
     config: TrackerConfig,
@@ -129,9 +136,9 @@ def update(
     else:
         candidate, scale, centre = search(False)
     motion = motion._replace(centre=centre)
-    held = judge(config, motion, candidate, scale)
-    motion, box = advance(config, settings, motion, candidate, scale, frame_size)
-    step = Step(box, candidate.score, candidate.second_peak, candidate.anchor, held)
+    motion, box, verdict = advance(config, settings, motion, candidate, scale, frame_size)
+    peak, presence = candidate.second_peak, verdict.presence
+    step = Step(box, candidate.score, peak, candidate.anchor, presence)
     return state._replace(motion=motion), step
 
 
@@ -225,7 +232,7 @@ def advance(
     candidate: decode.Candidate,
     scale,
     frame_size: Shaped[np.ndarray | Array, "2"],
-) -> tuple[Motion, Box]:
+) -> tuple[Motion, Box, Verdict]:
     """Moves the target to the chosen candidate: the centre at once, the size smoothly.
 
     Args:
@@ -234,7 +241,7 @@ def advance(
         frame_size: width and height of the frame, px.
 
     Returns:
-        The new motion, and the box x, y, w, h to report.
+        The new motion, the box x, y, w, h to report, and whether it holds the target.
     """
     xp = np if _is_host(motion.centre) else jnp
     limit = frame_size.astype(motion.centre.dtype)
@@ -244,16 +251,17 @@ def advance(
         size=motion.size * (1 - rate) + candidate.size / scale * rate,
         lost=motion.lost,
     )
+    held = judge(config, motion, candidate, scale)
+    trust, low, high = candidate.score, settings.confidence_low, settings.confidence_high
+    if held is not None:
+        trust, low, high = held, settings.presence_low, settings.presence_high
     if config.long_term:
-        trust, *limits = candidate.score, settings.confidence_low, settings.confidence_high
-        if config.presence:
-            trust = judge(config, motion, candidate, scale)
-            limits = [settings.presence_low, settings.presence_high]
-        moved = longterm.switch(xp, motion, moved, trust, *limits)
+        moved = longterm.switch(xp, motion, moved, trust, low, high)
     inside = xp.clip(moved.centre, 0, limit)
     allowed = xp.maximum(_SMALLEST, xp.minimum(moved.size, limit))
     box = cxcywh_to_xywh(xp.concatenate([inside, allowed]))
-    return (moved if config.long_term else Motion(inside, allowed, motion.lost)), box
+    moved = moved if config.long_term else Motion(inside, allowed, motion.lost)
+    return moved, box, Verdict(held, trust < low)
 
 
 def judge(config: TrackerConfig, motion: Motion, candidate: decode.Candidate, scale):

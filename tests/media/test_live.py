@@ -194,7 +194,7 @@ def test_devices_and_resolution(device, caplog):
 
 
 def test_a_recording_that_cannot_be_is_refused_at_once(device, tmp_path):
-    with pytest.raises(UserError, match=r"\.webm plays in browsers"):
+    with pytest.raises(UserError, match=r"\.mp4 and \.webm play in browsers"):
         read_video("0", record=tmp_path / "all.gif")
     (tmp_path / "all.webm").mkdir()
     with pytest.raises(UserError, match="is a folder"):

@@ -48,6 +48,50 @@ def test_odd_sizes_lose_a_row_and_a_column(tmp_path):
     assert next(iter(read_video(tmp_path / "odd.webm"))).shape == (46, 62, 3)
 
 
+def test_mp4_plays_in_browsers(tmp_path):
+    """Before: .mp4 held MPEG-4 part 2, which browsers do not play."""
+    write(tmp_path / "clip.mp4", frames())
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
+    content = (tmp_path / "clip.mp4").read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")  # it plays before all has come
+
+
+def test_mp4_of_an_ffmpeg_without_h264(tmp_path, monkeypatch):
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
+    write(tmp_path / "clip.mp4", frames())
+    assert len(list(read_video(tmp_path / "clip.mp4"))) == 12
+
+
+def test_a_frame_may_be_reused_behind_write(tmp_path):
+    with VideoWriter(tmp_path / "clip.mp4") as writer:
+        frame = np.empty((48, 64, 3), np.uint8)
+        for image in frames():
+            frame[:] = image
+            writer.write(frame)
+            frame[:] = 0
+    for image, expected in zip(read_video(tmp_path / "clip.mp4"), frames(), strict=True):
+        assert abs(float(image.mean()) - float(expected.mean())) < 4
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_an_error_of_the_encoder_is_raised(tmp_path, monkeypatch, at_the_end):
+    def full(self, stream):
+        while True:
+            picture = self._waiting.get()
+            if (picture is None) is at_the_end:
+                self._error = self._error or OSError(28, "No space left on device", str(made))
+            if picture is None:
+                return
+
+    made = tmp_path / "clip.mp4"
+    monkeypatch.setattr(VideoWriter, "_encode", full)
+    with pytest.raises(UserError, match=r"clip\.mp4: no space left; free some and run again"):
+        write(made, frames(15))
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_error_leaves_nothing_behind(tmp_path):
     def fail():
         with VideoWriter(tmp_path / "clip.webm") as writer:
@@ -114,7 +158,7 @@ def test_missing_camera():
 
 
 def test_outputs_that_cannot_be(tmp_path):
-    with pytest.raises(UserError, match=r"\.webm plays in browsers"):
+    with pytest.raises(UserError, match=r"\.mp4 and \.webm play in browsers"):
         VideoWriter(tmp_path / "clip.gif")
     (tmp_path / "dir.webm").mkdir()
     with pytest.raises(UserError, match="is a folder"):

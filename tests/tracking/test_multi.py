@@ -10,7 +10,7 @@ import pytest
 
 import siamjax
 from siamjax.errors import UserError
-from siamjax.tracking import Tracker, decode, multi, session
+from siamjax.tracking import Tracker, decode, multi, session, steps
 
 BOXES = [(40, 50, 30, 24), (100, 20, 40, 40), (10, 10, 20, 20), (60, 70, 50, 30), (5, 60, 25, 25)]
 
@@ -150,19 +150,18 @@ def test_passes_of_the_network(tracker, clip, monkeypatch, pads, count, expected
 
 
 def test_update_compiles_nothing(targets, clip):
-    count = session._answer_together._cache_size
     targets.prepare(4)
-    prepared = count()
+    prepared = len(steps.answer_together.programs)
     for box in BOXES[:4]:
         targets.add(clip.frames[0], box)
-    assert count() == prepared
-    compiled = count(), session._answer._cache_size()
+    assert len(steps.answer_together.programs) == prepared
+    compiled = len(steps.answer_together.programs), len(steps.answer.programs)
     for frame in clip.frames[1:3]:
         targets.update(frame)
     for id in (0, 2):  # 3, 2 targets
         targets.remove(id)
         targets.update(clip.frames[3])
-    assert (count(), session._answer._cache_size()) == compiled
+    assert (len(steps.answer_together.programs), len(steps.answer.programs)) == compiled
 
 
 @pytest.mark.slow

@@ -145,12 +145,14 @@ def test_presence_decides_the_long_term_switch():
     assert held < 0.5
     for weighed, lost in (((), False), (MAP, True)):
         config = TrackerConfig(long_term=True, presence=weighed)
-        motion, _ = tracker.advance(config, config.settings(), start, doubtful, 1.0, size)
+        motion, *_ = tracker.advance(config, config.settings(), start, doubtful, 1.0, size)
         assert bool(motion.lost) is lost
         moved = not np.array_equal(motion.centre, start.centre)
         assert moved is not lost
     low = TrackerConfig(long_term=True, presence=MAP, presence_low=held / 2, presence_high=held / 2)
-    motion, _ = tracker.advance(low, low.settings(), start._replace(lost=True), doubtful, 1.0, size)
+    motion, *_ = tracker.advance(
+        low, low.settings(), start._replace(lost=True), doubtful, 1.0, size
+    )
     assert not motion.lost
 
 

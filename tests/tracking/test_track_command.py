@@ -87,12 +87,12 @@ def test_video_file_several_boxes_and_heatmap(track, clip, tmp_path):
         (frame, target) for frame in range(5) for target in range(3)
     ]
     assert [float(rows[2][key]) for key in "xywh"] == [10, 10, 20, 20]
-    assert not os.path.exists("in_tracked.webm")  # the table was asked for, not the video
+    assert not os.path.exists("in_tracked.mp4")  # the table was asked for, not the video
 
 
 def test_default_output(track, folder):
     track(folder, BOX, "--frames=3", "--heatmap")
-    assert len(list(read_video(f"{folder.name}_tracked.webm"))) == 3
+    assert len(list(read_video(f"{folder.name}_tracked.mp4"))) == 3
 
 
 def test_interrupt_keeps_what_there_is(track, folder, monkeypatch, capsys):
