@@ -122,7 +122,7 @@ def test_interrupt_keeps_what_there_is(track, folder, monkeypatch, capsys):
         ([], "--box=x,y,w,h: name the target"),
         (["--box_file=none.txt"], "none.txt: not a readable text file"),
         ([BOX, "--frames=0"], "--frames=0"),
-        ([BOX, "--out=out.gif"], "webm plays in browsers"),
+        ([BOX, "--out=out.gif"], "webm play in browsers"),
         ([BOX, "--csv=/proc/nowhere/a.csv"], "cannot make this folder"),
         ([BOX, BOX, "--txt=a.txt"], "--txt holds one target"),
         ([BOX, "--bogus=1"], "unknown argument --bogus=1"),
