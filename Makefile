@@ -10,12 +10,11 @@ CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-env: $(VENV)/.installed  ## create .venv with everything for development
+env: $(VENV)/.installed  ## create .venv with everything for development; minutes, 1.4 GB
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(CONSTRAINTS)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
-	touch $@
+	@$(PYTHON) .ci/install $(VENV) -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
 
 demo: env  ## shards -> training -> tracking -> scores, report and video under runs/demo
 	$(BIN)/python -m siamjax.cli demo --out=runs/demo
@@ -27,15 +26,15 @@ soak: env  ## five minutes of random interruptions: training, preparation, evalu
 	$(BIN)/python tests/soak.py --minutes=5
 
 $(VENV)/.prep: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,prep,dask]'
-	touch $@
+	@$(PYTHON) .ci/install $(VENV) -c $(CONSTRAINTS) -e '.[dev,prep,dask]'
+	@touch $@
 
 test-prep: $(VENV)/.prep  ## the tests of data preparation with TensorFlow Datasets installed
 	$(BIN)/python -m pytest -n 2 tests/data_prep
 
 $(VENV)/.remote: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,remote,test-remote]'
-	touch $@
+	@$(PYTHON) .ci/install $(VENV) -c $(CONSTRAINTS) -e '.[dev,remote,test-remote]'
+	@touch $@
 
 test-remote: $(VENV)/.remote  ## the tests of files at addresses, against a local S3 server too
 	$(BIN)/python -m pytest -m 'slow or not slow' tests/remote tests/data/test_staging.py tests/training/test_mirror.py
@@ -44,8 +43,8 @@ notebook: env  ## execute notebooks/siamjax_colab.ipynb from end to end
 	$(BIN)/python -m pytest -m slow tests/test_notebook.py
 
 $(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev,docs]'
-	touch $@
+	@$(PYTHON) .ci/install $(VENV) -c $(CONSTRAINTS) -e '.[dev,docs]'
+	@touch $@
 
 docs: $(VENV)/.docs  ## the pages under docs/_build/html; a warning or a broken link is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html

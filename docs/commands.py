@@ -31,7 +31,7 @@ LEFT_OUT = {
     r"configs/(resnet50|mobilenetv.|mine).*--workdir|--workdir.*init_from": "needs the full data",
     r"^siamjax inspect (pairs|shards)": "needs shards of the training sets",
     r"runs/(resnet50|r50|mine|mobilenetv3)|r50\.npz|pysot|\.pth|\.model": "needs other weights",
-    r"onnxenv|votenv|^vot |vot_results|VOT_RESULTS": "needs an environment of its own",
+    r"votenv|^vot |vot_results|VOT_RESULTS": "needs an environment of its own",
     r"^pip (un)?install|pip install": "would change this environment",
     r"^siamjax (labels|finetune) mine|--data_root=held_out|--out_labels=video": "needs own videos",
     r"train_bundled": "needs the material of the bundled checkpoint",
@@ -42,6 +42,7 @@ LEFT_OUT = {
     r"^siamjax track (0|rtsp)": "needs a camera or a stream",
     r"^siamjax study (?!.*--dry_run)": "takes up to 40 minutes",
     r"^siamjax serve": "serves until Ctrl-C; tests/tracking/test_serve.py drives it",
+    r"^npm|--ort=|http\.server": "needs npm and a browser; tests/integrations/test_web.py has both",
     r"^ffmpeg": "needs another program",
     r"\[--|VIDEO|FILE|DIR\b|NAME|FOLDER|\.\.\.": "a pattern, not a command",
 }

@@ -24,7 +24,10 @@ REASONS: dict[str, dict[str, str]] = {
     "siamjax.commands.convert": {"siamjax.integrations": JAX},
     "siamjax.commands.curve": {"siamjax.evaluation": JAX},
     "siamjax.commands.demo": {"siamjax.training.loop": JAX},
-    "siamjax.commands.export": {"siamjax.tracking.export": JAX},
+    "siamjax.commands.export": {
+        "siamjax.tracking.export": JAX,
+        "siamjax.integrations": "onnx: optional; " + JAX,
+    },
     "siamjax.commands.finetune": {"siamjax.finetuning": JAX, "siamjax.finetuning.run": JAX},
     "siamjax.commands.inspect": {
         "siamjax.integrations": "verify: runs, weights and archives; " + JAX,

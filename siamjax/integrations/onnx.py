@@ -1,45 +1,37 @@
-"""The two halves of the network as ONNX: `python -m siamjax.integrations.onnx`.
+"""The network as ONNX, in two halves, and beside them what a program around them has to know.
 
-`template.onnx` turns the template crop into correlation kernels, once per target; `search.onnx`
-turns a search crop and kernels into cls and loc. Crops are (1, side, side, 3) float32, BGR, 0..255.
-What is around them (crop, decoding, state) is in `siamjax.tracking.tracker`.
-
-jax2onnx needs an older orbax than training does, so this runs in an environment of its own:
-
-    python3 -m venv onnxenv
-    onnxenv/bin/pip install jax2onnx onnxruntime -e . --no-deps
-    onnxenv/bin/pip install absl-py flax google-crc32c jaxtyping ml-collections tqdm
-    onnxenv/bin/pip install opencv-contrib-python-headless
+`template.onnx` turns the template crop `z` into correlation kernels, once per target; `search.onnx`
+turns a search crop `x` and the kernels into `cls` and `loc`. A long-term tracker has a
+`search_lost.onnx` for its large region. Crops are (1, side, side, 3) float32, BGR, 0..255.
+`tracker.json` holds the tracker's constants; what is around the network (crop, decoding, state) is
+in `siamjax.tracking.tracker`, and for browsers in `siamjax/assets/web/tracker.js`.
 """
 
-import argparse
+import dataclasses
+import json
 import os
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import onnxruntime
 
-from siamjax import api, files, models
-from siamjax.errors import UserError, run_main
+from siamjax import files, models
+from siamjax.errors import UserError
+from siamjax.integrations import jaxpr_onnx, web
 from siamjax.models import folding
-
-_MISSING = ""
-try:  # jax2onnx needs other versions of JAX's neighbours
-    import onnx
-    import onnxruntime
-    from jax2onnx import to_onnx
-except ImportError as error:
-    _MISSING = error.name
+from siamjax.tracking import presence
+from siamjax.tracking.config import TrackerConfig
+from siamjax.version import __version__
 
 _CLOSE = 1e-4  # largest difference from JAX, relative to an array's largest value
 
 
 def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
-    """Writes both files, then runs them with onnxruntime beside JAX.
+    """Writes the files, and runs them with onnxruntime beside JAX before.
 
     Args:
-        folder: for template.onnx and search.onnx; made if it is not there.
+        folder: made if it is not there.
         config: the experiment's config.
         variables: {"params", "batch_stats"} of its model; batch normalisations are folded.
 
@@ -47,56 +39,62 @@ def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
         Largest difference of each output from JAX, relative to the output's largest value.
 
     Raises:
-        UserError: the packages are missing, or the files do not give the same numbers.
+        UserError: the models do not give the same numbers, or cannot be written.
     """
-    if _MISSING:
-        fix = "ONNX export has an environment of its own, see siamjax/integrations/onnx.py"
-        raise UserError(f"{_MISSING} is not installed; {fix}")
-    model = models.build(config).clone(formulation="plain")
+    constants = TrackerConfig.of(config)
+    model = models.build(config).clone(formulation="plain", dtype="float32")
     model, variables = folding.fold(model, variables)
     rng = np.random.default_rng(0)
-    z, x = (
-        rng.uniform(0, 255, (1, side, side, 3)).astype(np.float32)
-        for side in (config.crops.exemplar, config.tracker.instance)
-    )
-    encode = jax.jit(lambda z: model.apply(variables, z, method="encode"))
-    kernels, tree = jax.tree.flatten(encode(z))
+
+    def crop(side):
+        return rng.uniform(0, 255, (1, side, side, 3)).astype(np.float32)
 
     def template(z):
-        return tuple(jax.tree.leaves(model.apply(variables, z, method="encode")))
+        return jax.tree.leaves(model.apply(variables, z, method="encode"))
 
     def search(x, *kernels):
         return model.apply(variables, jax.tree.unflatten(tree, kernels), x, method="respond")
 
-    halves = {"template": (template, [z]), "search": (search, [x, *kernels])}
-    differences = {}
-    for name, (half, inputs) in halves.items():
-        shapes = [jax.ShapeDtypeStruct(a.shape, jnp.float32) for a in inputs]
-        graph = to_onnx(half, shapes, model_name=name, return_mode="proto")
-        with files.replacing(Path(folder) / f"{name}.onnx") as partial:
-            onnx.save(graph, str(partial))
-            session = onnxruntime.InferenceSession(str(partial))
-        fed = {node.name: np.asarray(a) for node, a in zip(session.get_inputs(), inputs)}
-        expected = jax.jit(half)(*inputs)
-        for i, (ours, theirs) in enumerate(zip(expected, session.run(None, fed))):
-            scale = max(float(np.abs(ours).max()), 1e-12)
-            differences[f"{name} {i}"] = float(np.abs(ours - theirs).max()) / scale
+    z = crop(constants.exemplar)
+    tree = jax.tree.structure(jax.eval_shape(lambda: model.apply(variables, z, method="encode")))
+    kernels = {f"kernel{i}": np.asarray(k) for i, k in enumerate(jax.jit(template)(z))}
+    halves = {
+        "template": (template, {"z": z}, [*kernels]),
+        "search": (search, {"x": crop(constants.instance), **kernels}, ["cls", "loc"]),
+    }
+    if constants.long_term:
+        x = crop(constants.lost_instance)
+        halves["search_lost"] = (search, {"x": x, **kernels}, ["cls", "loc"])
+    folder, differences, made = Path(folder), {}, {}
+    for name, (half, fed, outputs) in halves.items():
+        shapes = {each: array.shape for each, array in fed.items()}
+        made[name] = jaxpr_onnx.graph(half, shapes, outputs, name).SerializeToString()
+        for output, difference in _compare(made[name], half, fed, outputs).items():
+            differences[f"{name} {output}"] = difference
     worst = max(differences.values())
     if not worst < _CLOSE:
-        raise UserError(f"{folder}: onnxruntime differs from JAX by {worst:.1e}; do not use it")
+        raise UserError(f"{folder}: onnxruntime differs from JAX by {worst:.1e}; nothing written")
+    for name, content in made.items():
+        files.write_whole(folder / f"{name}.onnx", content)
+    files.write_whole(folder / web.CONSTANTS, json.dumps(_constants(constants, config), indent=1))
     return differences
 
 
-def main() -> None:
-    """Writes the files that the flags name."""
-    parser = argparse.ArgumentParser(description="The two halves of the network as ONNX.")
-    parser.add_argument("--checkpoint", required=True, help="a .npz weights file")
-    parser.add_argument("--out", default="onnx", help="folder; default %(default)s")
-    args = parser.parse_args()
-    differences = export(args.out, *api.load_variables(args.checkpoint))
-    for name, difference in differences.items():
-        print(f"{name}: {difference:.1e} from JAX, relative")
+def _compare(model: bytes, half, fed, outputs) -> dict[str, float]:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    differences = {}
+    for name, ours, theirs in zip(outputs, jax.jit(half)(*fed.values()), session.run(None, fed)):
+        scale = max(float(np.abs(ours).max()), 1e-12)
+        differences[name] = float(np.abs(np.asarray(ours) - theirs).max()) / scale
+    return differences
 
 
-if __name__ == "__main__":
-    run_main(main)
+def _constants(constants: TrackerConfig, config) -> dict:
+    """The tracker's constants, and what follows from them."""
+    return {
+        **dataclasses.asdict(constants),
+        "shapes": constants.anchors.shapes().tolist(),  # width and height of the anchors of a cell
+        "knots": presence.KNOTS,
+        "name": str(config.name),
+        "siamjax": __version__,
+    }

@@ -224,5 +224,5 @@ class Operations(NamedTuple):
 # "platform": each platform's own; "plain": what other programs can read, on any.
 FORMULATIONS = {
     "platform": Operations(conv2d, depthwise_conv2d, correlation, full_correlation, max_pool),
-    "plain": Operations(lax_conv, grouped_conv2d, depthwise_by_shifts, lax_conv, _pool_by_shifts),
+    "plain": Operations(lax_conv, grouped_conv2d, grouped_conv2d, lax_conv, _pool_by_window),
 }
