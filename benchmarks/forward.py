@@ -1,16 +1,20 @@
-"""Times of the network's forward pass by formulation, and of PyTorch's in the same run.
+"""Times of the network's forward pass by formulation, and of other programs in the same run.
 
-    python benchmarks/forward.py [--torch=/path/to/python] [--only NAME ...] [--json OUT]
+    taskset -c 0 python benchmarks/forward.py --network=mobilenetv2 --torch=PYTHON \\
+        --onnx=PYTHON --onnxruntime=PYTHON --openvino=PYTHON [--only NAME ...] [--json OUT]
 
-One tracked frame of configs/resnet50.py, batch 1: search crop through backbone, neck and head with
-the template's kernels at hand. The variants take turns, so that a busy machine slows all alike;
-device-synchronised wall times without compilation. With --torch, an interpreter with torch runs the
-same layers in eager PyTorch on the same cores, interleaved with this process. The ratio that
-counts is the median over the rounds of a variant's time by PyTorch's in the same round.
+One tracked frame, batch 1: search crop through backbone, neck and head with the template's kernels
+at hand. The variants take turns, so that a busy machine slows all alike; device-synchronised times
+without compilation, of the processor and of the clock. The others are interpreters (of
+environments) that have the package: torch runs the same layers in eager PyTorch; ONNX Runtime and
+OpenVINO (float32) run what `siamjax.integrations.onnx` exports in the environment of --onnx. The
+ratio that counts is the median over the rounds of a variant's processor time by the other's in the
+same round.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -22,13 +26,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from machine import keep, machine
+from track import ROOT, make_config
 
-from siamjax.models import SiamRPN, convolutions, formulations, init_variables
+from siamjax.models import build, convolutions, formulations, init_variables, weights
 from siamjax.models.folding import fold
 from siamjax.models.formulations import FORMULATIONS
 from siamjax.models.import_torch import to_pysot
 
-PYTORCH = "PyTorch eager"
+OTHERS = {"torch": "PyTorch eager", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
 def dots(x, kernel, stride=1, padding=0, dilation=1):
@@ -65,7 +70,7 @@ CONVOLUTIONS = {
 
 def frame(model, variables, z, x):
     """The compiled program of one tracked frame, and a call of it."""
-    kernels = model.apply(variables, model.apply(variables, z, method="template"), method="kernels")
+    kernels = jax.jit(lambda v, z: model.apply(v, z, method="encode"))(variables, z)
 
     def track(variables, kernels, x):
         return model.apply(
@@ -77,51 +82,86 @@ def frame(model, variables, z, x):
     return lambda: jax.block_until_ready(program(*arguments))
 
 
-class TorchFrame:
-    """The same frame by a child process (benchmarks/forward_torch.py); a call returns seconds."""
+class Other:
+    """The same frame by a child process; a call returns wall and CPU seconds."""
 
-    def __init__(self, python, model, variables, z, x):
-        script = Path(__file__).with_name("forward_torch.py")
-        with tempfile.TemporaryDirectory() as folder:
-            weights, images = Path(folder, "weights.npz"), Path(folder, "images.npz")
-            np.savez(weights, **to_pysot(model, variables))
-            np.savez(images, z=z.transpose(0, 3, 1, 2), x=x.transpose(0, 3, 1, 2))
-            self.process = subprocess.Popen(
-                [python, script, weights, images],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            self.about = self._answer()
+    def __init__(self, command):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        self.about = self._answer()
 
     def _answer(self):
         line = self.process.stdout.readline()
         if not line:
-            sys.exit("the PyTorch process ended; see its message above")
+            sys.exit("the other process ended; see its message above")
         return json.loads(line)
 
-    def __call__(self):
-        self.process.stdin.write("run\n")
+    def __call__(self, order="run"):
+        self.process.stdin.write(f"{order}\n")
         self.process.stdin.flush()
         return self._answer()
 
 
+def others(args, folder, config, variables, z, x):
+    """The other programs that were asked for, by name."""
+    here, found, kind = Path(__file__).parent, {}, args.network
+    model = build(config)
+    if args.torch:
+        np.savez(folder / "weights.npz", **to_pysot(model, variables))
+        np.savez(folder / "images.npz", z=z.transpose(0, 3, 1, 2), x=x.transpose(0, 3, 1, 2))
+        script, files = here / "forward_torch.py", ("weights.npz", "images.npz")
+        command = [args.torch, script, *(folder / name for name in files), kind]
+        found[OTHERS["torch"]] = Other(command)
+    runtimes = {name: getattr(args, name) for name in ("onnxruntime", "openvino")}
+    if not any(runtimes.values()):
+        return found
+    if not args.onnx:
+        sys.exit("--onnxruntime, --openvino: give --onnx, too")
+    weights.save(folder / "siamjax.npz", config, variables)
+    command = [args.onnx, "-m", "siamjax.integrations.onnx"]
+    command += [f"--checkpoint={folder / 'siamjax.npz'}", f"--out={folder}"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    folded, variables = fold(model, variables)
+    kernels = jax.jit(lambda v, z: folded.apply(v, z, method="encode"))(variables, z)
+    inputs = [x, *map(np.asarray, jax.tree.leaves(kernels))]
+    np.savez(folder / "inputs.npz", *inputs)
+    respond = jax.jit(lambda v, *arrays: folded.apply(v, *arrays, method="respond"))
+    expected = respond(variables, kernels, x)
+    for name, python in runtimes.items():
+        if python:
+            script, files = (
+                here / "forward_onnx.py",
+                (folder / "search.onnx", folder / "inputs.npz"),
+            )
+            found[OTHERS[name]] = other = Other([python, script, name, *files])
+            other("maps")
+            maps = np.load(folder / f"maps-{name}.npz")
+            for ours, theirs in zip(expected, maps.values(), strict=True):
+                assert np.abs(ours - theirs).max() < 1e-3 * np.abs(ours).max(), f"{name} differs"
+    return found
+
+
 def timed(program):
     def run():
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         program()
-        return time.perf_counter() - start
+        return time.perf_counter() - wall, time.process_time() - cpu
 
     return run
 
 
 def summary(times):
+    """Milliseconds, and ratios of processor times to each other program."""
     figures = {}
     for name, values in times.items():
-        figures[name] = {"min": 1e3 * min(values), "median": 1e3 * statistics.median(values)}
-        if PYTORCH in times:
-            ratios = [ours / theirs for ours, theirs in zip(values, times[PYTORCH])]
-            figures[name]["ratio"] = statistics.median(ratios)
+        wall, cpu = zip(*values)
+        figures[name] = {"min": 1e3 * min(cpu), "median": 1e3 * statistics.median(cpu)}
+        figures[name]["wall median"] = 1e3 * statistics.median(wall)
+        for other in OTHERS.values():
+            if other in times:
+                theirs = [spent for _, spent in times[other]]
+                ratios = [ours / spent for ours, spent in zip(cpu, theirs)]
+                figures[name][f"to {other}"] = statistics.median(ratios)
     return figures
 
 
@@ -132,11 +172,17 @@ def main():
     parser.add_argument("--search", type=int, default=255, help="side of the search crop, px")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--only", nargs="+", help="variants to run (default: all)")
-    parser.add_argument("--torch", help="an interpreter with torch")
+    parser.add_argument("--network", default="resnet50", choices=("resnet50", "mobilenetv2"))
+    for name, shown in OTHERS.items():
+        parser.add_argument(f"--{name}", help=f"an interpreter with {shown}")
+    parser.add_argument(
+        "--onnx", help="an interpreter with jax2onnx, onnxruntime and siamjax's own"
+    )
     parser.add_argument("--json", help="file for the figures")
     args = parser.parse_args()
 
-    model = SiamRPN()
+    config = make_config(args.network)
+    model = build(config)
     variables = init_variables(model, 0)
     rng = np.random.default_rng(0)
     z, x = (rng.uniform(0, 255, (1, n, n, 3)).astype(np.float32) for n in (127, args.search))
@@ -154,24 +200,25 @@ def main():
         name: timed(make()) for name, make in makers.items() if not args.only or name in args.only
     }
     about = machine()
-    if args.torch:
-        programs[PYTORCH] = torch = TorchFrame(args.torch, model, variables, z, x)
-        about |= torch.about
-    for program in programs.values():
-        program()
-    times = {name: [] for name in programs}
-    for _ in range(args.repeats):
-        for name, program in programs.items():
-            times[name].append(program())
+    with tempfile.TemporaryDirectory() as folder:
+        rivals = others(args, Path(folder), config, variables, z, x)
+        for other in rivals.values():
+            about |= other.about
+        programs |= rivals
+        for program in programs.values():
+            program()
+        times = {name: [] for name in programs}
+        for _ in range(args.repeats):
+            for name, program in programs.items():
+                times[name].append(program())
 
     figures = summary(times)
     print(", ".join(f"{key} {value}" for key, value in about.items()))
-    print(f"ms per frame{'':<12}{'min':>9}{'median':>9}{'ratio to PyTorch':>19}")
     for name, figure in figures.items():
-        ratio = f"{figure['ratio']:>19.3f}" if "ratio" in figure else ""
-        print(f"{name:<24}{figure['min']:>9.1f}{figure['median']:>9.1f}{ratio}")
+        print(f"{name:<20}", ", ".join(f"{key} {value:.3f}" for key, value in figure.items()))
     if args.json:
-        result = {"machine": about, "search": args.search, "rounds": args.repeats, "ms": figures}
+        result = {"machine": about, "network": args.network, "search": args.search}
+        result |= {"rounds": args.repeats, "cpu ms": figures}
         keep(result, args.json)
 
 

@@ -12,48 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from torch_twin import Twin  # noqa: E402
+from torch_twin import Mobile, Twin  # noqa: E402
 
 from siamjax.geometry import crops  # noqa: E402
 from siamjax.geometry.anchors import Anchors, decode, score_map_size  # noqa: E402
-
-
-class Mobile(Twin):
-    """MobileNetV2 in the dilated form; neck and heads as the ResNet's, fused by plain mean."""
-
-    # of layer1..layer7: blocks, stride, dilation
-    STAGES = ((1, 1, 1), (2, 2, 1), (3, 2, 1), (4, 1, 2), (3, 1, 2), (3, 1, 4), (1, 1, 4))
-
-    def __init__(self, tensors):
-        equal = np.zeros(3, np.float32)
-        super().__init__({"rpn_head.cls_weight": equal, "rpn_head.loc_weight": equal} | tensors)
-
-    def block(self, x, name, stride, padding, dilation):
-        t = self.tensors
-        y = F.relu6(self.conv_bn(x, f"{name}.0", f"{name}.1", relu=False), inplace=True)
-        groups = t[f"{name}.3.weight"].shape[0]
-        where = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        y = F.relu6(self.conv_bn(y, f"{name}.3", f"{name}.4", relu=False, **where), inplace=True)
-        y = self.conv_bn(y, f"{name}.6", f"{name}.7", relu=False)
-        return x + y if stride == 1 and x.shape == y.shape else y
-
-    def backbone(self, x):
-        x = self.conv_bn(x, "backbone.layer0.0", "backbone.layer0.1", relu=False, stride=2)
-        x = F.relu6(x, inplace=True)
-        levels, before = [], 1
-        for layer, (blocks, stride, dilation) in enumerate(self.STAGES, 1):
-            for i in range(blocks):
-                first = i == 0 and dilation != before
-                d = max(dilation // 2, 1) if first else dilation
-                s = stride if i == 0 else 1
-                x = self.block(x, f"backbone.layer{layer}.{i}.conv", s, d if d > 1 else 2 - s, d)
-            before = dilation
-            levels.append(x)
-        return [levels[i] for i in (2, 4, 6)]
 
 
 class Tracker:

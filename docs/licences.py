@@ -19,6 +19,11 @@ HEAD = """# Licences
 
 siamjax is Apache-2.0. These tables are written by `python docs/licences.py` from the packages' own
 metadata: first everything that `pip install siamjax` brings, then what the extras name.
+
+Wheels may carry libraries of other licences. av's hold FFmpeg with x264 and x265 (GPL-2.0 or
+later); x264 encodes `.mp4`. siamjax ships none of them; who passes an environment or a container on
+passes them on, too. With a PyAV that was built against an FFmpeg without x264, `.mp4` holds MPEG-4
+part 2, which browsers do not play, and all else works.
 """
 # Names that classifiers and free texts use, as SPDX has them.
 SPDX = {
