@@ -29,7 +29,7 @@ from configs import base
 from data_prep import parts
 from data_prep.folder import Folder
 from siamjax.data import index as index_lib
-from siamjax.data import loader, shards
+from siamjax.data import loader, prefetch, shards
 from siamjax.data.crops import context_crop, mean_colour
 from siamjax.synthetic import SyntheticVideo
 
@@ -83,7 +83,8 @@ def clock(work):
 
 def measure_pair(config, repetitions):
     """ms of a pair, and of the two decodes alone."""
-    loader._start_worker(0, 1)
+    cv2.setNumThreads(1)  # as in a worker
+    prefetch.keep_freed_memory()
     examples = loader.Examples(config)
     sampler = examples.sampler
     pair_ms, decode_ms, size = [], [], []
