@@ -195,6 +195,9 @@ def test_several_targets_any_frame_correction_and_labels(serve, long, tab):
         np.testing.assert_allclose(moved[targets == 1], [[0, 10, 0, 0]] * 20, atol=1)
 
         assert page.is_disabled("#start")
+        seek = page.locator("#seek")
+        seek.fill("40")
+        shown(page, 40)
         page.click("#undo")  # the box that was drawn in frame 40: as before
         assert page.inner_text("#start") == "Track from frame 40"
         page.select_option("#format", "coco")
@@ -227,7 +230,7 @@ def test_scrub_play_and_keys(serve, long, tab):
         page.locator("#strip").click(position={"x": 2, "y": 5})
         shown(page, 0)
         page.click("#play")
-        page.wait_for_function("Number(document.getElementById('seek').value) > 5")
+        page.wait_for_function("() => Number(document.getElementById('seek').value) > 5")
         assert page.inner_text("#play") == "Pause"
         page.click("#play")
         assert page.inner_text("#play") == "Play"
@@ -253,7 +256,7 @@ def test_scrub_play_and_keys(serve, long, tab):
         assert page.is_checked("#heatmap")
         page.keyboard.press("h")
         page.keyboard.press("Space")
-        page.wait_for_function("Number(document.getElementById('seek').value) > 12")
+        page.wait_for_function("() => Number(document.getElementById('seek').value) > 12")
         page.keyboard.press("Space")
         page.keyboard.press("Enter")
         status(page, "Done: 50 of 50 frames, 1 target.")
