@@ -41,7 +41,7 @@ LEFT_OUT = {
     r"\.rows\.csv": "needs a run that was killed; tests/media/test_journal.py reads one",
     r"^siamjax track (0|rtsp)": "needs a camera or a stream",
     r"^siamjax study (?!.*--dry_run)": "takes up to 40 minutes",
-    r"^siamjax serve": "serves until Ctrl-C; tests/tracking/test_serve.py drives it",
+    r"^siamjax serve": "serves until Ctrl-C; tests/tracking/test_serve_page.py drives it",
     r"^npm|--ort=|http\.server": "needs npm and a browser; tests/integrations/test_web.py has both",
     r"^ffmpeg": "needs another program",
     r"\[--|VIDEO|FILE|DIR\b|NAME|FOLDER|\.\.\.": "a pattern, not a command",

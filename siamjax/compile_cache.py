@@ -103,7 +103,7 @@ class Kept:
 
     def _compiled(self, arguments, path: Path | None) -> jax.stages.Compiled:
         static = tuple(range(self._static))
-        with announced(self._shown):
+        with announced(self._shown), _anew():
             program = jax.jit(self._function, static_argnums=static).lower(*arguments).compile()
         if path is not None:
             with contextlib.suppress(Exception):  # a kind of device whose programs are not kept
@@ -128,6 +128,20 @@ def kept_json(name: str, rooms: Sequence[str], parts: Sequence[str], make: Calla
     if path is not None:
         _write(path, json.dumps(value).encode())
     return value
+
+
+@contextlib.contextmanager
+def _anew() -> Iterator[None]:
+    """A block that compiles without JAX's own cache: of a program that comes from there, what is
+    kept lacks functions, which only a call of it says."""
+    name, before = "jax_enable_compilation_cache", jax.config.values["jax_enable_compilation_cache"]
+    jax.config.update(name, False)
+    compilation_cache.reset_cache()  # JAX asks its setting once
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+        compilation_cache.reset_cache()
 
 
 @contextlib.contextmanager
