@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # versions that were tested together
 CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.version_info < (3, 12) else 'constraints-3.12.txt')")
 
-.PHONY: help env demo test soak test-prep test-remote notebook docs wheel wheel-test commands lint format types clean
+.PHONY: help env demo test soak test-prep test-remote gpu-tiny notebook docs wheel wheel-test commands lint format types clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -38,6 +38,10 @@ $(VENV)/.remote: $(VENV)/.installed
 
 test-remote: $(VENV)/.remote  ## the tests of files at addresses, against a local S3 server too
 	$(BIN)/python -m pytest -m 'slow or not slow' tests/remote tests/data/test_staging.py tests/training/test_mirror.py
+
+gpu-tiny: env  ## what measures a GPU, on this CPU with tiny networks
+	rm -rf runs/gpu-tiny
+	$(BIN)/python benchmarks/gpu.py --tiny --out=runs/gpu-tiny
 
 notebook: env  ## execute notebooks/siamjax_colab.ipynb from end to end
 	$(BIN)/python -m pytest -m slow tests/test_notebook.py

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import resource
 from pathlib import Path
 
 import jax
@@ -24,6 +25,13 @@ def machine() -> dict:
         "jax": jax.__version__,
         "numpy": np.__version__,
     }
+
+
+def memory() -> dict:
+    """Most that the device and this process held so far, MiB."""
+    most = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {"device_mib": most and round(most / 2**20), "host_mib": round(host)}
 
 
 def interval(ratios: np.ndarray, draws: int = 10_000) -> list[float]:

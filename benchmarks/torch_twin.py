@@ -39,9 +39,9 @@ class Twin:
         x = self.conv_bn(x, "backbone.conv1", "backbone.bn1", stride=2)
         x = F.max_pool2d(x, 3, 2, 1)
         levels = []
-        stages = ((1, 3, 1, 1), (2, 4, 2, 1), (3, 6, 1, 2), (4, 3, 1, 4))
-        for layer, blocks, stride, dilation in stages:
-            for i in range(blocks):
+        names = {name.rpartition(".conv1.weight")[0] for name in self.tensors}
+        for layer, stride, dilation in ((1, 1, 1), (2, 2, 1), (3, 1, 2), (4, 1, 4)):
+            for i in range(sum(name.startswith(f"backbone.layer{layer}.") for name in names)):
                 d = max(dilation // 2, 1) if i == 0 else dilation
                 s = stride if i == 0 else 1
                 padding = d if dilation > 1 else 2 - s

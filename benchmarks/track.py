@@ -255,9 +255,9 @@ def many_clips(name, clips, length=32):
     frames = make_frames(length + 1, 480, 640)
     firsts = np.stack([frames[0]] * clips)
     block = np.stack([frames[1:]] * clips)
-    sizes = np.array([[640, 480]] * clips, np.int32)
+    sizes = np.array([[[640, 480]] * length] * clips, np.int32)
     boxes = np.float32([[280, 200, 80, 60]] * clips)
-    state = rollout.init_clips(model, structure, variables, firsts, boxes, sizes)
+    state = rollout.init_clips(model, structure, variables, firsts, boxes, sizes[:, 0])
     seconds = []
     for _ in range(4):
         started = time.perf_counter()

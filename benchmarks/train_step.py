@@ -32,13 +32,20 @@ FIT = "does not fit"
 
 
 class Child:
-    """A process that runs steps on request: train_step_jax.py or train_step_torch.py."""
+    """A process that measures on request, such as train_step_jax.py and train_step_torch.py.
 
-    def __init__(self, python, script):
+    Args:
+        environment: its variables; None: those of this process.
+        errors: the file that its error output goes to; None: that of this process.
+    """
+
+    def __init__(self, python, script, environment=None, errors=None):
         self.process = subprocess.Popen(
             [python, str(HERE / script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
             text=True,
         )
 

@@ -1,15 +1,18 @@
-"""The training step of siamjax, timed on request by benchmarks/train_step.py.
+"""The training step of siamjax, timed on request by benchmarks/train_step.py and gpu.py.
 
 Commands on standard input, one JSON answer per line: {"machine": side of a matrix, "dtypes"},
 {"phase": "frozen" or "full", "dtype", "batch", "remat", "weights": file to write, "data": file to
-write}, {"run": n}, {"host": n}, {"profile": folder to write}.
+write, "model": further fields, "only_files": whether that is all}, {"run": n}, {"host": n},
+{"memory": true}, {"profile": folder to write}, {"kernels": how many are named}.
 """
 
 import json
 import os
 import statistics
 import sys
+import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -20,13 +23,14 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.95")
 import jax
 import jaxlib
 import numpy as np
+from machine import memory
 
 from configs import base
 from siamjax import models
 from siamjax.data.targets import TargetRule, assign
 from siamjax.geometry.anchors import Anchors
 from siamjax.models.import_torch import to_pysot
-from siamjax.training import losses, optimizer, parallel, state, step
+from siamjax.training import losses, optimizer, parallel, scaling, state, step
 
 STEPS_PER_EPOCH = 10_000  # the learning rate stays that of the phase's first epoch
 
@@ -49,22 +53,28 @@ def make_batch(size):
 class Trainer:
     """The compiled step and the state it works on."""
 
-    def __init__(self, phase, dtype, batch, remat, weights, data):
+    def __init__(self, phase, dtype, batch, remat, weights, data, model=None, only_files=False):
         config = base.get_config()
         config.model.dtype = dtype
+        for name, value in (model or {}).items():
+            config.model[name] = tuple(value) if isinstance(value, list) else value
         config.train.batch_size = batch
         config.train.remat = remat
         model = models.build(config)
         variables = models.init_variables(model, 0)
         self.batch = make_batch(batch)
         self._save(model, variables, weights, data)
+        self.figures = {}
+        if only_files:
+            return
 
         epoch = 0 if phase == "frozen" else config.train.unfreeze_epoch
         labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
         model = model.clone(bn_axis_name=parallel.AXIS)
         phase = optimizer.phase_of(config.train, epoch)
         one = step.make_step(config, model, labels, phase, STEPS_PER_EPOCH, parallel.AXIS)
-        now = state.create(variables, optimizer.make(config.train, labels), False)
+        transform, scale = optimizer.make(config.train, labels), scaling.start(config.model)
+        now = state.create(variables, transform, False, scale)
         self.state = parallel.replicate(now.replace(step=np.int32(epoch * STEPS_PER_EPOCH)))
         arguments = self.state, parallel.put(self.batch)
 
@@ -123,6 +133,19 @@ class Trainer:
             self.run(2)
         return {"profile": folder}
 
+    def kernels(self, count):
+        """Milliseconds of a step in all kernels of a GPU, and in those that take most."""
+        total = Counter()
+        with tempfile.TemporaryDirectory() as folder:
+            self.profile(folder)
+            for file in Path(folder).rglob("*.xplane.pb"):
+                for plane in jax.profiler.ProfileData.from_file(str(file)).planes:
+                    for line in plane.lines if plane.name.startswith("/device:GPU") else ():
+                        for event in line.events if line.name.startswith("Stream") else ():
+                            total[event.name[:80]] += event.duration_ns / 2e6
+        most = {name: round(ms, 2) for name, ms in total.most_common(count)}
+        return {"kernels_ms": {"all": round(sum(total.values()), 1)} | most}
+
 
 def operations(step, state, batch):
     """Operations of a step with direct convolutions, whatever is run: a TPU's program, counted by
@@ -175,6 +198,10 @@ def main():
                 answer = trainer.figures
             elif "run" in command:
                 answer = trainer.run(command["run"])
+            elif "memory" in command:
+                answer = memory()
+            elif "kernels" in command:
+                answer = trainer.kernels(command["kernels"])
             elif "profile" in command:
                 answer = trainer.profile(command["profile"])
             else:

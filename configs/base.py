@@ -40,7 +40,11 @@ def get_config():
     c.model.stride = 8  # px per cell of the deepest level; 16, 32 for comparison (ResNet)
     c.model.dilated = True  # stages that keep their resolution dilate instead (ResNet)
     c.model.template_cells = 7  # side of the template features, in cells, where they are adjusted
-    c.model.dtype = "float32"  # of the computation; parameters and outputs stay float32
+    # of the computation: float32, bfloat16 or float16; parameters and outputs stay float32
+    c.model.dtype = "float32"
+    c.model.early_dtype = "float32"  # the same of the first layers (ResNet: up to layer2)
+    # of the convolutions: platform, products (1x1 as products on accelerators too), plain
+    c.model.formulation = "platform"
 
     # --- anchors: the arguments of siamjax.geometry.anchors.Anchors
     c.anchors = ml_collections.ConfigDict()

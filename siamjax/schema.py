@@ -19,7 +19,7 @@ CONSTRUCTORS = ("model", "anchors", "tracker", "targets")
 # what a tracker needs; the rest has defaults
 REQUIRED = ("model", "anchors", "tracker", "crops.exemplar", "crops.context")
 # fields of constructors that an experiment may set and `configs/base.py` leaves out
-FURTHER: dict[str, Any] = {"targets.neighbourhood": 3, "model.formulation": "platform"}
+FURTHER: dict[str, Any] = {"targets.neighbourhood": 3}
 _SHARE, _COUNT, _ANY = (0, 1), (0, 10**12), (-1e12, 1e12)
 # Lowest and highest number of a field, or of each element of a list; "section.*": of its others.
 RANGES: dict[str, tuple[float, float]] = {

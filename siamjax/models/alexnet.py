@@ -49,7 +49,7 @@ class AlexNet(nn.Module):
                 bias=True,
                 pool=pool,
                 activation=nn.relu if i < len(LAYERS) else None,
-                numerics=self.numerics.exact() if i == 1 else self.numerics,
+                numerics=self.numerics.early() if i == 1 else self.numerics,
                 name=name,
             )
             x = levels[i] = layer(x, name in train_parts)

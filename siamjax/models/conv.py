@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
-from siamjax.models.formulations import FORMULATIONS, Operations
+from siamjax.models.formulations import FORMULATIONS, PRODUCT, Operations
 from siamjax.models.initialise import parameter
 from siamjax.models.norm import BatchNorm
 
@@ -21,6 +22,7 @@ class Numerics:
 
     Attributes:
         dtype: of the computation; parameters and statistics are float32 whatever it is.
+        early_dtype: of the computation of the first layers, see `early`.
         bn_axis_name: device axis that batch statistics are averaged over; None: per device.
         folded: batch normalisations are part of the convolutions (`siamjax.models.folding`).
         formulation: of the operations, a name of `siamjax.models.formulations.FORMULATIONS`.
@@ -30,6 +32,7 @@ class Numerics:
     bn_axis_name: str | None = None
     folded: bool = False
     formulation: str = "platform"
+    early_dtype: DTypeLike = jnp.float32
 
     @property
     def operations(self) -> Operations:
@@ -37,8 +40,12 @@ class Numerics:
         return FORMULATIONS[self.formulation]
 
     def exact(self) -> "Numerics":
-        """The same in float32, for layers whose rounding the rest of the network magnifies."""
+        """The same in float32, for layers that give logits and offsets."""
         return replace(self, dtype=jnp.float32)
+
+    def early(self) -> "Numerics":
+        """The same for the first layers, whose rounding the rest of the network magnifies."""
+        return replace(self, dtype=self.early_dtype)
 
 
 # PyTorch's default for convolutions: uniform within +-1 / sqrt(fan in)
@@ -124,6 +131,9 @@ class ConvBN(nn.Module):
 class Blocks(nn.Module):
     """Layers of one class in a row, children `block0`, `block1`, ...
 
+    Where they do not train, their result counts as a convolution's for rematerialisation: nothing
+    of them is computed again.
+
     Attributes:
         block: makes a layer from its fields and a name.
         fields: of each layer.
@@ -136,4 +146,4 @@ class Blocks(nn.Module):
     def __call__(self, x, train: bool = False):
         for i, fields in enumerate(self.fields):
             x = self.block(**fields, name=f"block{i}")(x, train)
-        return x
+        return x if train else checkpoint_name(x, PRODUCT)

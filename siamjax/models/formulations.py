@@ -86,6 +86,8 @@ def along(channels: Float[Array, " c"], x: Float[Array, "*b c"]) -> Float[Array,
 # the kernel most of all, and so is the gradient of its window reduction.
 TABLE = {
     "pointwise": {"cpu": product, "default": lax_conv},
+    # so that what stands around it may become part of it (XLA's fusions of products on GPUs)
+    "pointwise by product": {"default": product},
     "wide 3x3": {"cpu": _winograd, "default": lax_conv},
     "wide 3x3, dilated": {
         "cpu": _winograd,
@@ -149,12 +151,18 @@ def _pullback(formulation):
 
 
 def conv2d(
-    x: Images, kernel: Kernel, stride: int = 1, padding: int = 0, dilation: int = 1
+    x: Images,
+    kernel: Kernel,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    pointwise: str = "pointwise",
 ) -> Convolved:
     """Convolution (in the neural network's sense: correlation) with zero padding.
 
     Args:
         stride, padding, dilation: the same for both directions.
+        pointwise: the operation of `TABLE` for 1x1 kernels.
 
     Returns:
         (B, H', W', D), H' = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1.
@@ -163,7 +171,7 @@ def conv2d(
     # The transform's sums need more digits than bfloat16 has.
     wide = size == 3 and min(channels, features) >= WIDE and x.dtype == jnp.float32
     if (size, stride, padding) == (1, 1, 0):
-        y = apply("pointwise", x, kernel)
+        y = apply(pointwise, x, kernel)
     elif stride == 1 and (wide or dilation > 1):
         names = ["wide 3x3"] * wide + ["dilated"] * (dilation > 1)
         y = apply(", ".join(names), x, kernel, padding=padding, dilation=dilation)
@@ -221,8 +229,13 @@ class Operations(NamedTuple):
     max_pool: Callable
 
 
-# "platform": each platform's own; "plain": what other programs can read, on any.
+_PLATFORM = Operations(conv2d, depthwise_conv2d, correlation, full_correlation, max_pool)
+# "platform": each platform's own; "products": the same with 1x1 convolutions as products on all;
+# "plain": what other programs can read, on any.
 FORMULATIONS = {
-    "platform": Operations(conv2d, depthwise_conv2d, correlation, full_correlation, max_pool),
+    "platform": _PLATFORM,
+    "products": _PLATFORM._replace(
+        conv2d=functools.partial(conv2d, pointwise="pointwise by product")
+    ),
     "plain": Operations(lax_conv, grouped_conv2d, grouped_conv2d, lax_conv, _pool_by_window),
 }

@@ -75,7 +75,7 @@ class MobileNetV2(nn.Module):
             size=3,
             stride=2,
             activation=nn.relu6,
-            numerics=self.numerics.exact(),
+            numerics=self.numerics.early(),
             name="layer0",
         )
         x = stem(x, "layer0" in train_parts)

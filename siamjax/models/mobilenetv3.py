@@ -117,7 +117,7 @@ class MobileNetV3(nn.Module):
             stride=2,
             padding=0 if dilated else 1,
             activation=nn.hard_swish,
-            numerics=self.numerics.exact(),
+            numerics=self.numerics.early(),
             name="layer0",
         )
         x = stem(x, "layer0" in train_parts)

@@ -18,9 +18,9 @@ CHANNELS = (64, 128, 256, 512)  # of the stages' 3x3 convolutions
 # of the stages, by the stride of the whole; a stage that keeps its resolution dilates instead
 STRIDES = {8: (1, 2, 1, 1), 16: (1, 2, 2, 1), 32: (1, 2, 2, 2)}
 DILATIONS = {8: (1, 1, 2, 4), 16: (1, 1, 1, 2), 32: (1, 1, 1, 1)}
-# Parts that compute in float32 in a bfloat16 network: the later layers magnify their rounding, and
-# they are 7 % of the multiply-adds (docs/network.md).
-EXACT = ("conv1", "layer1", "layer2")
+# Parts with a type of their own, float32 in a bfloat16 network: the later layers magnify their
+# rounding, and they are 7 % of the multiply-adds (docs/network.md).
+EARLY = ("conv1", "layer1", "layer2")
 
 
 class Block(nn.Module):
@@ -132,18 +132,18 @@ class ResNet(nn.Module):
         blocks = self.blocks or BLOCKS[self.depth]
         levels = {}
         stem = dict(features=int(64 * self.width), size=7, stride=2, kernel_init=fan_out_normal)
-        exact = self.numerics.exact()
-        x = nn.relu(conv_bn(exact, x, "conv1" in train_parts, "conv1", **stem))
+        early = self.numerics.early()
+        x = nn.relu(conv_bn(early, x, "conv1" in train_parts, "conv1", **stem))
         levels[0] = x
         if max(self.levels) > 0:
-            x = exact.operations.max_pool(x, 1)
+            x = early.operations.max_pool(x, 1)
         for i in range(max(self.levels)):
             name = f"layer{i + 1}"
             shared = dict(
                 channels=int(CHANNELS[i] * self.width),
                 dilation=DILATIONS[self.stride][i] if self.dilated else 1,
                 projection=1 if i == 0 else 3,
-                numerics=exact if name in EXACT else self.numerics,
+                numerics=early if name in EARLY else self.numerics,
             )
             fields = [
                 dict(first=j == 0, stride=STRIDES[self.stride][i] if j == 0 else 1)

@@ -24,7 +24,7 @@ BACKBONES = {
     "mobilenetv3": ("siamjax.models.mobilenetv3", "MobileNetV3", {}),
     "alexnet": ("siamjax.models.alexnet", "AlexNet", {}),
 }
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
 
 
 class SiamRPN(nn.Module):
@@ -44,7 +44,9 @@ class SiamRPN(nn.Module):
         correlation: the head's: "depthwise" (SiamRPN++), "upchannel" (SiamRPN) or "cross" (one map
             of all channels, then the depthwise head's 1x1 layers).
         weighted: learned softmax fusion of the levels; False: plain mean.
-        dtype: of the computation, "float32" or "bfloat16".
+        dtype: of the computation, a name of `DTYPES`; float16 trains with loss scaling.
+        early_dtype: the same of the first layers, whose rounding the rest magnifies: conv1, layer1
+            and layer2 of a ResNet, the first layer of others.
         anchors_per_cell: A.
         bn_axis_name: device axis that batch statistics are averaged over; None: per device.
         folded: variables come from `siamjax.models.folding.fold` (inference only).
@@ -52,7 +54,8 @@ class SiamRPN(nn.Module):
         dilated: whether stages that keep their resolution dilate (ResNet only).
         template_cells: side of the template features that are kept of the adjusted ones.
         formulation: of convolutions and pooling: "platform", whatever is fastest where the program
-            runs, or "plain", XLA's convolutions everywhere.
+            runs, "products", the same with 1x1 convolutions as products on accelerators too, or
+            "plain", XLA's convolutions everywhere.
 
     Raises:
         UserError: a field's value that makes no network, or an image of the wrong shape.
@@ -66,6 +69,7 @@ class SiamRPN(nn.Module):
     correlation: str = "depthwise"
     weighted: bool = True
     dtype: str = "float32"
+    early_dtype: str = "float32"
     stride: int = 8
     dilated: bool = True
     template_cells: int = TEMPLATE_SIDE
@@ -83,12 +87,19 @@ class SiamRPN(nn.Module):
         choices = {
             "formulation": FORMULATIONS,
             "dtype": DTYPES,
+            "early_dtype": DTYPES,
             "correlation": BRANCHES,
             "stride": STRIDES,
         }
         for field, known in choices.items():
             _check_choice(field, getattr(self, field), known)
-        numerics = Numerics(DTYPES[self.dtype], self.bn_axis_name, self.folded, self.formulation)
+        numerics = Numerics(
+            DTYPES[self.dtype],
+            self.bn_axis_name,
+            self.folded,
+            self.formulation,
+            DTYPES[self.early_dtype],
+        )
         levels = self.level_indices()
         module, name, fixed = BACKBONES[self.backbone]
         backbone = getattr(importlib.import_module(module), name)

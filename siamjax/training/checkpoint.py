@@ -73,7 +73,7 @@ def saved_steps(folder: Path) -> list[int]:
 def items_of(state: TrainState):
     """The arrays of a checkpoint: variables to track with, everything else by name."""
     training = {f"state/{name}": getattr(state, name) for name in _COUNTERS}
-    training |= named(state.opt_state, "optimizer/")
+    training |= named(state.opt_state, "optimizer/") | named(state.loss_scale, "loss_scale/")
     if state.ema:
         training |= named(state.live, "live/")
     return {"variables": state.tracked, "training": training}
@@ -93,6 +93,7 @@ def assemble(template: TrainState, variables, training) -> TrainState:
     return TrainState(
         **(_like(template.live, training, "live/") if template.ema else tracked),
         opt_state=_like(template.opt_state, training, "optimizer/"),
+        loss_scale=_like(template.loss_scale, training, "loss_scale/"),
         ema=tracked if template.ema else {},
         **{name: training[f"state/{name}"] for name in _COUNTERS},
     )

@@ -28,6 +28,7 @@ from siamjax.training import (
     preview,
     resume,
     saving,
+    scaling,
     schedule,
     state,
     stopping,
@@ -126,8 +127,8 @@ class _Run:
         resumed = filled or bool(checkpoint.saved_steps(workdir / "checkpoints"))
         variables = initial_variables(config, self.model, given=not resumed)
         self.labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
-        transform = optimizer.make(config.train, self.labels)
-        self.state = state.create(variables, transform, config.train.ema > 0)
+        transform, scale = optimizer.make(config.train, self.labels), scaling.start(config.model)
+        self.state = state.create(variables, transform, config.train.ema > 0, scale)
         self._in_flight: tuple[int, dict] | None = None  # number and metrics of a step
         self._preview = preview.make_preview(config, self.model)
         self._phase: optimizer.Phase | None = None
@@ -213,9 +214,8 @@ class _Run:
                 pictures = self._preview(state.to_host(self.state.live), shown)
                 self.board.images(self.done, pictures)
             epoch_ends = self._due(self.per_epoch)
-            stop = self.stop.asked(self.done)
             late = self.until is not None and time.monotonic() > self.until
-            stop = stop or late
+            stop = self.stop.asked(self.done) or late
             if epoch_ends or stop or self._due(train.checkpoint_every):
                 self._record()
                 self._save()
@@ -304,10 +304,10 @@ class _Run:
         }
         self.bar.restart()
         if self.lead:
-            fusion = {name: x for name, x in values.items() if name.startswith("fusion/")}
-            self.lines.write(line | fusion)
             shown = {f"train/{name}": value for name, value in line.items() if name != "step"}
-            self.board.scalars(number, shown | fusion)
+            more = {n: x for n, x in values.items() if n.startswith(("fusion/", "loss_scale"))}
+            self.lines.write(line | more)
+            self.board.scalars(number, shown | more)
 
     def _save(self) -> None:
         extra: dict[str, Any] = {"window": self.window.state()}

@@ -26,6 +26,8 @@ _BEFORE = {
     "model.stride": "8",
     "model.dilated": "True",
     "model.template_cells": "7",
+    "model.early_dtype": "float32",
+    "model.formulation": "platform",
     "data.alike": "0.0",
     "data.mined": "0.0",
     "data.mined_kept": "512",

@@ -20,6 +20,7 @@ class TrainState:
         ema: moving averages {"params", "batch_stats"}, or an empty dict where none are kept.
         skipped: int32, steps skipped so far because their loss was not finite or too large.
         skipped_in_row: int32, such steps since the last good one.
+        loss_scale: of `siamjax.training.scaling`, an empty dict where the loss is not scaled.
     """
 
     step: Any
@@ -29,6 +30,7 @@ class TrainState:
     ema: Any
     skipped: Any
     skipped_in_row: Any
+    loss_scale: Any
 
     @property
     def live(self) -> dict[str, Any]:
@@ -41,13 +43,14 @@ class TrainState:
         return self.ema or self.live
 
 
-def create(variables, optimizer, ema: bool) -> TrainState:
+def create(variables, optimizer, ema: bool, loss_scale=None) -> TrainState:
     """The state before the first step.
 
     Args:
         variables: {"params", "batch_stats"}.
         optimizer: from `siamjax.training.optimizer.make`.
         ema: whether moving averages are kept.
+        loss_scale: from `siamjax.training.scaling.start`; None: the loss is not scaled.
     """
     state = TrainState(
         step=jnp.int32(0),
@@ -57,6 +60,7 @@ def create(variables, optimizer, ema: bool) -> TrainState:
         ema={},
         skipped=jnp.int32(0),
         skipped_in_row=jnp.int32(0),
+        loss_scale=loss_scale or {},
     )
     return state.replace(ema=jax.tree.map(np.array, state.live)) if ema else state
 

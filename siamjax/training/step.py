@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float32, Real
 
 from siamjax.geometry.anchors import Anchors
 from siamjax.models.formulations import PRODUCT
-from siamjax.training import losses, optimizer, schedule
+from siamjax.training import losses, optimizer, scaling, schedule
 from siamjax.training.state import TrainState
 
 
@@ -49,8 +49,8 @@ def make_step(
         `siamjax.data.loader` yields. Metrics are float32 scalars, equal on every device: loss,
         cls_loss, loc_loss, grad_norm (before clipping), positives (per pair), lr (of the state's
         epoch), skipped_in_row, skipped, and where the levels are fused by learned weights
-        `fusion/<branch>_<level>`, their shares; with `data.mined` also `wrong`, an array
-        (`losses.wrongness` of the pairs of all devices).
+        `fusion/<branch>_<level>`, their shares; `loss_scale` where the loss is scaled; with
+        `data.mined` also `wrong`, an array (`losses.wrongness` of the pairs of all devices).
     """
     gradients = _make_gradients(config, model, labels, phase, axis)
     update = _make_update(config, labels, phase, steps_per_epoch)
@@ -60,15 +60,17 @@ def make_step(
         new, lr = update(state, grads, batch_stats, metrics)
         counters = {"skipped": new.skipped, "skipped_in_row": new.skipped_in_row}
         metrics |= {"lr": lr} | jax.tree.map(jnp.float32, counters)
+        if state.loss_scale:
+            metrics["loss_scale"] = state.loss_scale["scale"]
         return new, metrics | _fusion_shares(new.params, config.model.levels)
 
     return train_step
 
 
 def _make_loss(config, model, phase) -> Callable:
-    """loss(active, params, batch_stats, batch, targets, counts) -> loss, (new batch_stats, the two
-    losses, how wrong each pair is where that is asked for): of one part of the batch; `active` are
-    the parameters that train."""
+    """loss(active, params, batch_stats, scale, batch, targets, counts) -> scaled loss, (new
+    batch_stats, the two losses, how wrong each pair is where that is asked for): of one part of
+    the batch; `active` are the parameters that train, `scale` of the state is None for none."""
     train, mines = config.train, config.data.get("mined", 0.0) > 0
     minimum = 2 if train.reference_quirks else 1
 
@@ -86,11 +88,12 @@ def _make_loss(config, model, phase) -> Callable:
         policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
         forward = jax.checkpoint(forward, policy=policy)
 
-    def loss(active, params, batch_stats, batch, targets, counts):
+    def loss(active, params, batch_stats, scale, batch, targets, counts):
         params = optimizer.join(active, params)
         (cls, loc), changed = forward(params, batch_stats, batch)
         cls_loss, loc_loss = losses.rpn_loss(cls, loc, *targets, counts, minimum)
         weighted = train.cls_weight * cls_loss + train.loc_weight * loc_loss
+        weighted = weighted if scale is None else weighted * scale
         wrong = losses.wrongness(cls, targets[0]) if mines else None
         batch_stats = changed.get("batch_stats", batch_stats)
         return weighted, (batch_stats, jnp.stack([cls_loss, loc_loss]), wrong)
@@ -105,15 +108,22 @@ def _make_gradients(config, model, labels, phase, axis) -> Callable:
     train, anchors = config.train, Anchors(**config.anchors)
     gradient_of_part = jax.grad(_make_loss(config, model, phase), has_aux=True)
 
+    def of_first(new, old):
+        """The first device's statistics; those that are fixed are equal on all."""
+        first = jax.lax.axis_index(axis) == 0
+        return old if new is old else jax.lax.psum(jnp.where(first, new, 0), axis)
+
     def gradients(state, batch):
         targets = losses.targets_from_batch(anchors, batch, config.crops.search)
         counts = jax.lax.psum(losses.count(targets[0]), axis)
         active = optimizer.split(state.params, labels, phase.groups)
+        scale = state.loss_scale.get("scale")
+        divisors = None if train.reference_quirks else counts
 
         def add_part(carry, part):
             sums, batch_stats = carry
             grads, (batch_stats, part_losses, wrong) = gradient_of_part(
-                active, state.params, batch_stats, *part, None if train.reference_quirks else counts
+                active, state.params, batch_stats, scale, *part, divisors
             )
             return (jax.tree.map(jnp.add, sums, (grads, part_losses)), batch_stats), wrong
 
@@ -127,13 +137,13 @@ def _make_gradients(config, model, labels, phase, axis) -> Callable:
             carry, wrong = jax.lax.scan(add_part, carry, parts)
         sums, batch_stats = carry
         grads, (cls_loss, loc_loss) = jax.lax.psum(sums, axis)
+        if scale is not None:
+            grads = jax.tree.map(lambda g: g / scale, grads)
         if train.reference_quirks:  # a sum of means so far
             number = train.accumulate * jax.lax.psum(1, axis)
             cls_loss, loc_loss = cls_loss / number, loc_loss / number
         if not train.sync_bn:
-            first = jax.lax.axis_index(axis) == 0
-            batch_stats = jax.tree.map(lambda x: jnp.where(first, x, 0), batch_stats)
-            batch_stats = jax.lax.psum(batch_stats, axis)  # of the first device
+            batch_stats = jax.tree.map(of_first, batch_stats, state.batch_stats)
         metrics = {
             "loss": train.cls_weight * cls_loss + train.loc_weight * loc_loss,
             "cls_loss": cls_loss,
@@ -175,13 +185,17 @@ def _make_update(config, labels, phase, steps_per_epoch) -> Callable:
         good = jnp.isfinite(loss) & (loss <= train.max_loss) & jnp.isfinite(norm)
 
         def keep(new, old):
-            return jax.tree.map(lambda new, old: jnp.where(good, new, old), new, old)
+            def pick(new, old):
+                return old if new is old else jnp.where(good, new, old)
+
+            return jax.tree.map(pick, new, old)
 
         new = state.replace(params=params, batch_stats=batch_stats, opt_state=opt_state)
         new = keep(new, state).replace(
             step=state.step + 1,
             skipped=jnp.where(good, state.skipped, state.skipped + 1),
             skipped_in_row=jnp.where(good, 0, state.skipped_in_row + 1),
+            loss_scale=scaling.after(state.loss_scale, jnp.isfinite(norm)),
         )
         if train.ema:
             # this order of arguments: ema * average + (1 - ema) * new

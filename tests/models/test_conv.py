@@ -39,9 +39,11 @@ def test_wide_kernels_take_winograd_and_narrow_ones_do_not():
 
 @pytest.mark.parametrize("channels", [(70, 64), (64, 70)])
 @pytest.mark.parametrize("stride, padding, size", [(1, 0, 1), (2, 0, 1), (2, 0, 3), (1, 2, 3)])
-def test_conv2d(stride, padding, size, channels):
+@pytest.mark.parametrize("formulation", ["platform", "products"])
+def test_conv2d(stride, padding, size, channels, formulation):
+    conv2d = conv.FORMULATIONS[formulation].conv2d
     x, kernel = arrays(0, (2, 9, 10, channels[0]), (size, size, *channels))
-    result, pull = jax.vjp(lambda x, k: conv.conv2d(x, k, stride, padding), x, kernel)
+    result, pull = jax.vjp(lambda x, k: conv2d(x, k, stride, padding), x, kernel)
     wanted, pull_wanted = jax.vjp(lambda x, k: conv.lax_conv(x, k, stride, padding), x, kernel)
     np.testing.assert_allclose(result, wanted, atol=2e-4)
     (gradient,) = arrays(1, wanted.shape)

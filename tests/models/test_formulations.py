@@ -52,6 +52,14 @@ def test_accelerators_get_plain_convolutions(exported, platform):
     assert "stablehlo.dot_general" not in text
 
 
+def test_products_in_place_of_1x1_convolutions(small_network):
+    """As a choice, on accelerators too: each crop's adjust layer, two 1x1 layers in each branch."""
+    fields = {"width": 1.0, "blocks": (1, 1, 1, 1), "levels": (2,), "formulation": "products"}
+    text = program(small_network("resnet18", **fields), "cuda")
+    assert group_counts(text) == (2 * (1 + 2 + 3) + 2 * (1 + 1), 0)
+    assert len(re.findall("stablehlo.dot_general", text)) == 2 * 1 + 2 * 2
+
+
 def test_cpus_get_their_own(exported):
     text = exported["resnet18", "cpu"]
     plain, _ = group_counts(text)

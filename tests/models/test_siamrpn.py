@@ -188,6 +188,24 @@ def test_bfloat16_computes_close_to_float32_on_float32_parameters(
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(new)} <= {"float32"}
 
 
+def test_first_layers_have_a_type_of_their_own(small, random_variables, crops):
+    """Up to layer2 of a ResNet; on float32 parameters, near float32's maps."""
+    both = {"dtype": "bfloat16", "early_dtype": "float16"}
+    model = small("resnet18", levels=(1, 2, 3), **both)
+    x = jnp.zeros((1, 127, 127, 3))
+    levels = jax.eval_shape(lambda v: model.apply(v, x, method="features"), shapes(model))
+    assert [str(level.dtype) for level in levels] == ["float16", "float16", "bfloat16"]
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(shapes(model))} == {"float32"}
+    plain = small("alexnet")
+    variables, (z, x) = random_variables(plain), crops(search=191)
+    wanted, ours = (
+        jax.jit(net.apply)(variables, z, x) for net in (plain, plain.clone(early_dtype="float16"))
+    )
+    for theirs, our in zip(wanted, ours):
+        assert our.dtype == jnp.float32
+        assert 0 < np.abs(our - theirs).max() < 0.01 * np.abs(theirs).max()
+
+
 @pytest.mark.parametrize(
     "family, fields",
     [
@@ -264,7 +282,9 @@ def test_flax_draws_from_the_same_distributions(backbone, small, crops):
         ("backbone", "resnet51", "did you mean resnet50"),
         ("correlation", "depth", "did you mean depthwise"),
         ("correlation", "q", "choose from depthwise, upchannel"),  # nothing is like it
-        ("dtype", "float16", "bfloat16"),
+        ("dtype", "float64", "bfloat16"),
+        ("early_dtype", "half", "choose from float32, bfloat16, float16"),
+        ("formulation", "product", "did you mean products"),
         ("levels", (2, 7), "7 given, resnet18 has 0"),
         ("levels", ("layer5",), "'layer5' given"),
         ("levels", (4, 2), "rising order"),

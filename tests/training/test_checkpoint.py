@@ -37,6 +37,17 @@ def test_meta_of_a_checkpoint(saved, small, tiny, tmp_path):
     assert meta["data"] == {"tiny": "abc"}
 
 
+def test_the_factor_of_the_loss_is_saved(saved, small, tiny):
+    """With the steps since it last changed; a state without one takes none."""
+    scaled = small.replace(loss_scale={"scale": np.float32(32), "good": np.int32(7)})
+    saved.save(scaled, tiny(), {}, {})
+    saved.wait()
+    restored, _ = saved.restore(scaled.replace(loss_scale={"scale": 0.0, "good": 0}))
+    assert restored.loss_scale == {"scale": 32, "good": 7}
+    with pytest.raises(UserError, match="loss_scale/good"):
+        saved.restore(small)
+
+
 def test_newest_are_kept(saved, small, tiny):
     for step in (3, 4, 5):
         saved.save(small.replace(step=np.int32(step)), tiny(), {}, {})

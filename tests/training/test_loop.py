@@ -361,6 +361,7 @@ def test_malformed_validation(tiny, tmp_path):
         ("train.remat=True", 1e-3),
         ("train.accumulate=2", np.inf),
         ("model.dtype=bfloat16", 0.1),
+        ("model.early_dtype=float16", 0.1),
     ],
 )
 def test_options_on_the_command_line(whole, tiny, tmp_path, run_train, flag, closeness):

@@ -10,7 +10,7 @@ import pytest
 from siamjax.config import to_json
 from siamjax.geometry.anchors import Anchors
 from siamjax.models.norm import BatchNorm
-from siamjax.training import losses, optimizer, state, step
+from siamjax.training import losses, optimizer, scaling, state, step
 
 A, S, B = 5, 3, 8
 PROGRAMS = {}  # compiled steps by config, phase and devices
@@ -58,14 +58,18 @@ def batch():
     }
 
 
-def run(config, batches, devices=1, start=0, momentum=None):
-    """State and metrics after the batches; each split over so many devices."""
+def run(config, batches, devices=1, start=0, momentum=None, scale=None):
+    """State and metrics after the batches; each split over so many devices. `scale`: of the loss,
+    at the start."""
     network = Network(bn_axis_name="devices" if config.train.sync_bn else None)
     z, x = (jnp.zeros((1, n, n, 3)) for n in (16, 24))
     variables = jax.tree.map(np.asarray, Network().init(jax.random.key(0), z, x))
     labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
-    now = state.create(variables, optimizer.make(config.train, labels), config.train.ema > 0)
+    transform, scaled = optimizer.make(config.train, labels), scaling.start(config.model)
+    now = state.create(variables, transform, config.train.ema > 0, scaled)
     now = now.replace(step=jnp.int32(start))
+    if scale is not None:
+        now.loss_scale["scale"] = jnp.float32(scale)
     if momentum is not None:
         now = now.replace(opt_state=jax.tree.map(lambda m: m + momentum, now.opt_state))
     history = []
@@ -327,6 +331,54 @@ def test_gradient_norm_is_of_what_trains(config, batch):
     """Against optax, on the gradient recovered from the momentum."""
     now, [metrics] = run(config(clip_norm=1e9, weight_decay=0.0), [batch])
     assert optax.tree.norm(now.opt_state) == pytest.approx(float(metrics["grad_norm"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("fields", [{}, {"accumulate": 2, "freeze_bn": True}])
+def test_a_scaled_loss_is_the_same_step(config, batch, fields):
+    """Bit for bit where nothing overflows: the factor is a power of two."""
+    plain, wanted = run(config(**fields), [batch] * 3)
+    scaled, found = run(config(model__early_dtype="float16", **fields), [batch] * 3)
+    assert [metrics.pop("loss_scale") for metrics in found] == [2.0**16] * 3
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+    assert scaled.loss_scale == {"scale": 2.0**16, "good": 3}
+    assert plain.loss_scale == {}
+    same = scaled.replace(loss_scale={})
+    jax.tree.map(np.testing.assert_array_equal, same, plain)
+
+
+def test_a_gradient_that_overflows_is_skipped(config, batch):
+    """The loss is finite all the same; the next step takes a smaller factor."""
+    c = config(model__early_dtype="float16")
+    before, _ = run(c, [])
+    after, [bad, good] = run(c, [batch] * 2, scale=2.0**127)
+    assert (bad["skipped"], bad["skipped_in_row"]) == (1, 1)
+    assert np.isfinite(bad["loss"])
+    assert good["loss_scale"] == scaling.LARGEST
+    assert (good["skipped"], good["skipped_in_row"]) == (1, 0)
+    assert differ(before.params["head"], after.params["head"], 0)
+    skipped, _ = run(c, [batch], scale=2.0**127)
+    jax.tree.map(np.testing.assert_array_equal, skipped.params, before.params)
+
+
+def test_factors_of_the_loss_by_hand():
+    """Halved by an overflow, doubled after 2000 good steps, within 1 and 2^24."""
+    now = scaling.start({"dtype": "bfloat16", "early_dtype": "float16"})
+    for finite, times, expected in (
+        (True, 1999, (2.0**16, 1999)),
+        (True, 1, (2.0**17, 0)),
+        (True, 5, (2.0**17, 5)),
+        (False, 2, (2.0**15, 0)),
+        (False, 20, (1.0, 0)),
+        (True, 2000, (2.0, 0)),
+    ):
+        now = jax.lax.fori_loop(
+            0, times, lambda _, x, f=finite: scaling.after(x, jnp.bool_(f)), now
+        )
+        assert (now["scale"], now["good"]) == expected
+    highest = {"scale": jnp.float32(2.0**24), "good": jnp.int32(1999)}
+    assert scaling.after(highest, jnp.bool_(True))["scale"] == 2.0**24
+    assert scaling.start({"dtype": "bfloat16"}) == {}
+    assert scaling.start({"dtype": "float16"}) != {}
 
 
 def test_colour_noise_is_subtracted():
