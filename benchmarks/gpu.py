@@ -17,7 +17,7 @@ e  the same step as in c under further flags of XLA; the first of them is none, 
 
 Every figure is written to OUT/<part>.json when it is there. A part that is cut leaves what it has,
 and the next run with the same OUT, on the same kind of device, measures what is missing. --tiny
-takes the first and the last setting of each part.
+takes the last setting of each part, its step with the backbone frozen, and torch where it is there.
 
 Needed besides jax, and torch for the comparison: flax, optax, jaxtyping, OpenCV, ml_collections.
 For a machine without a network the last one travels as a wheel:
@@ -100,7 +100,7 @@ class Part:
     def settings(self, table: dict) -> dict:
         """Those that are still to be measured."""
         if self.args.tiny:
-            names = [next(iter(table)), list(table)[-1], *["torch"] * bool(self.args.torch)]
+            names = [list(table)[-1], *["torch"] * bool(self.args.torch)]
             table = {name: table[name] for name in names if name in table}
         return {n: x for n, x in table.items() if "done" not in self.known.get(n, {})}
 
@@ -187,7 +187,8 @@ def step_part(part: Part, dtype: str, steps: dict, flags: dict) -> None:
 def measure_step(part, name, step, flags, dtype, batch, folder) -> None:
     """One training step; the torch twin starts from weights that a process of siamjax writes."""
     tiny, fields = part.args.tiny, dict(STEPS[step])
-    setting = {"phase": "full", "dtype": dtype, "batch": batch, "remat": fields.pop("remat", False)}
+    phase = "frozen" if tiny else "full"
+    setting = {"phase": phase, "dtype": dtype, "batch": batch, "remat": fields.pop("remat", False)}
     setting |= {"weights": str(folder / "weights.npz"), "data": str(folder / "batch.npz")}
     setting["model"] = fields | (TINY if tiny else {})
     rounds = (1, 1) if tiny else (3, 20)
