@@ -169,7 +169,10 @@ async function rename(target, name) {
 function draws(box) {
   const free = [...Array(limits.targets).keys()].find((number) => !targets().includes(number));
   const target = chosen ?? free;
-  if (target === undefined) return say(`${limits.targets} targets are followed at most.`, "error");
+  if (target === undefined) {
+    camera?.thaw();
+    return say(`${limits.targets} targets are followed at most.`, "error");
+  }
   chosen = target;
   box = box.map((side) => Math.round(side * 100) / 100);
   if (camera) {
@@ -211,12 +214,12 @@ const view = new View($("view"), {
   target: () => chosen ?? targets().length,
   began: () => {
     playing = false;
-    if (camera) camera.frozen = true;
+    camera?.freeze();
   },
   drawn: draws,
   refused: () => say("The run is under way: press Stop, then correct the box.", "error"),
   picked: (target) => {
-    if (camera) camera.frozen = false;
+    camera?.thaw();
     if (target !== undefined) choose(target);
   },
 });

@@ -7,8 +7,9 @@ export class Camera {
   constructor(ask, shown, failed) {
     Object.assign(this, { ask, shown, failed });
     this.given = []; // what is said about the next frame: {target, box}
-    this.frozen = false; // while a person draws on the frame that is shown
-    this.again = false; // send that frame once more, with the box
+    this.last = null; // the frame that is shown: {blob, image, size}
+    this.held = null; // that frame, while a person draws on it
+    this.next = null; // a frame to send once more, with the box
     this.id = null;
   }
 
@@ -39,10 +40,19 @@ export class Camera {
     this.id = (await this.ask("/cameras", { method: "POST" })).id;
   }
 
+  freeze() {
+    this.held = this.last;
+  }
+
+  thaw() {
+    this.held = null;
+  }
+
+  // A box in the frame that is shown, whichever is under way.
   give(target, box) {
     this.given.push({ target, box });
-    this.again = true;
-    this.frozen = false;
+    this.next = this.held ?? this.last;
+    this.held = null;
   }
 
   close() {
@@ -52,37 +62,28 @@ export class Camera {
   }
 
   async loop() {
-    const canvas = document.createElement("canvas");
-    let blob = null;
     let rate = 0;
     let before = performance.now();
     while (this.id) {
-      if (this.frozen && performance.now() - before < 4000) {
+      if (this.held && performance.now() - before < 4000) {
         await new Promise((go) => setTimeout(go, 30));
         continue; // a frame now and then keeps the camera alive
       }
       try {
+        const frame = this.next ?? this.held ?? (await this.fresh());
+        const drawn = frame === this.next;
+        this.next = null;
         const begin = performance.now();
-        if (!((this.frozen || this.again) && blob)) {
-          await this.fresh();
-          const zoom = Math.min(1, SIDE / Math.max(this.video.videoWidth, this.video.videoHeight));
-          canvas.width = Math.round(this.video.videoWidth * zoom);
-          canvas.height = Math.round(this.video.videoHeight * zoom);
-          canvas.getContext("2d").drawImage(this.video, 0, 0, canvas.width, canvas.height);
-          blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
-        }
-        const taken = performance.now();
-        this.again = false;
-        const given = this.given.splice(0);
+        const given = drawn || !this.given.some((each) => each.box) ? this.given.splice(0) : [];
         const said = given.length ? `?given=${encodeURIComponent(JSON.stringify(given))}` : "";
-        const told = await this.ask(`/cameras/${this.id}${said}`, { method: "POST", body: blob });
+        const told = await this.ask(`/cameras/${this.id}${said}`, { method: "POST", body: frame.blob });
         const now = performance.now();
         rate = rate ? 0.9 * rate + 0.1 * (now - before) : now - before;
         before = now;
         if (!this.id) return;
-        if (this.frozen) continue;
-        const figures = { fps: 1000 / rate, round: now - taken, server: told.ms, all: now - begin };
-        this.shown(await createImageBitmap(canvas), [canvas.width, canvas.height], told.targets, figures);
+        if (this.held || this.next) continue; // the frame before stays, with what is drawn on it
+        this.last = frame;
+        this.shown(frame.image, frame.size, told.targets, { fps: 1000 / rate, round: now - begin, server: told.ms });
       } catch (error) {
         if (!this.id) return;
         if (error.status === 404) await this.begin().catch((fault) => this.end(fault));
@@ -98,13 +99,17 @@ export class Camera {
   }
 
   // The next frame of the camera, at most a moment later.
-  fresh() {
-    return new Promise((go) => {
-      const late = setTimeout(go, 200);
-      this.video.requestVideoFrameCallback?.(() => {
-        clearTimeout(late);
-        go();
-      }) ?? 0;
+  async fresh() {
+    await new Promise((go) => {
+      setTimeout(go, 200);
+      this.video.requestVideoFrameCallback?.(go);
     });
+    const [width, height] = [this.video.videoWidth, this.video.videoHeight];
+    const zoom = Math.min(1, SIDE / Math.max(width, height));
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [Math.round(width * zoom), Math.round(height * zoom)];
+    canvas.getContext("2d").drawImage(this.video, 0, 0, canvas.width, canvas.height);
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
+    return { blob, image: canvas, size: [canvas.width, canvas.height] };
   }
 }

@@ -25,6 +25,7 @@ export class View {
     canvas.addEventListener("pointerup", (event) => this.up(event));
     canvas.addEventListener("pointercancel", () => {
       this.drag = null;
+      this.chosen.picked(undefined);
       this.draw();
     });
   }
