@@ -63,7 +63,7 @@ def write(out: str | os.PathLike, network: str | os.PathLike, ort: str | os.Path
     Raises:
         UserError: a part is missing, or the folder is there or cannot be written.
     """
-    own = sorted(PAGE.iterdir())
+    own = [*sorted(PAGE.iterdir()), api.ASSETS / "serve.css"]  # looks like that of siamjax serve
     parts = [*own, *halves(network), *(runtime(ort) / name for name in RUNTIME)]
     check_new(out)
     with files.replacing(out) as site:

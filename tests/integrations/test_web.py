@@ -178,7 +178,7 @@ def export(parts, *words):
 def test_the_folder_is_whole(parts, capsys):
     export(parts)
     names = {path.name for path in (parts / "site").iterdir()}
-    page = {"index.html", "page.js", "tracker.js"}
+    page = {"index.html", "page.js", "serve.css", "tracker.js"}
     assert names == page | {*web.RUNTIME, "template.onnx", "search.onnx", "tracker.json"}
     assert f"{parts / 'site'}: the page; python3 -m http.server" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"site: exists already; remove it"):
@@ -300,7 +300,7 @@ def test_the_page_in_a_browser(address, tab, tmp_path):
     tab.get_by_text("Choose a video, or the webcam.").wait_for()
     tab.set_input_files("#file", tmp_path / "clip.webm")
     tab.get_by_text("Draw a box around the target").wait_for()
-    assert tab.text_content("#frame") == "frame 0 of 60"
+    assert tab.text_content("#time") == "frame 0 of 60"
     assert tab.evaluate("siamjax.period") == pytest.approx(1 / 25)
 
     area = tab.locator("#view").bounding_box()
@@ -319,7 +319,7 @@ def test_the_page_in_a_browser(address, tab, tmp_path):
     tab.locator("#view").focus()
     tab.keyboard.press("ArrowLeft")
     tab.get_by_text("frame 58 of 60").wait_for()
-    tab.locator("#time").fill("10")
+    tab.locator("#seek").fill("10")
     tab.get_by_text("frame 10 of 60").wait_for()
     assert tab.evaluate("siamjax.box.x") == pytest.approx(rows[10, 1], abs=1e-3)
     tab.locator("#view").focus()

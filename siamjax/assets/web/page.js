@@ -5,7 +5,7 @@ import { Tracker, openNetwork } from "./tracker.js";
 ort.env.wasm.numThreads = 1;
 
 const by = (id) => document.getElementById(id);
-const [view, time, track, status] = ["view", "time", "track", "status"].map(by);
+const [view, time, track, status] = ["view", "seek", "track", "status"].map(by);
 const shown = view.getContext("2d");
 const pixels = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
@@ -24,7 +24,7 @@ window.siamjax = state; // for tests and the curious
 
 function say(text, error = false) {
   status.textContent = text;
-  status.classList.toggle("error", error);
+  by("said").classList.toggle("error", error);
 }
 
 async function load() {
@@ -100,10 +100,19 @@ function nearestRate(period) {
 
 // --- what is shown ----------------------------------------------------------------------------
 
+// The picture as large as its place allows, small videos too.
+function fit() {
+  const scale = Math.min(by("stage").clientWidth / view.width, (0.72 * innerHeight) / view.height);
+  view.style.width = `${Math.floor(view.width * scale)}px`;
+}
+
 function paint(box = state.box) {
   const { canvas } = pixels;
-  view.width = canvas.width;
-  view.height = canvas.height;
+  if (view.width !== canvas.width || view.height !== canvas.height) {
+    view.width = canvas.width;
+    view.height = canvas.height;
+  }
+  fit();
   shown.drawImage(canvas, 0, 0);
   if (box) {
     shown.lineWidth = Math.max(2, view.width / 320);
@@ -113,7 +122,7 @@ function paint(box = state.box) {
   by("box").textContent = box
     ? `x ${box.x.toFixed(1)}, y ${box.y.toFixed(1)}, ${box.w.toFixed(1)} x ${box.h.toFixed(1)} px`
     : "";
-  by("frame").textContent = state.live ? "live" : `frame ${state.frame} of ${count()}`;
+  by("time").textContent = state.live ? "live" : `frame ${state.frame} of ${count()}`;
   time.value = state.frame;
   track.disabled = !(state.box && state.tracker);
   track.textContent = state.running ? "Stop" : "Track";
@@ -171,7 +180,7 @@ async function run() {
       done += 1;
       const rate = (1000 * done) / (performance.now() - start);
       const left = state.live ? "" : `, ${Math.ceil((count() - 1 - state.frame) / rate)} s left`;
-      by("rate").textContent = `${rate.toFixed(1)} frames/s${left}`;
+      by("speed").textContent = `${rate.toFixed(1)} frames/s${left}`;
     }
     say(state.live || state.frame + 1 < count() ? "Stopped." : "The video has ended.");
   } catch (error) {
@@ -229,6 +238,7 @@ async function open(source, live) {
   capture();
   offer();
   paint();
+  by("empty").hidden = true;
   say("Draw a box around the target, then press Track.");
   if (live) preview();
 }
@@ -245,14 +255,14 @@ function preview() {
 
 by("file").addEventListener("change", ({ target }) => target.files[0] && open(target.files[0], false));
 by("webcam").addEventListener("click", () => open(null, true));
-by("drop").addEventListener("dragover", (e) => {
+by("stage").addEventListener("dragover", (e) => {
   e.preventDefault();
-  by("drop").classList.add("over");
+  by("stage").classList.add("over");
 });
-by("drop").addEventListener("dragleave", () => by("drop").classList.remove("over"));
-by("drop").addEventListener("drop", (e) => {
+by("stage").addEventListener("dragleave", () => by("stage").classList.remove("over"));
+by("stage").addEventListener("drop", (e) => {
   e.preventDefault();
-  by("drop").classList.remove("over");
+  by("stage").classList.remove("over");
   if (e.dataTransfer.files[0]) open(e.dataTransfer.files[0], false);
 });
 track.addEventListener("click", toggle);
@@ -265,6 +275,8 @@ document.addEventListener("keydown", (e) => {
   else return;
   e.preventDefault();
 });
+
+window.addEventListener("resize", fit);
 
 let corner = null;
 const place = (e) => {
