@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # versions that were tested together
 CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.version_info < (3, 12) else 'constraints-3.12.txt')")
 
-.PHONY: help env demo test soak test-prep test-remote gpu-tiny notebook docs wheel wheel-test commands lint format types clean
+.PHONY: help env demo test soak test-prep test-remote gpu-tiny notebook docs wheel wheel-test load-test commands lint format types clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -59,6 +59,9 @@ wheel: env  ## dist/siamjax-*.whl
 
 wheel-test: wheel  ## install the wheel in an empty environment elsewhere and use it
 	.ci/wheel-test $(PYTHON) -c $(CONSTRAINTS)
+
+load-test:  ## siamjax.load() from everywhere, with every Python of this machine
+	.ci/load-test
 
 commands: env  ## run every command of README and docs; says what it leaves out and why
 	docs/check_commands.sh
