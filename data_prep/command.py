@@ -53,7 +53,7 @@ def main(
     if not arguments.out:
         raise UserError("--out: give the folder that the data set is written to")
     out = Path(arguments.out)
-    if arguments.beam_runner or beam_options:
+    if arguments.beam_runner:
         made = _by_beam(source, out, options, arguments, beam_options)
     else:
         made = Preparation(source, out, options).prepare(arguments.workers)
@@ -69,10 +69,6 @@ def main(
 
 
 def _by_beam(source, out, options, arguments, beam_options) -> bool:
-    if not arguments.beam_runner:
-        raise UserError(
-            f"unknown argument {beam_options[0]}; Beam's need --beam_runner beside them"
-        )
     beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
@@ -114,7 +110,10 @@ def _parse(source_class, argv, prog):
     for field in _FIELDS:
         text = f"{field.metadata['help']} (default {field.default})"
         add(f"--{field.name}", type=field.type, default=field.default, help=text)
-    return parser.parse_known_args(argv)
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and not arguments.beam_runner:
+        raise parser.unknown(rest[0], "; Beam's need --beam_runner beside them")
+    return arguments, rest
 
 
 def check(source: Source, limit: int = 0) -> list[str]:

@@ -29,11 +29,15 @@ class Parser(argparse.ArgumentParser):
         self._words = words[:end]
         return super().parse_known_args(words, namespace)
 
-    def unknown(self, argument: str) -> UserError:
-        """The line for an argument that the command does not take."""
+    def unknown(self, argument: str, otherwise: str = "") -> UserError:
+        """The line for an argument that the command does not take.
+
+        Args:
+            otherwise: what is said where no flag resembles it.
+        """
         flag = argument.partition("=")[0]
         hint = near(flag, self._flags()) if flag.startswith("-") else ""
-        return UserError(f"unknown argument {argument}{hint or f'; see {self.prog} --help'}")
+        return UserError(f"unknown argument {argument}{hint or otherwise or self._see()}")
 
     def error(self, message: str) -> NoReturn:
         """Refuses the arguments.
@@ -46,7 +50,12 @@ class Parser(argparse.ArgumentParser):
                 flag = word.partition("=")[0]
                 if flag.startswith("--") and not self._takes(flag) and near(flag, self._flags()):
                     raise self.unknown(word)
-        raise UserError(message + ("" if message.endswith("?") else f"; see {self.prog} --help"))
+        if message.startswith("unrecognized arguments: "):
+            raise self.unknown(message.split()[2])
+        raise UserError(message + ("" if message.endswith("?") else self._see()))
+
+    def _see(self) -> str:
+        return f"; see {self.prog} --help"
 
     def _check_value(self, action: argparse.Action, value) -> None:
         """Where the base class lists the choices, the nearest one is named too."""
