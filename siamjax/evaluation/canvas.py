@@ -142,6 +142,8 @@ def finished(medium: Medium, drawers: Mapping[str, Callable[[], Figure]]) -> dic
     with _drawing(**{"font.size": medium.font}):
         for name, draw in drawers.items():
             figures[name] = draw()
+            # letters are as wide as in print there, not as pixels of a screen make them
+            figures[name].set_dpi(medium.dpi)
             figures[name].draw_without_rendering()
             figures[name].set_layout_engine("none")
     return figures

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from siamjax.studies import tables
 
 Values = dict[int, float]  # seed -> figure
 PLOTTED = 4  # panels of the plot at most
+LABEL = 18  # characters of a line below a panel
 MARK = "≈"
 
 
@@ -57,6 +59,11 @@ class Found:
                 if bounds is not None and math.isfinite(bounds[1]):
                     yield row, figure, bounds
 
+    def separates(self, figure: str, bounds: tuple[float, float, float]) -> bool:
+        """Whether the interval of a difference leaves out 0, and tables print another number."""
+        number = self.figures[figure].number
+        return seeds.separates(bounds) and number(abs(bounds[0])) != number(0.0)
+
     def write(self, folder: Path) -> None:
         """`study.json`, `table.md`, `figures.pdf`, `.svg` and `.png` of the folder."""
         write_whole(folder / "study.json", json.dumps(self.to_dict(), indent=1) + "\n")
@@ -78,7 +85,7 @@ class Found:
             for row, own in self.rows.items()
         }
         differences = [
-            {"row": row, "figure": figure, "separates": seeds.separates(bounds)}
+            {"row": row, "figure": figure, "separates": self.separates(figure, bounds)}
             | dict(zip(("mean", "low", "high"), map(_finite, bounds)))
             for row, figure, bounds in self.compared()
         ]
@@ -94,7 +101,9 @@ class Found:
         head = ["", "seeds", *(self.figures[name].label for name in shown)]
         lines = [head]
         together = {
-            (row, figure) for row, figure, bounds in self.compared() if not seeds.separates(bounds)
+            (row, figure)
+            for row, figure, bounds in self.compared()
+            if not self.separates(figure, bounds)
         }
         for row, own in self.rows.items():
             count = max((len(values) for values in own.values()), default=0)
@@ -116,7 +125,7 @@ class Found:
             said.append(f'{MARK}: does not separate from "{first}", seed by seed.')
         for name in self.shown():
             own = [(row, bounds) for row, figure, bounds in compared if figure == name]
-            other = [row for row, bounds in own if seeds.separates(bounds)]
+            other = [row for row, bounds in own if self.separates(name, bounds)]
             if own and not other:
                 said.append(f'{self.figures[name].label}: nothing separates from "{first}".')
             elif own:
@@ -129,7 +138,7 @@ class Found:
     def _draw(self) -> Canvas:
         """A panel per figure: each seed a small dot, the mean with its interval."""
         medium, shown = MEDIA["paper"], self.shown()[:PLOTTED]
-        height = 0.5 + 0.17 * len(self.rows)
+        height = 0.6 + 0.17 * len(self.rows)
         width = medium.width * (1 if len(shown) < 3 else canvas.WIDE)
         drawn = Canvas(figsize=(width, height), layout="constrained")
         panels = drawn.subplots(1, len(shown), squeeze=False, sharey=True)[0]
@@ -141,14 +150,18 @@ class Found:
                     continue
                 mean, low, high = _interval(one)
                 dots = list(one.values())
-                values += [*dots, low, high]
+                digit = 10.0 ** -self.figures[name].digits
+                # equal numbers are one place, whatever rounding makes of them
+                values += [*dots, low, high, mean - digit, mean + digit]
                 panel.plot(dots, [y] * len(dots), ".", color="0.6", markersize=medium.marker)
                 if math.isfinite(low):
                     panel.plot([low, high], [y, y], color=looks.colour, linewidth=medium.line)
                 panel.plot(
                     mean, y, looks.marker, color=looks.colour, markersize=1.3 * medium.marker
                 )
-            panel.set(xlabel=self.figures[name].label, xlim=limits(values))
+            label = textwrap.fill(self.figures[name].label, LABEL)
+            panel.set(xlabel=label, xlim=limits(values))
+            panel.ticklabel_format(axis="x", useOffset=False)
             panel.grid(axis="x")
         panels[0].set_yticks(range(len(self.rows)), list(self.rows))
         panels[0].set_ylim(len(self.rows) - 0.5, -0.5)

@@ -1,7 +1,9 @@
 """Why stride 8 and dilation (SiamRPN++, section 3.3)."""
 
+import functools
+
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from siamjax import models
 from siamjax.errors import UserError
@@ -16,7 +18,7 @@ FIGURES = (
     scores.AUC
     | scores.EAO
     | scores.SPEED
-    | {"memory": Figure("memory of a step (MB)", lower_is_better=True, digits=1)}
+    | {"memory": Figure("memory of a training step (MB)", lower_is_better=True, digits=1)}
 )
 TEMPLATE, SEARCH = 127, 255  # px of the crops
 # stride, whether it dilates, cells kept of the template's; the published network's first
@@ -30,6 +32,7 @@ KINDS = (
     (32, True, 3),
 )
 MAIN = ((8, True, 7), (32, True, 3))
+PAIRS = 8  # whose memory is measured
 SCALE = 64  # px, side of the square anchor at every stride
 
 
@@ -68,17 +71,23 @@ def _variant(stride: int, dilated: bool, kept: int) -> Variant:
 
 
 def measure(run: Run) -> dict[str, dict[str, float]]:
-    """Success AUC, EAO, frames per second; memory of the network's answer to a search crop."""
-    return {"": scores.of_run(run) | memory(run.config)}
+    """Success AUC, EAO, frames per second; memory that training takes."""
+    return {"": scores.of_run(run) | memory(models.build(run.config))}
 
 
-def memory(config) -> dict[str, float]:
-    """MB that the network takes besides its weights to answer a search crop."""
-    model = models.build(config)
+@functools.cache  # of a variant's seeds
+def memory(model: models.SiamRPN) -> dict[str, float]:
+    """MB that the gradients of `PAIRS` pairs take besides the weights, all of the network
+    training."""
     variables = models.init_variables(model, seed=0)
-    z, x = (np.zeros((1, side, side, 3), np.float32) for side in (TEMPLATE, SEARCH))
-    encode = jax.jit(lambda v, z: model.apply(v, z, method="encode"))
-    respond = jax.jit(lambda v, k, x: model.apply(v, k, x, method="respond"))
-    kernels = jax.eval_shape(encode, variables, z)
-    found = respond.lower(variables, kernels, x).compile().memory_analysis()
+    crops = [jnp.zeros((PAIRS, side, side, 3)) for side in (TEMPLATE, SEARCH)]
+
+    def total(params, z, x):
+        everything = tuple(params["backbone"])
+        known = variables | {"params": params}
+        answers, _ = model.apply(known, z, x, True, everything, mutable=["batch_stats"])
+        return sum(jnp.sum(jnp.square(answer)) for answer in answers)
+
+    step = jax.jit(jax.grad(total)).lower(variables["params"], *crops)
+    found = step.compile().memory_analysis()
     return {} if found is None else {"memory": found.temp_size_in_bytes / 1e6}

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from siamjax import models
 from siamjax.cli import dispatch
 from siamjax.commands import study
 from siamjax.config import load_config
 from siamjax.errors import UserError
 from siamjax.locks import Lock
-from siamjax.studies import STUDIES, driver, found, runs, session
+from siamjax.measures.result import Figure
+from siamjax.studies import STUDIES, driver, found, runs, session, stride
 from siamjax.studies.found import Found
 from siamjax.studies.runs import Run, Setting, Variant, key_of, resolve
 
@@ -237,3 +239,39 @@ def test_rows_that_do_not_separate_are_called_so():
     assert "| a | 1 | 0.300 |\n\nOne seed: nothing is said" in one.table()
     assert np.isfinite(one.to_dict()["rows"]["a"]["auc"]["mean"])
     assert one.to_dict()["rows"]["a"]["auc"]["low"] is None
+
+
+def test_what_prints_as_one_number_does_not_separate():
+    """Before: 0.5 MB was "other than" 0.5 MB, for bytes that no digit shows."""
+    values = {"a": 0.50910, "b": 0.50909, "c": 0.61}
+    rows = {name: {"auc": {seed: value for seed in range(3)}} for name, value in values.items()}
+    result = Found("n", "q", "s", session.scores.AUC, rows, 0, {})
+    assert 'success AUC: other than "a": c.' in result.table()
+    assert [row["separates"] for row in result.to_dict()["differences"]] == [False, True]
+
+
+def test_all_words_of_the_plot_are_on_the_page(tmp_path, monkeypatch):
+    """Before: long names of rows and of figures were cut at the edges."""
+    figures = {str(i): Figure("parameters of a level's branches", digits=1) for i in range(4)}
+    values = {name: {0: 0.5091, 1: 0.50909} for name in figures}
+    rows = {f"stride {i}, 15x15, no dilation": values for i in range(7)}
+    drawn = {}
+    monkeypatch.setattr(found.canvas, "save", lambda figures, *_: drawn.update(figures))
+    SAVE({"figures": Found("n", "q", "s", figures, rows, 0, {})._draw}, tmp_path)
+    (canvas,) = drawn.values()
+    canvas.set_dpi(400)
+    canvas.draw_without_rendering()
+    for panel in canvas.axes:
+        assert panel.xaxis.get_offset_text().get_text() == ""
+        for text in (*panel.get_yticklabels(), panel.xaxis.label):
+            box = text.get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= canvas.bbox.width, text.get_text()
+
+
+@pytest.mark.slow
+def test_memory_of_a_stride_is_that_of_its_gradients(setting):
+    large, small = (
+        stride.memory(models.build(resolve(setting, variant, 0)))["memory"]
+        for variant in (stride.variants(setting)[0], stride.variants(setting)[-1])
+    )
+    assert large > small > 0
