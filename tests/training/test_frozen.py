@@ -51,8 +51,8 @@ def operations(program, name):
     [
         (0, {}, FROZEN),
         (1, {}, TRAINING),
-        (1, {"remat": True}, TRAINING),
-        (1, {"freeze_bn": True, "sync_bn": False}, TRAINING),
+        pytest.param(1, {"remat": True}, TRAINING, marks=pytest.mark.slow),
+        pytest.param(1, {"freeze_bn": True, "sync_bn": False}, TRAINING, marks=pytest.mark.slow),
     ],
 )
 def test_no_gradient_of_frozen_layers(tiny, epoch, fields, expected):
@@ -75,6 +75,7 @@ def test_no_gradient_of_frozen_layers(tiny, epoch, fields, expected):
     assert any(name.startswith("opt_state") for name in kept) == (epoch == 0)
 
 
+@pytest.mark.slow
 def test_rematerialisation_of_what_trains_alone(tiny):
     """No normalisation of a frozen layer is computed again."""
     counts = [operations(traced(tiny(remat=remat), 0)[0], "rsqrt") for remat in (False, True)]

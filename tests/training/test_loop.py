@@ -361,7 +361,6 @@ def test_malformed_validation(tiny, tmp_path):
         ("train.remat=True", 1e-3),
         ("train.accumulate=2", np.inf),
         ("model.dtype=bfloat16", 0.1),
-        ("model.early_dtype=float16", 0.1),
     ],
 )
 def test_options_on_the_command_line(whole, tiny, tmp_path, run_train, flag, closeness):
@@ -392,6 +391,22 @@ def event_tags(path):
         tags |= {value.tag for value in Event.FromString(data[12:end]).summary.value}
         data = data[end + 4 :]
     return tags
+
+
+@pytest.mark.slow
+def test_float16_layers_skip_the_steps_that_overflow(tiny, tmp_path):
+    """The loss' factor is halved until the gradients are finite, and is in the checkpoint."""
+    loop.train(tiny(model__early_dtype="float16", unfreeze_epoch=0, epochs=1), tmp_path)
+    skipped, scales = (
+        [line[name] for line in lines(tmp_path)] for name in ("skipped", "loss_scale")
+    )
+    _, training, _ = checkpoint.read(tmp_path / "checkpoints" / "4", True)
+    assert scales[0] == 65536
+    assert skipped[-1] < 4
+    for before, after, scale, following in zip(
+        [0, *skipped], skipped, scales, [*scales[1:], training["loss_scale/scale"]]
+    ):
+        assert following == (scale / 2 if after > before else scale)
 
 
 def test_moving_averages_are_what_is_tracked_with(tiny, tmp_path):
