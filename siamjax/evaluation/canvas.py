@@ -143,8 +143,10 @@ def finished(medium: Medium, drawers: Mapping[str, Callable[[], Figure]]) -> dic
         for name, draw in drawers.items():
             figures[name] = draw()
             # letters are as wide as in print there, not as pixels of a screen make them
+            usual = figures[name].dpi
             figures[name].set_dpi(medium.dpi)
             figures[name].draw_without_rendering()
+            figures[name].set_dpi(usual)
             figures[name].set_layout_engine("none")
     return figures
 

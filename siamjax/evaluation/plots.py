@@ -114,6 +114,7 @@ def _bars(canvas: Canvas, plot: Plot, named: Mapping[str, str]) -> Figure:
         axes.barh(row, value, 0.62, color=colour, xerr=error, capsize=2, ecolor="0.15")
         ends += [value, high]
     axes.set_yticks(rows, list(named.values()))
+    axes.tick_params(axis="y", length=0)  # a bar needs no mark
     axes.set_ylim(max(len(named), 1) - 0.4, -0.6)
     low, high = style.limits(ends)
     axes.set_xlim(low if min(ends) < 0 else 0, high)

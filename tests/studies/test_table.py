@@ -265,7 +265,7 @@ def test_all_words_of_the_plot_are_on_the_page(tmp_path, monkeypatch):
         assert panel.xaxis.get_offset_text().get_text() == ""
         for text in (*panel.get_yticklabels(), panel.xaxis.label):
             box = text.get_window_extent()
-            assert box.x0 >= 0 and box.x1 <= canvas.bbox.width, text.get_text()
+            assert 0 <= box.x0 < box.x1 <= canvas.bbox.width, text.get_text()
 
 
 @pytest.mark.slow
