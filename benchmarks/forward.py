@@ -1,20 +1,19 @@
 """Times of the network's forward pass by formulation, and of other programs in the same run.
 
     taskset -c 0 python benchmarks/forward.py --network=mobilenetv2 --torch=PYTHON \\
-        --onnx=PYTHON --onnxruntime=PYTHON --openvino=PYTHON [--only NAME ...] [--json OUT]
+        --onnxruntime=PYTHON --openvino=PYTHON [--only NAME ...] [--json OUT]
 
 One tracked frame, batch 1: search crop through backbone, neck and head with the template's kernels
 at hand. The variants take turns, so that a busy machine slows all alike; device-synchronised times
 without compilation, of the processor and of the clock. The others are interpreters (of
 environments) that have the package: torch runs the same layers in eager PyTorch; ONNX Runtime and
-OpenVINO (float32) run what `siamjax.integrations.onnx` exports in the environment of --onnx. The
+OpenVINO (float32) run what `siamjax export --onnx` writes, which needs `siamjax[onnx]` here. The
 ratio that counts is the median over the rounds of a variant's processor time by the other's in the
 same round.
 """
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -26,9 +25,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from machine import keep, machine
-from track import ROOT, make_config
+from track import make_config
 
-from siamjax.models import build, convolutions, formulations, init_variables, weights
+from siamjax.models import build, convolutions, formulations, init_variables
 from siamjax.models.folding import fold
 from siamjax.models.formulations import FORMULATIONS
 from siamjax.models.import_torch import to_pysot
@@ -115,12 +114,9 @@ def others(args, folder, config, variables, z, x):
     runtimes = {name: getattr(args, name) for name in ("onnxruntime", "openvino")}
     if not any(runtimes.values()):
         return found
-    if not args.onnx:
-        sys.exit("--onnxruntime, --openvino: give --onnx, too")
-    weights.save(folder / "siamjax.npz", config, variables)
-    command = [args.onnx, "-m", "siamjax.integrations.onnx"]
-    command += [f"--checkpoint={folder / 'siamjax.npz'}", f"--out={folder}"]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    from siamjax.integrations import onnx  # needs onnx and onnxruntime
+
+    onnx.export(folder, config, variables)
     folded, variables = fold(model, variables)
     kernels = jax.jit(lambda v, z: folded.apply(v, z, method="encode"))(variables, z)
     inputs = [x, *map(np.asarray, jax.tree.leaves(kernels))]

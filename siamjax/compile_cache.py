@@ -29,7 +29,7 @@ from siamjax.errors import UserError
 from siamjax.files import write_whole
 
 _log = logging.getLogger(__name__)
-_LONG = 3.0  # s; a compilation that takes longer is announced
+_LONG = 3.0  # s of processor time; a compilation that takes longer is announced
 _SUFFIX = ".kept"
 _MOST = 128  # files of ours in the folder; the ones that were not used for longest go
 _PACKAGES = ("jax", "jaxlib", "flax", "numpy")  # whose versions a program depends on
@@ -98,17 +98,31 @@ class Kept:
                 name = self._function.__name__.strip("_")
                 parts = [repr(part) for part in (static, tree, kinds, place)]
                 path = _path(name, self._rooms, parts)
-                self.programs[key] = _loaded(path, device) or self._compiled(arguments, path)
+                self.programs[key] = _loaded(path, device) or self._compiled(
+                    arguments, path, device
+                )
             return self.programs[key]
 
-    def _compiled(self, arguments, path: Path | None) -> jax.stages.Compiled:
+    def _compiled(self, arguments, path: Path | None, device: jax.Device) -> jax.stages.Compiled:
         static = tuple(range(self._static))
+        lowered = jax.jit(self._function, static_argnums=static).lower(*arguments)
         with announced(self._shown), _anew():
-            program = jax.jit(self._function, static_argnums=static).lower(*arguments).compile()
-        if path is not None:
-            with contextlib.suppress(Exception):  # a kind of device whose programs are not kept
-                _write(path, pickle.dumps(serialize_executable.serialize(program)))
+            program = lowered.compile()
+        if path is None:
+            return program
+        # What cannot be kept, or does not run when it is loaded, is compiled at every start.
+        with contextlib.suppress(Exception):
+            content = pickle.dumps(serialize_executable.serialize(program))
+            jax.block_until_ready(_program(content, device)(*arguments[self._static :]))
+            _write(path, content)
         return program
+
+
+def _program(content: bytes, device: jax.Device) -> jax.stages.Compiled:
+    """The program that was kept."""
+    return serialize_executable.deserialize_and_load(
+        *pickle.loads(content), backend=device.client, execution_devices=[device]
+    )
 
 
 def kept_json(name: str, rooms: Sequence[str], parts: Sequence[str], make: Callable[[], Any]):
@@ -146,20 +160,51 @@ def _anew() -> Iterator[None]:
 
 @contextlib.contextmanager
 def announced(what: str) -> Iterator[None]:
-    """Logs that something is compiled, when the block takes seconds.
+    """Logs that something is compiled, when the block takes seconds of processor time.
 
     Args:
         what: is compiled.
     """
     folder = jax.config.values["jax_compilation_cache_dir"]
     kept = f"kept in {folder} for the next start" if folder else "SIAMJAX_CACHE=off: not kept"
-    timer = threading.Timer(_LONG, _log.warning, ("compiling %s ... (%s)", what, kept))
-    timer.daemon = True
-    timer.start()
+    began, done = time.process_time(), threading.Event()
+
+    def watch():
+        while not done.wait(0.1):
+            if time.process_time() - began >= _LONG:
+                _log.warning("compiling %s ... (%s)", what, kept)
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
-        timer.cancel()
+        done.set()
+
+
+class Announcing:
+    """A jitted function whose first call, which compiles it, is `announced`.
+
+    Args:
+        program: of `jax.jit` or `jax.pmap`.
+        what: is compiled.
+    """
+
+    def __init__(self, program: Callable, what: str):
+        self._program, self._what, self._called = program, what, False
+
+    def __call__(self, *arguments) -> Any:
+        """The program's value."""
+        if self._called:
+            return self._program(*arguments)
+        with announced(self._what):
+            value = self._program(*arguments)
+        self._called = True
+        return value
+
+    def lower(self, *arguments) -> Any:
+        """As of the program."""
+        return self._program.lower(*arguments)
 
 
 def _path(name: str, rooms: tuple[str, ...], parts: Sequence[str]) -> Path | None:
@@ -232,9 +277,7 @@ def _loaded(path: Path | None, device: jax.Device) -> jax.stages.Compiled | None
     if content is None:
         return None
     try:
-        return serialize_executable.deserialize_and_load(
-            *pickle.loads(content), backend=device.client, execution_devices=[device]
-        )
+        return _program(content, device)
     except Exception:  # whatever another program than ours left there: it is made again
         return None
 

@@ -9,6 +9,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 import siamjax
 from siamjax import compile_cache
@@ -67,25 +68,35 @@ def test_load_turns_it_on(tmp_path, tiny, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of compiled programs, for this test alone."""
-    before = jax.config.values["jax_compilation_cache_dir"]
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    """A folder of compiled programs, for this test alone, in which JAX keeps all of its own."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = [jax.config.values[name] for name in names]
+    for name, value in zip(names, (str(tmp_path), 0.0)):
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
     yield tmp_path
-    jax.config.update("jax_compilation_cache_dir", before)
+    for name, value in zip(names, before):
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 X = {"x": np.arange(3, dtype=np.float32)}
 
 
-def as_in_another_process(x=X, power=2, rooms=("geometry",)):
-    """The value, and whether the function was traced for it."""
-    traced = []
+def scaled_anew(traced):
+    """A function that JAX has not seen: it keeps what it traced of each."""
 
-    def scaled(power, values, factor):  # JAX keeps what it traced of a function
+    def scaled(power, values, factor):
         traced.append(power)
         return {"scaled": values["x"] ** power * factor}
 
-    found = compile_cache.Kept(scaled, 1, rooms, "a test")(power, x, np.float32(3))
+    return scaled
+
+
+def as_in_another_process(x=X, power=2, rooms=("geometry",)):
+    """The value, and whether the function was traced for it."""
+    traced = []
+    found = compile_cache.Kept(scaled_anew(traced), 1, rooms, "a test")(power, x, np.float32(3))
     np.testing.assert_array_equal(found["scaled"], x["x"] ** power * 3)
     return bool(traced)
 
@@ -118,6 +129,16 @@ def test_what_is_kept_is_compiled_anew(folder):
     finally:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
         compile_cache.compilation_cache.reset_cache()
+
+
+def test_what_does_not_run_is_not_kept(folder, monkeypatch):
+    def broken(*_):
+        raise ValueError("Function not found")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compile_cache, "_program", broken)
+        assert as_in_another_process()
+    assert kept(folder) == []
 
 
 def test_without_a_folder_nothing_is_kept(monkeypatch, tmp_path):
@@ -225,13 +246,18 @@ def test_a_second_start_traces_nothing(folder, tiny, checkpoint, monkeypatch):
 
 
 def test_a_long_compilation_is_announced(folder, caplog, monkeypatch):
-    monkeypatch.setattr(compile_cache, "_LONG", 0.0)
-    with compile_cache.announced("the network"):
+    def compiled(value):
         deadline = time.monotonic() + 30
-        while not caplog.messages and time.monotonic() < deadline:
+        while wanted and len(caplog.messages) < wanted and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert caplog.messages == [f"compiling the network ... (kept in {folder} for the next start)"]
+        return 2 * value
+
+    monkeypatch.setattr(compile_cache, "_LONG", 0.0)
+    program, wanted = compile_cache.Announcing(compiled, "the network"), 1
+    assert [program(2), program(3)] == [4, 6]  # the second call compiles nothing
+    line = f"compiling the network ... (kept in {folder} for the next start)"
+    assert caplog.messages == [line]
     monkeypatch.setattr(compile_cache, "_LONG", 3600.0)
-    with compile_cache.announced("the network"):
-        pass
-    assert len(caplog.messages) == 1
+    wanted = 0
+    assert compile_cache.Announcing(compiled, "the network")(1) == 2
+    assert caplog.messages == [line]

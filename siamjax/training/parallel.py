@@ -14,6 +14,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Shaped
 
+from siamjax import compile_cache
 from siamjax.errors import UserError
 
 AXIS = "devices"
@@ -71,9 +72,10 @@ def compile_step(step: Callable) -> Callable:
     Returns:
         The same function for the whole state and a batch from `put`; read its metrics by `first`.
     """
-    return jax.pmap(
+    program = jax.pmap(
         step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, 0), donate_argnums=(0,)
     )
+    return compile_cache.Announcing(program, "the training step")
 
 
 def replicate(state):
