@@ -11,7 +11,7 @@ import pytest
 from siamjax import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-MINUTES = float(os.environ.get("SIAMJAX_NOTEBOOK_MINUTES", 1))  # of fine-tuning; busy: more
+MINUTES = float(os.environ.get("SIAMJAX_NOTEBOOK_MINUTES", 2))  # of fine-tuning; busy: more
 NOTEBOOK = ROOT / "notebooks" / "siamjax_colab.ipynb"
 
 
