@@ -760,7 +760,7 @@ def result_archives(folder):
     "siamjax.files:read_json",
     "siamjax.evaluation.finished:read",
     "siamjax.evaluation.search:_read",
-    "siamjax.evaluation.trackers:claim",
+    "siamjax.evaluation.trackers:_claimed",
     "siamjax.finetuning.plan:read",
     "siamjax.studies.displaced:kept",
     "siamjax.studies.kept:arrays",

@@ -44,7 +44,7 @@ def halves(folder: str | os.PathLike) -> list[Path]:
     constants = Path(folder) / CONSTANTS
     if not constants.is_file():
         raise UserError(f"{constants}: not there; {fix}")
-    lost = ["search_lost.onnx"] * bool(files.read_json(constants, "a tracker's")["long_term"])
+    lost = ["search_lost.onnx"] * bool(files.read_json(constants, "a tracker's").get("long_term"))
     found = [constants, *(Path(folder) / name for name in ("template.onnx", "search.onnx", *lost))]
     for path in found:
         if not path.is_file():

@@ -79,7 +79,10 @@ class Streams:
         target.init(frame, box)
         with self._compiling:
             multi.prepare(self._first, self._open + 1, self._pads, self._compiled)
-            self._count(1)
+            with self._changed:
+                self._check_open()
+                self._open += 1
+                self._changed.notify_all()
         return Stream(self, target)
 
     def close(self) -> None:
@@ -97,22 +100,20 @@ class Streams:
         """
         answer: Future = Future()
         with self._changed:
-            if self._closed:
-                raise UserError("these streams were closed: make new ones")
+            self._check_open()
             self._asked.append((search, answer))
             self._changed.notify_all()
         return answer.result()
 
     def leave(self) -> None:
         """Waits for a stream less."""
-        self._count(-1)
-
-    def _count(self, more: int) -> None:
         with self._changed:
-            if self._closed and more > 0:
-                raise UserError("these streams were closed: make new ones")
-            self._open += more
+            self._open -= 1
             self._changed.notify_all()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UserError("these streams were closed: make new ones")
 
     def _answer(self) -> None:
         """What the thread does until `close`."""

@@ -265,10 +265,11 @@ class Checkpoints:
                 shutil.rmtree(left, ignore_errors=True)
             good = self.steps()
             last = f"step {good[-1]} is safe" if good else "there is none yet"
-            # TensorStore names the file at length before it says why
-            why = os.strerror(code) if code else checkpoint.reason(error)
+            said = checkpoint.reason(error)
+            # TensorStore names the file at such length that the cause may be cut off
+            why = "" if os.strerror(code) in said else f", {os.strerror(code)}"
             raise UserError(
-                f"{self._folder}: the checkpoint could not be written ({why});"
+                f"{self._folder}: the checkpoint could not be written ({said}){why};"
                 f" {_FIXES.get(code, 'look after the disk')} and give the same command again;"
                 f" the last good checkpoint: {last}"
             ) from error

@@ -201,7 +201,7 @@ def test_the_end_of_a_run_says_once_that_the_disk_is_full(tmp_path, monkeypatch)
         with pytest.raises(UserError) as raised:
             saved.close()
     message = str(raised.value)
-    assert "could not be written (No space left on device); free some space" in message
+    assert "could not be written ([Errno 28] No space left on device); free some space" in message
     assert message.count("could not be written") == 1
 
 
