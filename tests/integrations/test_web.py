@@ -112,10 +112,9 @@ def run_python(config, frames, box, maps):
         )
         found = decode.unpack(np.asarray(decode.pack(found)))
         before = motion._replace(centre=window.centre)
-        held = tracker.judge(config, before, found, window.scale)
         size = np.array(frame.shape[1::-1])
-        motion, given = tracker.advance(config, settings, before, found, window.scale, size)
-        steps.append((given, found, held, bool(motion.lost)))
+        motion, given, held = tracker.advance(config, settings, before, found, window.scale, size)
+        steps.append((given, found, held.presence, bool(motion.lost)))
     return steps, cut, answers
 
 

@@ -265,7 +265,7 @@ def test_room_for_checkpoints(tmp_path, monkeypatch, free, there, little):
     checkpoints = saving.Checkpoints(tmp_path, keep=1, keep_best=0)
     (tmp_path / "checkpoints" / "old").write_bytes(bytes(there))
     try:
-        text = checkpoints.space(TrainState(*[None] * 7))
+        text = checkpoints.space(TrainState(*[None] * 8))
         assert text.endswith(": too little") == little
     finally:
         checkpoints.close()
