@@ -149,6 +149,8 @@ def test_tracks_of_one_name_stay_two(tmp_path):
 def test_a_misspelt_flag_is_named(folder_tree, tmp_path):
     """Before: it went to Beam, whose absence was all that was said, or which took no notice."""
     flags = [f"--source={folder_tree}", f"--out={tmp_path / 'out'}", "--jpeg_qualty=80"]
-    with pytest.raises(UserError, match="unknown argument --jpeg_qualty=80; did you mean --jpeg_qua"):
+    with pytest.raises(
+        UserError, match="unknown argument --jpeg_qualty=80; did you mean --jpeg_qua"
+    ):
         command.main(folder.Folder, flags)
     assert not (tmp_path / "out").exists()
