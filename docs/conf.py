@@ -72,6 +72,8 @@ ROOMS = {
     "checksums": "Checksums of output files",
     "files": "Output files",
     "arguments": "Command lines",
+    "devices": "The device that computes",
+    "installation": "How siamjax was installed",
     "constants": "Constants of the tracker",
     "opencv": "The OpenCV that is installed",
     "locks": "Locks",

@@ -23,8 +23,8 @@ def ahead(items: Generator[Any, None, None], most: int = _MOST) -> Generator[Any
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(most)
     stopped = threading.Event()
     thread = threading.Thread(target=_make, args=(items, waiting, stopped), daemon=True)
-    thread.start()
     try:
+        thread.start()
         while True:
             kind, value = waiting.get()
             if kind == "end":
@@ -37,7 +37,8 @@ def ahead(items: Generator[Any, None, None], most: int = _MOST) -> Generator[Any
         with contextlib.suppress(queue.Empty):
             while True:
                 waiting.get_nowait()  # the thread may wait for a place
-        thread.join(_PATIENCE)
+        if thread.ident is not None:  # Ctrl-C may come before it runs
+            thread.join(_PATIENCE)
 
 
 def _make(items, waiting, stopped) -> None:
