@@ -13,7 +13,7 @@ from siamjax.datasets.forms.base import LENGTHS
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Run, Store
 from siamjax.datasets.sequence import Sequence
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 from siamjax.evaluation import assumptions
 from siamjax.evaluation.protocols import EXPERIMENTS
 from siamjax.measures import conventions, table
@@ -174,7 +174,7 @@ def _read_all(benchmark: Benchmark, results, length: str) -> dict[str, dict[str,
         UserError: a line for each file that cannot be scored.
     """
     if length not in LENGTHS:
-        raise UserError(f"--length={length}: choose one of {', '.join(LENGTHS)}")
+        raise UserError(f"--length={length}: {one_of(length, LENGTHS)}")
     problems: list[str] = []
     runs: dict[str, dict[str, list[Run]]] = {}
     for tracker, places in results.items():

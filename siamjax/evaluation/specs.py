@@ -7,7 +7,6 @@ A SPEC is a built-in name, the path of a checkpoint, or `module:factory`, with o
 
 import contextlib
 import dataclasses
-import difflib
 import functools
 import hashlib
 import importlib
@@ -20,7 +19,7 @@ from typing import Any
 
 from siamjax import api
 from siamjax import constants as settable
-from siamjax.errors import UserError
+from siamjax.errors import UserError, near
 from siamjax.evaluation import baselines, protocols
 from siamjax.remote import weights as remote
 from siamjax.remote.places import Place, is_address
@@ -97,11 +96,10 @@ def parse(text: str, constants: Mapping[str, float] | None = None) -> Spec:
     if not Path(base).exists() and re.fullmatch(r"[\w.]+:[\w.]+", base):
         return _own(base, name, options)
     if not Path(base).exists():
-        near = difflib.get_close_matches(base, BUILT_IN, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = near(base, BUILT_IN) or ";"
         raise UserError(
-            f"--tracker={text}: unknown tracker '{base}', and no such file or folder; {hint}"
-            f"available: {', '.join(BUILT_IN)}; see --tracker=help"
+            f"--tracker={text}: unknown tracker '{base}', and no such file or folder{hint}"
+            f" available: {', '.join(BUILT_IN)}; see --tracker=help"
         )
     path = Path(base)
     own = path.name if path.is_dir() else path.stem
@@ -218,8 +216,7 @@ def _imported(base: str) -> Callable[..., Any]:
     factory: Any = module
     for part in path.split("."):
         if not hasattr(factory, part):
-            near = difflib.get_close_matches(part, dir(factory), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = near(part, dir(factory))
             raise UserError(f"--tracker={base}: no '{part}' in {module.__file__}{hint}")
         factory = getattr(factory, part)
     if not callable(factory):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 
 COLOURS = (
     *("#d62728", "#1f5fbf", "#009e73", "#8e3b9e", "#e69f00", "#56b4e9", "#333333", "#cc79a7"),
@@ -85,7 +85,7 @@ def medium(name: str) -> Medium:
         UserError: there is none.
     """
     if name not in MEDIA:
-        raise UserError(f"--style={name}: choose one of {', '.join(MEDIA)}")
+        raise UserError(f"--style={name}: {one_of(name, MEDIA)}")
     return MEDIA[name]
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 
 from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.synthetic import Synthetic
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 from siamjax.evaluation import search
 from siamjax.evaluation.lockstep import NAMES
 from siamjax.evaluation.style import MEDIA
@@ -47,7 +47,7 @@ def variants(setting: Setting) -> list[Variant]:
         UserError: an unknown grid, or other than two data sets.
     """
     if setting.flags["grid"] not in GRIDS:
-        raise UserError(f"--grid={setting.flags['grid']}: choose one of {', '.join(GRIDS)}")
+        raise UserError(f"--grid={setting.flags['grid']}: {one_of(setting.flags['grid'], GRIDS)}")
     sets_of(setting)
     return lone(setting)
 
