@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from siamjax import api, models
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
-from siamjax.evaluation import scoring
+from siamjax.evaluation import scoring, tables
 from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.trackers import run_trackers
@@ -148,8 +148,8 @@ def parse_lines(text: str) -> dict[str, float]:
 def markdown(curve: dict[str, Any]) -> str:
     """The curve as a Markdown table: a row per checkpoint."""
     sequences: Sequence[str] = list(curve["points"][0]["per_sequence"])
-    rows = [["pairs", "mean", *sequences], ["---:"] * (2 + len(sequences))]
+    rows = [["pairs", "mean", *sequences]]
     for point in curve["points"]:
         values = [point["mean"], *(point["per_sequence"].get(s, float("nan")) for s in sequences)]
         rows.append([f"{point['pairs']:,}", *(f"{value:.3f}" for value in values)])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return tables.markdown(rows, texts=0)

@@ -1,4 +1,4 @@
-"""Tables of studies in Markdown, and the means that stand in them."""
+"""Tables in Markdown, and the means that stand in them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ def markdown(rows: Sequence[Sequence[str]], texts: int = 1) -> str:
         texts: so many columns are of texts, the others of numbers.
     """
     head, *body = rows
-    ruler = [":--"] * texts + ["--:"] * (len(head) - texts)
+    ruler = [":---"] * texts + ["---:"] * (len(head) - texts)
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ruler, *body))
 
 

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from siamjax.evaluation import canvas
+from siamjax.evaluation import canvas, tables
 from siamjax.evaluation.style import MEDIA, limits, style
 from siamjax.files import write_whole
 from siamjax.measures import seeds
 from siamjax.measures.result import Figure
-from siamjax.studies import tables
 
 Values = dict[int, float]  # seed -> figure
 PLOTTED = 4  # panels of the plot at most

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from siamjax.evaluation import tables
 from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.style import COLOURS
 from siamjax.measures import calibration
-from siamjax.studies import tables
 
 
 def table(judged: Mapping[str, Mapping[str, Any]]) -> str:

@@ -23,11 +23,12 @@ from tqdm import tqdm
 from siamjax import api
 from siamjax.datasets.sequence import Sequence as Clip
 from siamjax.errors import UserError
+from siamjax.evaluation import tables
 from siamjax.evaluation.protocols import start_box
 from siamjax.evaluation.specs import Spec
 from siamjax.files import write_whole
 from siamjax.measures import robustness
-from siamjax.studies import kept, tables
+from siamjax.studies import kept
 from siamjax.studies.given import checkpoint, targets
 from siamjax.studies.views import Frames
 from siamjax.tracking.session import Tracker

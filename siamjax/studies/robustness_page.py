@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from siamjax.evaluation import tables
 from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.style import COLOURS
-from siamjax.studies import tables
 
 # figure -> heading, format
 COLUMNS = {
