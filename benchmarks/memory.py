@@ -106,7 +106,7 @@ def run_tracking(case) -> dict:
     from multi import tracker_of
     from track import BOX, make_frames
 
-    from siamjax.tracking import session
+    from siamjax.tracking import steps
 
     height = case["height"]
     frames = make_frames(4, height, height * 16 // 9)
@@ -115,10 +115,10 @@ def run_tracking(case) -> dict:
     for i in range(20):
         tracker.update(frames[i % len(frames)])
     search = tracker.blank_search(False)
-    program = session._respond.lower(
+    program = steps.respond.program(
         tracker._model, tracker._variables, search.kernels, search.crop
     )
-    temporary = program.compile().memory_analysis().temp_size_in_bytes
+    temporary = program.memory_analysis().temp_size_in_bytes
     return {
         "weights_mb": round(bytes_of(tracker._variables), 1),
         "temporary_mb": round(temporary / MB, 1),
