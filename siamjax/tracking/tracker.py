@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 
 from siamjax.errors import UserError
+from siamjax.geometry.arrays import namespace
 from siamjax.geometry.boxes import cxcywh_to_xywh, xywh_to_cxcywh, xywh_to_pixel_centre
 from siamjax.geometry.crops import LARGEST_SIDE, context_size, window_origin
 from siamjax.geometry.device_crops import device_colour_mean, device_subwindow
@@ -150,7 +151,7 @@ def begin(box: Box, exact: bool = False) -> Motion:
             the pixels it covers.
     """
     box = xywh_to_cxcywh(box) if exact else xywh_to_pixel_centre(box)
-    return Motion(box[:2], box[2:], np.bool_(False) if _is_host(box) else jnp.bool_(False))
+    return Motion(box[:2], box[2:], namespace(box).bool_(False))
 
 
 def template_window(config: TrackerConfig, motion: Motion):
@@ -243,7 +244,7 @@ def advance(
     Returns:
         The new motion, the box x, y, w, h to report, and whether it holds the target.
     """
-    xp = np if _is_host(motion.centre) else jnp
+    xp = namespace(motion.centre)
     limit = frame_size.astype(motion.centre.dtype)
     rate = candidate.penalty * candidate.score * settings.lr
     moved = Motion(
@@ -278,11 +279,6 @@ def judge(config: TrackerConfig, motion: Motion, candidate: decode.Candidate, sc
 
 def _whole(value):
     """Rounded half to even, as Python's round(), within the sides that a window may have."""
-    host = _is_host(value)
-    xp = np if host else jnp
+    xp = namespace(value)
     whole = xp.clip(xp.rint(value), 1, LARGEST_SIDE)
-    return int(whole) if host else whole.astype(jnp.int32)
-
-
-def _is_host(value):
-    return isinstance(value, np.ndarray | np.generic | float)
+    return int(whole) if xp is np else whole.astype(jnp.int32)
