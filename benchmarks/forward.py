@@ -171,9 +171,6 @@ def main():
     parser.add_argument("--network", default="resnet50", choices=("resnet50", "mobilenetv2"))
     for name, shown in OTHERS.items():
         parser.add_argument(f"--{name}", help=f"an interpreter with {shown}")
-    parser.add_argument(
-        "--onnx", help="an interpreter with jax2onnx, onnxruntime and siamjax's own"
-    )
     parser.add_argument("--json", help="file for the figures")
     args = parser.parse_args()
 
