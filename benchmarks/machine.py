@@ -4,6 +4,9 @@ import json
 import os
 import platform
 import resource
+import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -32,6 +35,18 @@ def memory() -> dict:
     most = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return {"device_mib": most and round(most / 2**20), "host_mib": round(host)}
+
+
+def child_seconds(command: Sequence, **options) -> tuple[float, float]:
+    """Wall seconds of a process, and its user and system time.
+
+    Args:
+        command, options: as `subprocess.run` takes them; it has to succeed.
+    """
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, **options)
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def interval(ratios: np.ndarray, draws: int = 10_000) -> list[float]:

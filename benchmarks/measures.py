@@ -19,7 +19,6 @@ import functools
 import json
 import math
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from machine import machine
+from machine import child_seconds, machine
 
 from siamjax.datasets import annotations, lasot, registry, result_folders
 from siamjax.datasets.results import REGION, Store
@@ -303,10 +302,8 @@ def command_seconds(source: Path, dataset: str, root: Path, results: Path) -> fl
         flags = [f"--dataset={dataset}", f"--data_root={root}", f"--results={results}"]
         command = [sys.executable, str(source / "run_eval.py"), *flags, f"--out={out}"]
         environment = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        _, cpu = child_seconds(command, env=environment, stdout=subprocess.DEVNULL)
+    return cpu
 
 
 def make_lasot(folder: Path) -> None:

@@ -115,9 +115,7 @@ def run_tracking(case) -> dict:
     for i in range(20):
         tracker.update(frames[i % len(frames)])
     search = tracker.blank_search(False)
-    program = steps.respond.program(
-        tracker._model, tracker._variables, search.kernels, search.crop
-    )
+    program = steps.respond.program(tracker._model, tracker._variables, search.kernels, search.crop)
     temporary = program.memory_analysis().temp_size_in_bytes
     return {
         "weights_mb": round(bytes_of(tracker._variables), 1),

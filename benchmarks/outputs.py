@@ -10,16 +10,13 @@ taken off. The ratio that counts is the median over the rounds.
 
 import argparse
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-from machine import keep, machine
+from machine import child_seconds, keep, machine
 from track import make_frames
 
 from siamjax.media import VideoWriter
@@ -40,15 +37,10 @@ def write(path, count):
 
 def run(clip, folder, out, frames):
     """Wall and processor seconds of one command."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.perf_counter()
     command = [sys.executable, "-m", "siamjax.cli", "track", clip, f"--box={BOX}"]
     command += [f"--frames={frames}", f"--csv={folder / 'a.csv'}"]
     command += [f"--out={folder / 'a'}{out}"] if out else []
-    subprocess.run(command, check=True, capture_output=True)
-    wall = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return child_seconds(command, capture_output=True)
 
 
 def main():

@@ -6,9 +6,10 @@ Each command is a process of its own, started several times; the smallest user p
 counts. tests/test_cli.py says which modules are imported for a help text.
 """
 
-import resource
 import subprocess
 import sys
+
+from machine import child_seconds
 
 COMMANDS = ([], ["track"], ["eval"], ["train"], ["demo"], ["inspect"])
 REPEATS = 5
@@ -16,11 +17,9 @@ REPEATS = 5
 
 def seconds(arguments: list[str]) -> float:
     """CPU time of one process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "siamjax.cli", *arguments, "--help"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    _, cpu = child_seconds(command, stdout=subprocess.DEVNULL)
+    return cpu
 
 
 def main() -> None:
