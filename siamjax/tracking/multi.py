@@ -22,64 +22,66 @@ SIZES = (1, 2, 4, 8)
 MOST_ON_CPU = 2
 
 
-def may_pad() -> bool:
-    """Whether a pass may be larger than what it takes: accelerators take no longer."""
-    return jax.devices()[0].platform != "cpu"
+class Shared:
+    """A tracker's network, which answers several targets together.
 
-
-def batch(count: int, pads: bool) -> tuple[int, int]:
-    """Size of the next pass for `count` windows, and how many of them it takes.
-
-    Args:
-        pads: as `may_pad` says.
-    """
-    if pads:
-        taken = min(count, SIZES[-1])
-        return next(size for size in SIZES if size >= taken), taken
-    size = next(size for size in reversed(SIZES) if size <= min(count, MOST_ON_CPU))
-    return size, size
-
-
-def prepare(tracker: Tracker, count: int, pads: bool, compiled: set[int]) -> None:
-    """Compiles what so many targets need.
+    Attributes:
+        tracker: holds the weights, and no target.
+        pads: whether a pass may be larger than what it takes: accelerators take no longer.
 
     Args:
-        pads: as `may_pad` says.
-        compiled: sizes of passes that need nothing more; grows.
+        tracker: of `siamjax.load`; its own target is left alone.
+        user: what takes it, for the message.
+
+    Raises:
+        UserError: another kind of tracker.
     """
-    needed = {batch(n, pads)[0] for n in range(2, count + 1)} - compiled
-    for size, lost in itertools.product(needed, {False, tracker.constants.long_term}):
-        search = tracker.blank_search(lost)
-        jax.block_until_ready(tracker.answer_together([search], size))
-    compiled |= needed
 
+    def __init__(self, tracker, user: str):
+        if not isinstance(tracker, Tracker):
+            kind = type(tracker).__name__
+            raise UserError(f"{user} takes a tracker of siamjax.load, not {kind}")
+        self.tracker = tracker.sibling()
+        self.pads = jax.devices()[0].platform != "cpu"
+        self._compiled = {1}  # sizes of passes
 
-def answers(tracker: Tracker, searches: Sequence[Search], pads: bool) -> list[tuple]:
-    """What `Tracker.advance` takes behind each search; the device may still work on the later ones.
+    def prepare(self, count: int) -> None:
+        """Compiles what so many targets need."""
+        needed = {self._batch(n)[0] for n in range(2, count + 1)} - self._compiled
+        for size, lost in itertools.product(needed, {False, self.tracker.constants.long_term}):
+            search = self.tracker.blank_search(lost)
+            jax.block_until_ready(self.tracker.answer_together([search], size))
+        self._compiled |= needed
 
-    Args:
-        tracker: whose weights are those of all searches.
-        searches: windows of one size go through the network together.
-        pads: as `may_pad` says.
-    """
-    found: list[tuple] = [()] * len(searches)
-    passes = []
-    for instance in sorted({search.window.instance for search in searches}):
-        left = [i for i, search in enumerate(searches) if search.window.instance == instance]
-        while left:
-            size, count = batch(len(left), pads)
-            chosen, left = left[:count], left[count:]
-            if size == 1:
-                passes.append((chosen, *tracker.answer(searches[chosen[0]])))
-            else:
-                taken = [searches[i] for i in chosen]
-                passes.append((chosen, *tracker.answer_together(taken, size)))
-    for chosen, values, response in passes:
-        values = np.asarray(values)
-        for row, i in enumerate(chosen):
-            place = row if values.ndim == 2 else ()
-            found[i] = (values[place], response, place)
-    return found
+    def answers(self, searches: Sequence[Search]) -> list[tuple]:
+        """What `Tracker.advance` takes behind each search; the device may still work on the later
+        ones. Windows of one size go through the network together."""
+        found: list[tuple] = [()] * len(searches)
+        passes = []
+        for instance in sorted({search.window.instance for search in searches}):
+            left = [i for i, search in enumerate(searches) if search.window.instance == instance]
+            while left:
+                size, count = self._batch(len(left))
+                chosen, left = left[:count], left[count:]
+                if size == 1:
+                    passes.append((chosen, *self.tracker.answer(searches[chosen[0]])))
+                else:
+                    taken = [searches[i] for i in chosen]
+                    passes.append((chosen, *self.tracker.answer_together(taken, size)))
+        for chosen, values, response in passes:
+            values = np.asarray(values)
+            for row, i in enumerate(chosen):
+                place = row if values.ndim == 2 else ()
+                found[i] = (values[place], response, place)
+        return found
+
+    def _batch(self, count: int) -> tuple[int, int]:
+        """Size of the next pass for `count` windows, and how many of them it takes."""
+        if self.pads:
+            taken = min(count, SIZES[-1])
+            return next(size for size in SIZES if size >= taken), taken
+        size = next(size for size in reversed(SIZES) if size <= min(count, MOST_ON_CPU))
+        return size, size
 
 
 class MultiTracker:
@@ -102,15 +104,9 @@ class MultiTracker:
     """
 
     def __init__(self, tracker):
-        if not isinstance(tracker, Tracker):
-            raise UserError(
-                f"MultiTracker takes a tracker of siamjax.load, not {type(tracker).__name__}"
-            )
-        self._first = tracker.sibling()
+        self._shared = Shared(tracker, "MultiTracker")
         self._targets: dict[int | str, Tracker] = {}
         self._next = 0
-        self._pads = may_pad()
-        self._compiled = {1}
 
     @property
     def targets(self) -> Mapping[int | str, Tracker]:
@@ -119,7 +115,7 @@ class MultiTracker:
 
     def prepare(self, count: int) -> None:
         """Compiles what so many targets need, as `add` does, before there is a frame."""
-        prepare(self._first, count, self._pads, self._compiled)
+        self._shared.prepare(count)
 
     def add(self, frame, box, name: int | str | None = None) -> int | str:
         """Starts a target, or starts a known one again, in this frame.
@@ -136,7 +132,7 @@ class MultiTracker:
         Raises:
             UserError: as `Tracker.init`; then no target has changed.
         """
-        target = self._targets[name] if name in self._targets else self._first.sibling()
+        target = self._targets[name] if name in self._targets else self._shared.tracker.sibling()
         target.init(frame, box)
         if name is None:
             while self._next in self._targets:
@@ -158,9 +154,9 @@ class MultiTracker:
         Raises:
             UserError: as `Tracker.update`.
         """
-        frame = as_bgr(frame, self._first.rgb)
+        frame = as_bgr(frame, self._shared.tracker.rgb)
         searches = {id: target.search(frame) for id, target in self._targets.items()}
-        found = answers(self._first, [*searches.values()], self._pads)
+        found = self._shared.answers([*searches.values()])
         return {
             id: self._targets[id].advance(search, *answer)
             for (id, search), answer in zip(searches.items(), found, strict=True)

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from siamjax.errors import UserError
-from siamjax.tracking import multi
 from siamjax.tracking.frames import as_bgr
+from siamjax.tracking.multi import Shared
 from siamjax.tracking.session import Prediction, Search, Tracker
 
 _REMEMBERED = 1000  # frames whose latency is known
@@ -51,13 +51,7 @@ class Streams:
     """
 
     def __init__(self, tracker, wait: float = 0.002):
-        if not isinstance(tracker, Tracker):
-            raise UserError(
-                f"Streams takes a tracker of siamjax.load, not {type(tracker).__name__}"
-            )
-        self._first, self._wait = tracker.sibling(), wait
-        self._pads = multi.may_pad()
-        self._compiled = {1}
+        self._shared, self._wait = Shared(tracker, "Streams"), wait
         self._compiling = threading.Lock()
         self._changed = threading.Condition()
         self._open, self._closed = 0, False
@@ -75,10 +69,10 @@ class Streams:
         Raises:
             UserError: as `Tracker.init`, or `close` was called.
         """
-        target = self._first.sibling()
+        target = self._shared.tracker.sibling()
         target.init(frame, box)
         with self._compiling:
-            multi.prepare(self._first, self._open + 1, self._pads, self._compiled)
+            self._shared.prepare(self._open + 1)
             with self._changed:
                 self._check_open()
                 self._open += 1
@@ -120,7 +114,7 @@ class Streams:
         while taken := self._taken():
             searches, waiting = zip(*taken)
             try:
-                found = multi.answers(self._first, searches, self._pads)
+                found = self._shared.answers(searches)
             except Exception as error:  # raised again where it was asked
                 for answer in waiting:
                     answer.set_exception(error)

@@ -24,7 +24,7 @@ def tracker(tiny):
 def targets(tracker, request):
     """Without targets; once as on an accelerator, which repeats windows to fill a batch."""
     made = siamjax.MultiTracker(tracker)
-    made._pads = request.param == "accelerator"
+    made._shared.pads = request.param == "accelerator"
     return made
 
 
@@ -130,7 +130,7 @@ def passes(monkeypatch):
 )
 def test_passes_of_the_network(tracker, clip, monkeypatch, pads, count, expected):
     targets = siamjax.MultiTracker(tracker)
-    targets._pads = pads
+    targets._shared.pads = pads
     monkeypatch.setattr(targets, "prepare", lambda count: None)
     for k in range(count):
         targets.add(clip.frames[0], (10 + 2 * k, 20, 30, 30))
@@ -218,4 +218,4 @@ def test_rgb_frames_give_the_same(tiny, targets, clip):
 
 
 def test_the_platform_decides_about_padding(tracker):
-    assert multi.MultiTracker(tracker)._pads == (jax.devices()[0].platform != "cpu")
+    assert multi.MultiTracker(tracker)._shared.pads == (jax.devices()[0].platform != "cpu")

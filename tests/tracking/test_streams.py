@@ -8,7 +8,7 @@ import pytest
 
 import siamjax
 from siamjax.errors import UserError
-from siamjax.tracking import Tracker, multi
+from siamjax.tracking import Tracker
 from siamjax.tracking.streams import Latency, Stream
 
 BOXES = [(40, 50, 30, 24), (60, 40, 24, 20), (20, 30, 26, 26)]
@@ -66,7 +66,7 @@ def test_an_error_of_a_pass_reaches_all_who_asked(streams, clip, monkeypatch):
 
     both = [streams.add(clip.frames[0], box) for box in BOXES[:2]]
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
-        patch.setattr(multi, "answers", broken)
+        patch.setattr(streams._shared, "answers", broken)
         for job in [pool.submit(stream.update, clip.frames[1]) for stream in both]:
             assert str(job.exception()) == "the device is gone"
     both[1].close()
@@ -92,6 +92,6 @@ def test_another_kind_of_tracker(clip):
 
 
 def test_latency_is_that_of_the_slowest_hundredth(streams, clip):
-    stream = Stream(streams, streams._first)
+    stream = Stream(streams, streams._shared.tracker)
     stream._spent.extend([0.2] * 2 + [0.01] * 98)
     assert stream.latency() == Latency(100, 0.01, 0.2)
