@@ -160,6 +160,16 @@ def check_writable(path: str | os.PathLike) -> None:
         raise UserError(f"{path}: {why}; choose another place for the output")
 
 
+def check_new(out: str | os.PathLike) -> None:
+    """Refuses an output folder that exists.
+
+    Raises:
+        UserError: it does.
+    """
+    if Path(out).exists():
+        raise UserError(f"{out}: exists already; remove it or choose another --out")
+
+
 def remove_partial(path: str | os.PathLike) -> None:
     """Removes what processes that were killed while they wrote an output left of it.
 

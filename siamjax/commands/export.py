@@ -6,7 +6,7 @@ import tempfile
 from siamjax import api, installation
 from siamjax.commands.flags import add_checkpoint, add_device
 from siamjax.errors import UserError, optional
-from siamjax.files import check_writable
+from siamjax.files import check_new, check_writable
 from siamjax.integrations import web
 
 DESCRIPTION = """\
@@ -78,7 +78,7 @@ def _web(args: argparse.Namespace) -> None:
     if args.onnx and args.checkpoint:
         raise UserError("--web: give --checkpoint, or --onnx with halves that are there, not both")
     out = args.out or "site"
-    web.check_new(out)
+    check_new(out)
     web.runtime(args.ort)
     with tempfile.TemporaryDirectory() as made:
         if not args.onnx:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from siamjax import media, viz
 from siamjax.errors import UserError
-from siamjax.files import replacing
+from siamjax.files import check_new, replacing
 from siamjax.synthetic import SyntheticVideo
 
 DESCRIPTION = (
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise UserError(f"--seed, --length, --size, --categories, --zoom: {error}") from error
     out = Path(args.out)
-    if not out.suffix and out.exists():
-        raise UserError(f"{out}: exists already; remove it or choose another --out")
+    if not out.suffix:
+        check_new(out)
     with tqdm(range(len(video.frames)), unit=" frames") as numbers:
         frames = (_with_boxes(video, i) if args.boxes else video.frames[i] for i in numbers)
         if out.suffix:

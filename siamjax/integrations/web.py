@@ -65,19 +65,9 @@ def write(out: str | os.PathLike, network: str | os.PathLike, ort: str | os.Path
     """
     own = [*sorted(PAGE.iterdir()), api.ASSETS / "serve.css"]  # looks like that of siamjax serve
     parts = [*own, *halves(network), *(runtime(ort) / name for name in RUNTIME)]
-    check_new(out)
+    files.check_new(out)
     with files.replacing(out) as site:
         site.mkdir()
         for path in parts:
             shutil.copyfile(path, site / path.name)
     return Path(out)
-
-
-def check_new(out: str | os.PathLike) -> None:
-    """Refuses a folder that exists.
-
-    Raises:
-        UserError: it does.
-    """
-    if Path(out).exists():
-        raise UserError(f"{out}: exists already; remove it or choose another --out")
