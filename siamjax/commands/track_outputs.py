@@ -12,8 +12,8 @@ from siamjax import files, viz
 from siamjax.errors import UserError
 from siamjax.media import journal, labels
 from siamjax.media.formats import TRACK_FLAGS
-from siamjax.media.frames import IMAGE_SUFFIXES, list_images
-from siamjax.media.tracks import Row, Tracks
+from siamjax.media.frames import IMAGE_SUFFIXES
+from siamjax.media.tracks import Row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,21 +126,6 @@ def chosen(args: argparse.Namespace, name: str) -> Outputs:
     wanted = (args.labels, args.out_labels) if args.labels else None
     nothing = not (args.out or args.show or tables or wanted)
     return Outputs(args.out or (f"{name}_tracked.mp4" if nothing else None), tables, wanted)
-
-
-def labelled(tracks: Tracks, source: str, size: tuple[int, int], length: int) -> labels.Video:
-    """The tracks as the labelled video that formats are written from.
-
-    Args:
-        source: the video, a file, a folder of images or a camera.
-        size: width and height of a frame, px.
-        length: number of frames.
-    """
-    path = Path(source)
-    tracks = tracks._replace(media=path if path.is_file() else None)
-    images = list_images(path) if path.is_dir() else []
-    video = labels.labelled(tracks)
-    return video.replace(images=images, stated_size=size, length=length)
 
 
 def annotate(frame: np.ndarray, rows: Sequence[Row], names: Sequence[str], prediction):

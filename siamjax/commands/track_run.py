@@ -18,11 +18,12 @@ from siamjax import api, constants, media
 from siamjax.commands import target_flags
 from siamjax.commands.target_flags import Given, Numbered
 from siamjax.commands.track_others import OtherTargets, TrackerFailed
-from siamjax.commands.track_outputs import Outputs, annotate, chosen, labelled
+from siamjax.commands.track_outputs import Outputs, annotate, chosen
 from siamjax.commands.track_resume import KeptRows
 from siamjax.errors import UserError
 from siamjax.evaluation import specs, trackers
 from siamjax.geometry.boxes import check_box
+from siamjax.media import labels
 from siamjax.media.journal import Past
 from siamjax.media.tracks import Row, Tracks
 
@@ -63,13 +64,14 @@ def run(args: argparse.Namespace) -> int | None:
             weights = str(args.checkpoint or spec.name)
             tracks = Tracks([], boxes, video.name, rate, weights, targets.names)
             rows = [Row(number, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)]
-            probe = labelled(tracks._replace(rows=rows), args.video, size, number + 1)
+            source = Path(args.video)
+            probe = labels.of_source(tracks._replace(rows=rows), source, size, number + 1)
             outputs.check_labels(probe, _inputs(args, spec))
             trackers = ready or _tracker(spec)
             steps = _steps(args, video, (number, first), frames, targets, kept, *trackers)
             ran = _follow(steps, outputs.video, video.fps, window, args.heatmap, targets, kept)
         tracks = tracks._replace(rows=ran.rows)
-        paths = outputs.write(labelled(tracks, args.video, size, ran.last + 1))
+        paths = outputs.write(labels.of_source(tracks, source, size, ran.last + 1))
         if ran.interrupted and not video.live:
             kept.interrupted()
     return _report(ran, video, paths, targets)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from siamjax.integrations.serving.run import Run
 from siamjax.media import labels
-from siamjax.media.frames import list_images
 from siamjax.media.tracks import Tracks
 
 _TYPES = {".csv": "text/csv", ".json": "application/json", ".xml": "application/xml"}
@@ -64,10 +63,7 @@ def result(run: Run, format: str, checkpoint: str) -> Result:
 def labelled(run: Run, checkpoint: str) -> labels.Video:
     """The tracks of a run."""
     entry, rows = run.entry, run.rows()
-    file = entry.source if entry.source is not None and entry.source.is_file() else None
-    images = list_images(entry.source) if entry.source is not None and not file else []
-    names = run.order.names
-    tracks = Tracks(rows, [], entry.video.name, entry.video.fps, checkpoint, names, file)
-    length = max(rows[-1].frame + 1, len(images))
-    video = labels.labelled(tracks)
-    return video.replace(images=images, stated_size=entry.size, length=length)
+    tracks = Tracks(rows, [], entry.video.name, entry.video.fps, checkpoint, run.order.names)
+    length = rows[-1].frame + 1
+    video = labels.of_source(tracks, entry.source, entry.size, length)
+    return video.replace(length=max(length, len(video.images)))
