@@ -6,6 +6,7 @@ const $ = (id) => document.getElementById(id);
 const ENDED = ["done", "stopped", "failed"];
 const KEPT = 40; // pictures, in memory
 const DRAW = "Draw a box around a target, in this or any other frame, then press Track.";
+const GONE = "The server does not answer, or hung up. Is it still running?";
 
 let videos = [];
 let limits = { upload: Infinity, targets: 16 };
@@ -33,13 +34,16 @@ function say(text, kind = "", hint = "") {
   $("said").className = kind;
 }
 
-async function ask(path, options) {
-  let answer;
+async function reach(path, options) {
   try {
-    answer = await fetch(path, options);
+    return await fetch(path, options);
   } catch {
-    throw new Error("The server does not answer, or hung up. Is it still running?");
+    throw new Error(GONE);
   }
+}
+
+async function ask(path, options) {
+  const answer = await reach(path, options);
   return read(answer.status, answer.statusText, await answer.text());
 }
 
@@ -85,18 +89,23 @@ function edited() {
 
 const title = (target) => names[target] || (targets().length > 1 ? `${target}` : "");
 
+// A row as `View` takes it.
+function boxed({ target, x, y, w, h, score, lost }) {
+  return { target, box: [x, y, w, h], kind: lost ? "lost" : "tracked", score };
+}
+
+const sure = ({ kind, score }) => (kind === "lost" ? "lost" : score.toFixed(2));
+
 function visible() {
-  if (camera) {
-    return found.map((row) => ({ ...row, box: [row.x, row.y, row.w, row.h], kind: row.lost ? "lost" : "tracked" }));
-  }
+  if (camera) return found.map(boxed);
   const from = edited();
   const boxes = starts.filter((each) => each.frame === shown).map((each) => ({ ...each, kind: "given" }));
   const drawn = new Set(boxes.map((each) => each.target));
   const known = new Set(targets());
   for (const row of rows.get(shown) ?? []) {
     if (drawn.has(row.target) || !known.has(row.target)) continue;
-    const kind = from !== null && shown >= from ? "old" : row.lost ? "lost" : "tracked";
-    boxes.push({ target: row.target, box: [row.x, row.y, row.w, row.h], kind, score: row.score });
+    boxes.push(boxed(row));
+    if (from !== null && shown >= from) boxes.at(-1).kind = "old";
   }
   return boxes;
 }
@@ -105,7 +114,7 @@ function paint() {
   const boxes = visible();
   for (const each of boxes) {
     each.selected = each.target === chosen;
-    const score = each.kind === "given" ? "" : each.kind === "lost" ? "lost" : each.score.toFixed(2);
+    const score = each.kind === "given" ? "" : sure(each);
     each.label = [title(each.target), score].filter(Boolean).join(" ");
   }
   view.boxes = boxes;
@@ -126,7 +135,7 @@ function paintTargets(boxes) {
     const box = boxes.find((each) => each.target === target);
     one.querySelector(".pick").setAttribute("aria-pressed", String(target === chosen));
     const score = one.querySelector(".score");
-    score.textContent = !box ? "" : box.kind === "given" ? "drawn" : box.kind === "lost" ? "lost" : box.score.toFixed(2);
+    score.textContent = !box ? "" : box.kind === "given" ? "drawn" : sure(box);
     score.classList.toggle("lost", box?.kind === "lost");
   }
   $("add").disabled = chosen === null || all.length >= limits.targets;
@@ -228,8 +237,7 @@ const view = new View($("view"), {
 
 async function picture(of, number, stale) {
   for (;;) {
-    const answer = await fetch(`/videos/${of.id}/frames/${number}.jpg`).catch(() => null);
-    if (answer === null) throw new Error("The server does not answer, or hung up. Is it still running?");
+    const answer = await reach(`/videos/${of.id}/frames/${number}.jpg`);
     if (answer.status === 200) return createImageBitmap(await answer.blob());
     const tree = await answer.text().then((text) => read(answer.status, answer.statusText, text));
     if (stale()) return null;
@@ -429,7 +437,7 @@ const upload = does(async (file) => {
     request.upload.onprogress = ({ loaded, total }) => {
       say(loaded < total ? `Sending ${file.name}: ${Math.floor((100 * loaded) / total)} %` : `Opening ${file.name} ...`);
     };
-    request.onerror = () => fail(new Error("The server does not answer, or hung up. Is it still running?"));
+    request.onerror = () => fail(new Error(GONE));
     request.onload = () => {
       try {
         done(read(request.status, request.statusText, request.responseText));
@@ -480,11 +488,16 @@ async function open(id) {
   await runs();
 }
 
+// How far the run is.
+function extent() {
+  const frames = several(run.count ?? run.frames, "frame");
+  return run.count === null ? frames : `${run.frames} of ${frames}`;
+}
+
 // What the run's state is, in words.
 function tell() {
   if (!run) return video ? say(DRAW) : undefined;
-  const count = `${run.frames} of ${several(Math.max(run.count ?? 0, run.frames), "frame")}`;
-  const what = run.count === null ? several(run.frames, "frame") : count;
+  const what = extent();
   const correct = "Where a box is wrong, go to that frame, draw it anew, and track from there.";
   if (run.state === "waiting") {
     say(run.ahead > 1 ? `Waiting: ${several(run.ahead - 1, "run")} before this one.` : "Waiting for a place: it begins when another run ends.");
@@ -514,8 +527,7 @@ function told(state) {
   if (run.count === null) bar.removeAttribute("value");
   else bar.value = run.frames / Math.max(run.count, 1);
   const left = run.seconds_left === null ? "" : `, ${duration(run.seconds_left)} left`;
-  const count = run.count === null ? several(run.frames, "frame") : `${run.frames} of ${several(run.count, "frame")}`;
-  $("speed").textContent = `${count}${run.fps ? `, ${run.fps} frames/s` : ""}${left}`;
+  $("speed").textContent = `${extent()}${run.fps ? `, ${run.fps} frames/s` : ""}${left}`;
   $("about").textContent = `${several(run.frames, "frame")}${run.fps ? `, tracked at ${run.fps} frames/s` : ""}.`;
   $("results").hidden = active || !run.frames;
   for (const link of $("results").querySelectorAll("a")) link.href = `/runs/${run.id}/result.${link.dataset.kind}`;
@@ -592,7 +604,7 @@ function watch(state, tries = 0) {
 
 const save = does(async () => {
   const format = $("format").value;
-  const answer = await fetch(`/runs/${run.id}/result.${format}`);
+  const answer = await reach(`/runs/${run.id}/result.${format}`);
   if (!answer.ok) read(answer.status, answer.statusText, await answer.text());
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await answer.blob());
@@ -695,10 +707,11 @@ addEventListener("keydown", (event) => {
   const field = event.target.closest("input, select, textarea, summary, a");
   const own = event.target.closest("button") && (event.key === " " || event.key === "Enter");
   if (field || own || event.ctrlKey || event.metaKey) return;
+  const pressed = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
   let used = true;
   if (event.key.startsWith("Arrow")) used = arrow(event);
   else if (/^\d$/.test(event.key) && targets().includes(Number(event.key))) choose(Number(event.key));
-  else if (KEYS[event.key] ?? KEYS[event.key.toLowerCase()]) (KEYS[event.key] ?? KEYS[event.key.toLowerCase()])();
+  else if (pressed) pressed();
   else used = false;
   if (used) event.preventDefault();
 });

@@ -70,7 +70,7 @@ export class View {
     const [x, y, w, h] = box.map((value) => value * scale);
     context.save();
     context.globalAlpha = kind === "old" ? 0.45 : 1;
-    context.setLineDash(kind === "given" ? [] : kind === "tracked" ? [] : [6 * ratio, 4 * ratio]);
+    context.setLineDash(["given", "tracked"].includes(kind) ? [] : [6 * ratio, 4 * ratio]);
     context.lineWidth = 4 * ratio;
     context.strokeStyle = "#000a";
     context.strokeRect(x, y, w, h); // an edge that shows on any ground
