@@ -67,14 +67,18 @@ class Standing:
         del self.targets[name]
 
 
+def greys(path, frames, width, height):
+    """A video whose frame k is all of grey 240 k / frames; its path."""
+    with VideoWriter(path, 25) as writer:
+        for k in range(frames):
+            writer.write(np.full((height, width, 3), 240 * k // frames, np.uint8))
+    return path
+
+
 @pytest.fixture(scope="session")
 def movie(tmp_path_factory):
     """12 frames of 64x48 px."""
-    path = tmp_path_factory.mktemp("movie") / "grey.webm"
-    with VideoWriter(path, 25) as writer:
-        for k in range(12):
-            writer.write(np.full((48, 64, 3), 20 * k, np.uint8))
-    return path
+    return greys(tmp_path_factory.mktemp("movie") / "grey.webm", 12, 64, 48)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from siamjax.synthetic import SyntheticVideo
 from siamjax.tracking import decode, presence, tracker
 from siamjax.tracking.config import TrackerConfig
 
+from ..browser import chromium
+
 HERE = Path(__file__).parent
 
 
@@ -270,19 +272,12 @@ def address(site):
 @pytest.fixture
 def tab():
     """A tab of Chromium; its complaints are the test's."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("needs chromium")
-    flags = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     complaints = []
-    with playwright.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=path, args=flags)
-        tab = chromium.new_page(viewport={"width": 1400, "height": 900})
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": 1400, "height": 900})
         tab.set_default_timeout(300_000)
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         yield tab
-        chromium.close()
     assert complaints == []
 
 

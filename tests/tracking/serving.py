@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import json
 import threading
 
 import aiohttp
@@ -14,6 +13,8 @@ from siamjax.integrations.serving import Limits, Server
 from siamjax.media import VideoWriter, read_video
 from siamjax.tracking import Tracker
 from siamjax.tracking.multi import MultiTracker
+
+from ..integrations import serving_client
 
 
 @pytest.fixture(scope="session")
@@ -70,25 +71,11 @@ def ask(address, work):
     return asyncio.run(run())
 
 
-async def begin(client, key, order):
-    """Starts a run; its address."""
-    answer = await client.post(f"/videos/{key}/runs", json=order)
-    assert answer.status == 201, await answer.text()
-    return f"/runs/{(await answer.json())['id']}"
-
-
 async def watch(client, run):
     """The rows, the number of pictures that came, and the end."""
-    rows, pictures, told = [], 0, {}
-    async with client.ws_connect(f"{run}/watch") as socket:
-        async for message in socket:
-            if message.type == aiohttp.WSMsgType.TEXT:
-                told = json.loads(message.data)
-                rows += told["rows"]
-            else:
-                assert message.data[:2] == b"\xff\xd8"
-                pictures += 1
-    return rows, pictures, told
+    told, pictures = await serving_client.watch(client, run)
+    assert all(picture[:2] == b"\xff\xd8" for picture in pictures)
+    return [row for each in told for row in each["rows"]], len(pictures), told[-1]
 
 
 def boxes_of(rows):

@@ -15,7 +15,8 @@ from siamjax.media import read_video
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs aiohttp (extra serve)")
 
-from .serving import ask, begin, boxes_of, expected, watch  # noqa: E402
+from ..integrations.serving_client import begin  # noqa: E402
+from .serving import ask, boxes_of, expected, watch  # noqa: E402
 
 
 def test_run_and_results(serve, session, video, tmp_path):
@@ -26,7 +27,7 @@ def test_run_and_results(serve, session, video, tmp_path):
         key = entry["id"]
         first = await (await client.get(f"/videos/{key}/first.jpg")).read()
         assert first[:2] == b"\xff\xd8"
-        run = await begin(client, key, {"box": [40, 50, 30, 24], "heatmap": True})
+        run = await begin(client, {"box": [40, 50, 30, 24], "heatmap": True}, key)
         watched = await watch(client, run)
         results = [
             await (await client.get(f"{run}/result.{kind}")).read()
@@ -54,7 +55,7 @@ def test_upload(serve, video):
         assert answer.status == 200
         entry = await answer.json()
         assert entry["name"] == "my clip"
-        run = await begin(client, entry["id"], {"box": [40, 50, 30, 24]})
+        run = await begin(client, {"box": [40, 50, 30, 24]}, entry["id"])
         _, _, told = await watch(client, run)
         result = await client.get(f"{run}/result.webm")
         return told, result.headers["Content-Disposition"]
@@ -138,7 +139,7 @@ def test_runs_side_by_side(serve, session, video):
     async def work(client):
         keys = [entry["id"] for entry in await (await client.get("/videos")).json()]
         keys = [keys[0], keys[0], keys[1]]
-        runs = [await begin(client, key, {"box": box}) for key, box in zip(keys, boxes)]
+        runs = [await begin(client, {"box": box}, key) for key, box in zip(keys, boxes)]
         return await asyncio.gather(*(watch(client, run) for run in runs))
 
     with serve(str(video), str(video), jobs=2) as address:

@@ -3,35 +3,25 @@
 import csv
 import io
 import json
-import shutil
 
 import numpy as np
 import pytest
 
-from siamjax.media import VideoWriter
-
 pytest.importorskip("aiohttp", reason="needs aiohttp (extra serve)")
 
-from ..integrations.serving_client import Still
+from ..browser import chromium
+from ..integrations.serving_client import Still, greys
 from .serving import boxes_of, expected
 
 pytestmark = pytest.mark.slow
 BOX, OTHER = (40, 50, 30, 24), (90, 20, 30, 40)
-CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 @pytest.fixture(scope="module")
 def browser():
     """Chromium without a window, with a camera that shows a test picture."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:  # no Python package brings one
-        pytest.skip("needs chromium")
-    with playwright.sync_playwright() as play:
-        arguments = ["--no-sandbox", *CAMERA]
-        chromium = play.chromium.launch(executable_path=path, args=arguments)
-        yield chromium
-        chromium.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -64,11 +54,7 @@ def tab(browser):
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
     """60 frames of 160x120 px, each of another grey."""
-    path = tmp_path_factory.mktemp("long") / "greys.webm"
-    with VideoWriter(path, 25) as writer:
-        for k in range(60):
-            writer.write(np.full((120, 160, 3), 4 * k, np.uint8))
-    return path
+    return greys(tmp_path_factory.mktemp("long") / "greys.webm", 60, 160, 120)
 
 
 def status(page, words):
