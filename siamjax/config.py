@@ -1,6 +1,5 @@
 """Experiment files (`configs/*.py`) and their overrides on the command line."""
 
-import difflib
 import json
 import os
 import runpy
@@ -12,7 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from siamjax import bundled, schema
-from siamjax.errors import UserError, near
+from siamjax.errors import UserError, near, nearest
 
 
 def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
@@ -46,8 +45,8 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
                 f"{argument}: unknown argument; fields are set by --config.section.field=value"
             )
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            raise UserError(f"--config.{name}: no such field; did you mean --config.{nearest[0]}?")
+            hint = f"did you mean --config.{nearest(name, known)}?"
+            raise UserError(f"--config.{name}: no such field; {hint}")
         if "=" not in argument:
             raise UserError(f"{argument}: give the value as {argument}=VALUE")
     values, argv = flags.FlagValues(), ["siamjax", *overrides]

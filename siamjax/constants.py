@@ -1,10 +1,9 @@
 """The tracker's constants that commands and scripts may replace: `--set penalty_k=0.1`."""
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 
-from siamjax.errors import UserError
+from siamjax.errors import UserError, nearest
 
 # Fields of a config's section `tracker`, with their lowest and highest value
 RANGES: dict[str, tuple[float, float]] = {
@@ -35,11 +34,8 @@ def parse(texts: Iterable[str] | None) -> dict[str, float]:
     for pair in filter(None, (pair for text in texts or () for pair in text.split(","))):
         name, _, text = (part.strip() for part in pair.partition("="))
         if name not in RANGES:
-            near = difflib.get_close_matches(name, RANGES, n=1, cutoff=0.0)[0]
-            known = ", ".join(RANGES)
-            raise UserError(
-                f"--set {pair}: no constant '{name}'; did you mean {near}? Known: {known}"
-            )
+            hint = f"did you mean {nearest(name, RANGES)}? Known: {', '.join(RANGES)}"
+            raise UserError(f"--set {pair}: no constant '{name}'; {hint}")
         try:
             value = float(text)
         except ValueError:

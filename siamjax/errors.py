@@ -47,6 +47,11 @@ def near(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word, of at least one, that resembles a word most, however little."""
+    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)[0]
+
+
 def one_of(word: str, known: Iterable[str]) -> str:
     """What may be chosen where a word is none of the known ones, and which it resembles."""
     known = list(known)

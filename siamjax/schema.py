@@ -6,7 +6,6 @@ are a constructor's arguments hold its fields alone. Elsewhere a config may have
 as they are. A field that is missing has its constructor's default.
 """
 
-import difflib
 import functools
 import math
 import runpy
@@ -14,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from siamjax import bundled
+from siamjax.errors import nearest
 
 CONSTRUCTORS = ("model", "anchors", "tracker", "targets")
 # what a tracker needs; the rest has defaults
@@ -85,8 +85,8 @@ def _section(node: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> 
         name, found = f"{prefix}{key}", None
         if key not in known:
             if prefix[:-1] in CONSTRUCTORS:
-                near = difflib.get_close_matches(str(key)[:99], known, n=1, cutoff=0.0)[0]
-                return f"{_short(name)}: no such field; did you mean {prefix}{near}?"
+                hint = f"did you mean {prefix}{nearest(str(key)[:99], known)}?"
+                return f"{_short(name)}: no such field; {hint}"
         elif name == "data.sources":
             found = _sources(value)
         elif isinstance(known[key], dict):

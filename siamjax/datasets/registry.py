@@ -2,7 +2,6 @@
 missing."""
 
 import dataclasses
-import difflib
 import importlib
 import os
 from collections import Counter
@@ -14,7 +13,7 @@ import numpy as np
 
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.sequence import Absent, Sequence, alike, composed, key
-from siamjax.errors import UserError
+from siamjax.errors import UserError, nearest
 
 # with `DATASETS`, in the order of the lists
 MODULES = (
@@ -95,7 +94,7 @@ def get(name: str) -> Dataset:
 
 def _nearest(name: str, by_key: dict):
     """What is called most like a name, of at least one."""
-    return by_key[difflib.get_close_matches(key(name), by_key, n=1, cutoff=0.0)[0]]
+    return by_key[nearest(key(name), by_key)]
 
 
 def load(

@@ -1,13 +1,12 @@
 """SiamRPN++: one backbone sees both crops, a head correlates them (arXiv 1812.11703)."""
 
-import difflib
 import importlib
 from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from siamjax.errors import UserError
+from siamjax.errors import UserError, nearest
 from siamjax.geometry.anchors import Anchors
 from siamjax.models.adjust import TEMPLATE_SIDE, Neck, centre_crop
 from siamjax.models.conv import Numerics
@@ -290,10 +289,8 @@ def build(config) -> SiamRPN:
 def _check_choice(field, value, known):
     if value not in known:
         names = list(map(str, known))
-        near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.0)
-        raise UserError(
-            f"model.{field}={value!r}: choose from {', '.join(names)}; did you mean {near[0]}?"
-        )
+        hint = f"did you mean {nearest(str(value), names)}?"
+        raise UserError(f"model.{field}={value!r}: choose from {', '.join(names)}; {hint}")
 
 
 def _check_images(images):
