@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 MB = 1e6
-# A process of either kind with its libraries, and compiling, per megabyte of ... see the pages.
-TRACK_BASE, TRAIN_BASE, WORKER = 290.0, 420.0, 100.0  # MB
+# MB of a process of either kind with its libraries and compiling, and of a worker of the loader
+TRACK_BASE, TRAIN_BASE, WORKER = 290.0, 420.0, 100.0
 TRACKING = (("bundled", 720), ("mobilenetv2", 1080), ("resnet50", 720))
 SMALL = {"backbone": "resnet18", "width": 0.25, "levels": (2, 3, 4), "adjust_channels": (64,)}
 MOBILE = {"backbone": "mobilenetv2", "levels": (3, 5), "adjust_channels": (96,)}
@@ -126,7 +126,6 @@ def run_tracking(case) -> dict:
 
 def run_training(case) -> dict:
     """Twelve steps, six with the backbone frozen, and two checkpoints."""
-    import jax
     import ml_collections
     import numpy as np
 
@@ -158,9 +157,9 @@ def run_training(case) -> dict:
         program = compiled(step)
 
         def run(state, batch):
-            if "state_mb" not in found or found["program"] is not program:
-                shapes = jax.tree.map(lambda x: x, (state, batch))
-                temporary = program.lower(*shapes).compile().memory_analysis().temp_size_in_bytes
+            if found.get("program") is not program:
+                analysis = program.lower(state, batch).compile().memory_analysis()
+                temporary = analysis.temp_size_in_bytes
                 found["temporary_mb"] = max(found.get("temporary_mb", 0.0), temporary / MB)
                 found["state_mb"], found["program"] = bytes_of(state), program
             return program(state, batch)
