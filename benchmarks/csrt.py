@@ -8,22 +8,14 @@ whole video costs.
 """
 
 import argparse
-import time
 
 import cv2
 import numpy as np
-from machine import keep, machine
+from machine import keep, machine, seconds
 
 import siamjax
 from siamjax.datasets import registry
 from siamjax.evaluation import baselines
-
-
-def spent(work, *arguments):
-    """Processor seconds of a call."""
-    began = time.process_time()
-    work(*arguments)
-    return time.process_time() - began
 
 
 def measure(sequence, ours, theirs, most):
@@ -37,7 +29,7 @@ def measure(sequence, ours, theirs, most):
     for i in range(1, count):
         frame = sequence.frames[i]
         both = [ours, theirs][:: 1 if i % 2 else -1]
-        found = [spent(tracker.update, frame) for tracker in both]
+        found = [seconds(tracker.update, frame)[1] for tracker in both]
         times.append(found[:: 1 if i % 2 else -1])
     return np.array(times)
 

@@ -13,18 +13,18 @@ same round.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from machine import keep, machine
+from machine import keep, machine, seconds
 from track import make_config
 
 from siamjax.models import build, convolutions, formulations, init_variables
@@ -137,15 +137,6 @@ def others(args, folder, config, variables, z, x):
     return found
 
 
-def timed(program):
-    def run():
-        wall, cpu = time.perf_counter(), time.process_time()
-        program()
-        return time.perf_counter() - wall, time.process_time() - cpu
-
-    return run
-
-
 def summary(times):
     """Milliseconds, and ratios of processor times to each other program."""
     figures = {}
@@ -190,7 +181,9 @@ def main():
     if unknown:
         parser.error(f"--only: {sorted(unknown)} unknown; there are {', '.join(makers)}")
     programs = {
-        name: timed(make()) for name, make in makers.items() if not args.only or name in args.only
+        name: functools.partial(seconds, make())
+        for name, make in makers.items()
+        if not args.only or name in args.only
     }
     about = machine()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, for its results, and how two versions compare."""
+"""What a benchmark ran on, for its results, what a call takes, and how two versions compare."""
 
 import json
 import os
@@ -47,6 +47,13 @@ def child_seconds(command: Sequence, **options) -> tuple[float, float]:
     subprocess.run(command, check=True, **options)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def seconds(work, *arguments) -> tuple[float, float]:
+    """Wall and processor seconds of a call."""
+    started = time.perf_counter(), time.process_time()
+    work(*arguments)
+    return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
 def interval(ratios: np.ndarray, draws: int = 10_000) -> list[float]:

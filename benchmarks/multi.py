@@ -11,10 +11,9 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from pathlib import Path
 
-from machine import keep, machine
+from machine import keep, machine, seconds
 from track import BOX, make_config, make_frames, make_variables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,13 +29,6 @@ def tracker_of(network):
         return siamjax.load()
     config = make_config(network)
     return Tracker(config, make_variables(config))
-
-
-def seconds(work, *arguments):
-    """Wall and CPU seconds of a call."""
-    started = time.perf_counter(), time.process_time()
-    work(*arguments)
-    return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
 def measure(tracker, frames, count, rounds):
