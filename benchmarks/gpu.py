@@ -285,7 +285,8 @@ def main() -> None:
     if args.tiny:
         os.environ["JAX_PLATFORMS"] = "cpu"
     args.autotune = (args.autotune or args.out / "autotune").absolute()
-    args.autotune.mkdir(parents=True, exist_ok=True)
+    for folder in (args.out, args.autotune):
+        folder.mkdir(parents=True, exist_ok=True)
     device, started, failed = device_of(args.tiny), time.monotonic(), []
     for name in args.parts.split(","):
         part = Part(args, name, device)
