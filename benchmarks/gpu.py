@@ -216,7 +216,8 @@ def measure_step(part, name, step, flags, dtype, batch, folder) -> None:
         part.keep(name, child.ask(kernels=20) | {"done": True})
 
     def twin(child):
-        if time_it(Side(child, **theirs)):
+        fast = {"device": "cpu" if tiny else "cuda", "fast": not tiny}
+        if time_it(Side(child, **setting, **fast)):
             part.keep(name, {"done": True})
 
     if step != "torch":
@@ -226,11 +227,8 @@ def measure_step(part, name, step, flags, dtype, batch, folder) -> None:
         print("no interpreter with torch: --torch=PYTHON", flush=True)
         return
     part.run(name, lambda child: child.ask(**setting, only_files=True), "train_step_jax.py")
-    fast = {"device": "cpu", "fast": False} if tiny else {"device": "cuda", "fast": True}
     if Path(setting["data"]).is_file():
-        theirs = {k: v for k, v in setting.items() if k != "model"} | fast
-        script = "train_step_torch.py"
-        part.run(name, twin, script, part.args.torch)
+        part.run(name, twin, "train_step_torch.py", part.args.torch)
 
 
 def compare(part: Part) -> None:
