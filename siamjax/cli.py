@@ -136,7 +136,7 @@ def main() -> None:
 
 def _complete() -> None:
     """Answers the shell that asks for completions, and ends the process."""
-    with optional("completion needs it: pip install argcomplete"):
+    with optional(f"completion needs it: {installation.extra('completion')}"):
         import argcomplete
 
     words = os.environ.get("COMP_LINE", "").split()[1:]
