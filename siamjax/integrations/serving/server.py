@@ -254,11 +254,12 @@ class Server:
                     told, picture = self._tell(run), run.last_picture()
                     rows, count = run.rows(given, _ROWS), run.count
                     given += len(rows)
-                    new = picture is not None and picture[0] > seen and given >= count
-                    told |= {"rows": [row._asdict() for row in rows], "picture": new}
-                    told |= {"at": picture[0] if picture is not None and new else None}
+                    if picture is not None and (picture[0] <= seen or given < count):
+                        picture = None  # known, or rows before it are still to come
+                    told |= {"rows": [row._asdict() for row in rows]}
+                    told |= {"picture": picture is not None, "at": picture and picture[0]}
                     await socket.send_json(told)
-                    if picture is not None and new:
+                    if picture is not None:
                         seen = picture[0]
                         await socket.send_bytes(picture[1])
                     if given < count:
