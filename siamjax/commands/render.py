@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> None:
                     writer.write(image)
         else:
             _write_folder(out, frames, video.boxes[0])
-    print(f"{len(video.frames)} frames -> {args.out}")
+    x, y, w, h = np.round(video.boxes[0, 0], 1)
+    print(f"{len(video.frames)} frames -> {args.out}; first box: {x:g},{y:g},{w:g},{h:g}")
 
 
 def _write_folder(out: Path, frames: Iterable[np.ndarray], boxes: np.ndarray) -> None:
