@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = ("make", "pip", "python", "python3", "siamjax", "vot", "export", "ffmpeg")
+PROGRAMS = ("make", "pip", "uv", "python", "python3", "siamjax", "vot", "export", "ffmpeg")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`((?:siamjax|python|make|pip) [^`]+)`(?!`)")
 
@@ -32,7 +32,7 @@ LEFT_OUT = {
     r"^siamjax inspect (pairs|shards)": "needs shards of the training sets",
     r"runs/(resnet50|r50|mine|mobilenetv3)|r50\.npz|pysot|\.pth|\.model": "needs other weights",
     r"votenv|^vot |vot_results|VOT_RESULTS": "needs an environment of its own",
-    r"^pip (un)?install|pip install": "would change this environment",
+    r"^pip (un)?install|pip install|-m venv|^uv": "would change this environment",
     r"^siamjax (labels|finetune) mine|--data_root=held_out|--out_labels=video": "needs own videos",
     r"train_bundled": "needs the material of the bundled checkpoint",
     r"--distributed|beam_runner": "needs several machines",

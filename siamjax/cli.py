@@ -30,7 +30,7 @@ COMMANDS = {
     "report": ("siamjax.commands.report", "finished evaluations on one page, with figures"),
     "search": ("siamjax.commands.search", "find the tracker's constants on a validation set"),
     "serve": ("siamjax.commands.serve", "track in the browser"),
-    "study": ("siamjax.commands.study", "the paper's shift study at small scale"),
+    "study": ("siamjax.commands.study", "the paper's experiments at small scale"),
     "track": ("siamjax.commands.track", "follow boxes through a video"),
     "train": ("siamjax.commands.train", "train a network, or resume its training"),
 }

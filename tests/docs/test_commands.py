@@ -72,6 +72,8 @@ def fault(text: str) -> str:
     if re.search(r" (COMMAND|NAME)\b", text):
         return ""  # a pattern
     words = [word for word in shlex.split(text) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    if words[:2] == ["uv", "run"] or words[:2] == ["uv", "pip"]:
+        words = words[1:] if words[1] == "pip" else words[2:]
     program, rest = words[0].removeprefix(".venv/bin/"), words[1:]
     if program == "make":
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -158,6 +160,8 @@ def test_there_are_commands_on_the_pages():
         ("siamjax prepare coco --source=x --clips=3", "no flag --clips"),
         ("python nothing.py", "no file nothing.py"),
         ("pip install 'siamjax[nothing]'", "no extra nothing"),
+        ("uv pip install -e '.[nothing]'", "no extra nothing"),
+        ("uv run siamjax follow video.mp4", "no command follow"),
     ],
 )
 def test_a_fault_is_seen(text, message):
