@@ -21,7 +21,7 @@ from data_prep.preparation import Preparation
 from data_prep.source import Source
 from siamjax import bundled, installation
 from siamjax.data import tfds_metadata
-from siamjax.errors import optional
+from siamjax.errors import importing
 
 _DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam has no short name for it
 _PARTITIONS = ("--dask_partition_size", "--dask_npartitions")
@@ -120,7 +120,7 @@ class CropBuilder(FileReaderBuilder, skip_registration=True):
         given = self._beam_options
         runner = next((each for each in given if each.startswith("--runner=")), "")
         if runner in ("--runner=DaskRunner", f"--runner={_DASK}"):
-            with optional(installation.extra("prep,dask")):
+            with importing(installation.extra("prep,dask")):
                 pkgutil.resolve_name(_DASK)
             given = [f"--runner={_DASK}", *(each for each in given if each != runner)]
             if not any(each.startswith(_PARTITIONS) for each in given):

@@ -16,7 +16,7 @@ from data_prep.source import Source, box_fault
 from siamjax import installation
 from siamjax.arguments import Parser
 from siamjax.data import index
-from siamjax.errors import UserError, optional, run_main
+from siamjax.errors import UserError, importing, run_main
 
 _FIELDS = dataclasses.fields(parts.Options)
 
@@ -72,7 +72,7 @@ def _by_beam(source, out, options, arguments, beam_options) -> bool:
     beam_options = [f"--runner={arguments.beam_runner}", *beam_options]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    with optional(installation.extra("prep")):
+    with importing(installation.extra("prep")):
         from data_prep import builders
     builder = builders.CropBuilder(
         source,

@@ -2,6 +2,7 @@
 `add_arguments(parser)` and `run(args)`."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from siamjax import devices, installation, opencv
 from siamjax.arguments import Parser
-from siamjax.errors import UserError, optional, run_main
+from siamjax.errors import importing, run_main
 from siamjax.version import __version__
 
 # name -> module, one-line help
@@ -70,7 +71,8 @@ def build_parser(commands: Collection[str] = COMMANDS, prog: str = "") -> Parser
         own = prog if prog and name in commands else f"siamjax {name}"
         subparser = subparsers.add_parser(name, prog=own, help=text, formatter_class=form)
         if name in commands:
-            command = _module(module, prog)
+            with _packages(prog):
+                command = importlib.import_module(module)
             subparser.description = command.DESCRIPTION
             examples = "".join(f"  {line}\n" for line in getattr(command, "EXAMPLES", ()))
             subparser.epilog = f"examples:\n{examples}" if examples else None
@@ -79,14 +81,9 @@ def build_parser(commands: Collection[str] = COMMANDS, prog: str = "") -> Parser
     return parser
 
 
-def _module(name: str, prog: str):
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if (error.name or "siamjax").partition(".")[0] in ("siamjax", "data_prep", "cv2"):
-            raise
-        fix = installation.environment(prog)
-        raise UserError(f"{sys.executable} has no {error.name}; {fix}") from error
+def _packages(prog: str) -> contextlib.AbstractContextManager:
+    """For a block that imports packages which siamjax always needs."""
+    return importing(installation.environment(prog), sys.executable)
 
 
 @opencv.explained()
@@ -101,8 +98,8 @@ def dispatch(argv: Sequence[str] | None = None, prog: str = "") -> int | None:
         prog: as `build_parser` takes it.
 
     Raises:
-        UserError: what the command found wrong, an argument that it does not take, or a device
-            that is not there.
+        UserError: what the command found wrong, an argument that it does not take, a device that
+            is not there, or a package that is not installed.
     """
     argv = sys.argv[1:] if argv is None else argv
     parser = build_parser({_chosen(argv)}, prog)
@@ -112,10 +109,11 @@ def dispatch(argv: Sequence[str] | None = None, prog: str = "") -> int | None:
     if unknown or (overrides and not hasattr(args, "config")):
         raise args.parser.unknown((unknown or overrides)[0])
     args.overrides = overrides
-    devices.choose(getattr(args, "device", None))
-    if hasattr(args, "device") and not getattr(args, "distributed", ""):
-        devices.check(args.device)
-    return args.run(args)
+    with _packages(prog):
+        devices.choose(getattr(args, "device", None))
+        if hasattr(args, "device") and not getattr(args, "distributed", ""):
+            devices.check(args.device)
+        return args.run(args)
 
 
 def _chosen(words: Sequence[str]) -> str:
@@ -129,14 +127,12 @@ def script(command: str, prog: str) -> None:
 
 def main() -> None:
     """The console script; leaves with the exit codes of `siamjax.errors.run_main`."""
-    if "_ARGCOMPLETE" in os.environ:
-        _complete()
-    run_main(dispatch)
+    run_main(_complete if "_ARGCOMPLETE" in os.environ else dispatch)
 
 
 def _complete() -> None:
     """Answers the shell that asks for completions, and ends the process."""
-    with optional(f"completion needs it: {installation.extra('completion')}"):
+    with importing(f"completion needs it: {installation.extra('completion')}"):
         import argcomplete
 
     words = os.environ.get("COMP_LINE", "").split()[1:]

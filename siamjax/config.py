@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from siamjax import bundled, schema
-from siamjax.errors import UserError, near, nearest
+from siamjax.errors import UserError, importing, near, nearest
 
 
 def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
@@ -25,8 +26,8 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
         The locked config.
 
     Raises:
-        UserError: no such experiment, no such field (the nearest one is named), a value of
-            another type, or one outside of its range.
+        UserError: no such experiment, a package that it needs, no such field (the nearest one is
+            named), a value of another type, or one outside of its range.
     """
     experiments = bundled.experiments()
     path = experiment if Path(experiment).is_file() else experiments.get(experiment)
@@ -36,7 +37,8 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
         raise UserError(
             f"--config={experiment}: no such file; bundled experiments are {names}{hint}"
         )
-    config = runpy.run_path(str(path))["get_config"]()
+    with importing(f"--config={experiment} needs it", sys.executable):
+        config = runpy.run_path(str(path))["get_config"]()
     known = dict(_fields(config.to_dict()))
     for argument in overrides:
         name = argument.split("=", 1)[0].removeprefix("--config.")

@@ -59,19 +59,28 @@ def one_of(word: str, known: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def optional(fix: str) -> Iterator[None]:
-    """For the imports of optional packages.
+def importing(fix: str, python: str = "") -> Iterator[None]:
+    """For code that imports packages, optional ones or all that siamjax needs.
 
     Args:
-        fix: what needs them and how they are installed.
+        fix: how they are installed; of optional ones also what needs them.
+        python: the interpreter that lacks them, where the fix is another one.
 
     Raises:
-        UserError: names the package that is missing, and the fix.
+        UserError: names the package that is missing or broken, and the fix. What is wrong with
+            siamjax's own modules, and with OpenCV (`siamjax.opencv` explains it), stays as it is.
     """
     try:
         yield
     except ImportError as error:
-        raise UserError(f"{error.name} is not installed; {fix}") from error
+        name = error.name or "a package"
+        if name.partition(".")[0] in ("siamjax", "data_prep", "cv2"):
+            raise
+        if not isinstance(error, ModuleNotFoundError):
+            words = f"{name} cannot be imported ({' '.join(str(error).split())})"
+        else:
+            words = f"{python} has no {name}" if python else f"{name} is not installed"
+        raise UserError(f"{words}; {fix}") from error
 
 
 def run_main(main: Callable[[], int | None]) -> None:

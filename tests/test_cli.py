@@ -11,7 +11,7 @@ import pytest
 
 from siamjax import cli
 from siamjax.cli import build_parser, dispatch
-from siamjax.errors import UserError
+from siamjax.errors import UserError, importing
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -128,6 +128,60 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (ROOT / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("import no_such_package.part", "has no no_such_package"),
+        ("from json import nothing", r"json cannot be imported \(cannot import name 'nothing'"),
+    ],
+)
+def test_a_package_that_a_running_command_lacks(tmp_path, monkeypatch, line, words):
+    """Before: only what a command's module imports was explained; an import in `run` gave a
+    traceback."""
+    (tmp_path / "needy.py").write_text(GREET.replace('print(f"hello', f'{line}; print(f"hello'))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cli.COMMANDS, "needy", ("needy", "needs a package"))
+    with pytest.raises(UserError, match=f"{words}.*; in {ROOT}: make env, then .venv/bin/siamjax"):
+        dispatch(["needy"])
+    sys.modules.pop("needy")
+
+
+def test_siamjaxs_own_import_errors_stay_what_they_are():
+    for name in ("siamjax.nothing", "data_prep.nothing", "cv2"):
+        with pytest.raises(ModuleNotFoundError), importing("pip install it"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+MISSING = "import sys; sys.modules[{!r}] = None; from siamjax import cli; cli.main()"
+
+
+@pytest.mark.parametrize(
+    "package, arguments, words",
+    [
+        ("av", ["track", "video.mp4", "--box=1,1,9,9"], f"has no av; in {ROOT}: make env"),
+        ("argcomplete", [], "argcomplete is not installed; completion needs it: "),
+        ("aiohttp", ["serve", "video.mp4"], "aiohttp is not installed; siamjax serve needs it: "),
+    ],
+)
+def test_a_missing_package_is_one_line_and_exit_code_2(monkeypatch, package, arguments, words):
+    """Before: `siamjax track` without PyAV, and a shell that asks for completions without
+    argcomplete, showed a traceback."""
+    if package == "argcomplete":
+        monkeypatch.setenv("_ARGCOMPLETE", "1")
+    result = command("-c", MISSING.format(package), *arguments)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert words in line
+
+
+def test_a_package_that_an_experiment_lacks(tmp_path):
+    """Before: a traceback."""
+    path = tmp_path / "mine.py"
+    path.write_text("import no_such_package\n")
+    with pytest.raises(UserError, match=f"has no no_such_package; --config={path} needs it"):
+        dispatch(["train", f"--config={path}", f"--workdir={tmp_path / 'run'}"])
 
 
 def test_demo_does_the_whole_path_and_resumes(tmp_path, monkeypatch, capsys):

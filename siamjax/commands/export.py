@@ -5,7 +5,7 @@ import tempfile
 
 from siamjax import api, installation
 from siamjax.commands.flags import add_checkpoint, add_device
-from siamjax.errors import UserError, optional
+from siamjax.errors import UserError, importing
 from siamjax.files import check_new, check_writable
 from siamjax.integrations import web
 
@@ -66,7 +66,7 @@ def _archive(checkpoint: str | None, out: str) -> None:
 
 
 def _halves(folder: str, checkpoint: str | None) -> dict[str, float]:
-    with optional(f"ONNX needs it: {installation.extra('onnx')}"):
+    with importing(f"ONNX needs it: {installation.extra('onnx')}"):
         from siamjax.integrations import onnx  # JAX
 
     return onnx.export(folder, *api.load_variables(checkpoint))

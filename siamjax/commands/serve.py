@@ -6,7 +6,7 @@ import functools
 import siamjax
 from siamjax import api, installation
 from siamjax.commands.flags import add_checkpoint, add_device, check_least
-from siamjax.errors import optional
+from siamjax.errors import importing
 
 DESCRIPTION = """\
 Opens a page to choose a video or the webcam, draw boxes around targets, watch the tracker, correct
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
         UserError: no such checkpoint or video, a port that is taken, aiohttp not installed.
     """
     check_least(args, jobs=1, max_upload=1, max_megapixels=1, max_frames=1, max_disk=1)
-    with optional(f"siamjax serve needs it: {installation.extra('serve')}"):
+    with importing(f"siamjax serve needs it: {installation.extra('serve')}"):
         from siamjax.integrations import serving
     limits = serving.Limits(
         upload=args.max_upload << 20,

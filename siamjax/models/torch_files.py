@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax import files, installation
-from siamjax.errors import UserError, optional
+from siamjax.errors import UserError, importing
 
 _BROKEN = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile)
 
@@ -53,6 +53,6 @@ def write(path, tensors: dict) -> None:
 
 
 def _torch():
-    with optional(f"reading and writing .pth files needs it: {installation.extra('convert')}"):
+    with importing(f"reading and writing .pth files needs it: {installation.extra('convert')}"):
         import torch
     return torch

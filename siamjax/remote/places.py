@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from siamjax import installation
-from siamjax.errors import UserError, optional
+from siamjax.errors import UserError, importing
 
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(::[\w+.-]+)*://")
 _DIGEST = re.compile(r"(.*)#sha256=([0-9a-f]{64})", re.IGNORECASE | re.DOTALL)
@@ -89,7 +89,7 @@ class Place:
             raise UserError(f"{self.shown}: give #sha256= with 64 hexadecimal digits")
         self.scheme = self.address.partition(":")[0].lower()
         options = {"client_kwargs": {"trust_env": True}} if self.read_only else {}
-        with optional(f"addresses need it: {installation.extra('remote')}"):
+        with importing(f"addresses need it: {installation.extra('remote')}"):
             import fsspec
         _quiet(*_LOUD)
         with self._explained(self.shown):

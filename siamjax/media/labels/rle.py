@@ -1,7 +1,7 @@
 """COCO's run-length encoded masks, read by pycocotools."""
 
 from siamjax import installation
-from siamjax.errors import optional
+from siamjax.errors import importing
 
 
 def box(mask: dict) -> tuple[float, float, float, float] | None:
@@ -10,7 +10,7 @@ def box(mask: dict) -> tuple[float, float, float, float] | None:
     Raises:
         UserError: pycocotools is not installed.
     """
-    with optional(f"masks need it: {installation.extra('labels')}"):
+    with importing(f"masks need it: {installation.extra('labels')}"):
         from pycocotools import mask as masks
     if isinstance(mask["counts"], list):
         mask = masks.frPyObjects(mask, *mask["size"])
