@@ -895,7 +895,7 @@ def pictures_of_a_camera(folder):
     "siamjax.remote.cache:_size",
     "siamjax.remote.cache:_is_complete",
     "siamjax.remote.lists:_decoded",
-    "siamjax.data.staging:_parsed",
+    "siamjax.data.index:parse_manifest",
     examples=20,
 )
 def remote_lists(folder):
@@ -907,7 +907,9 @@ def remote_lists(folder):
     body = json.dumps({"format": lists._FORMAT, "count": 3, "files": {"a.json": [3, "0" * 64]}})
     sealed = hashlib.sha256(body.encode()).hexdigest() + "\n" + body + "\n"
     (folder / "list").write_text(sealed)
-    (folder / "manifest").write_text(json.dumps({"shards": [{"file": "a", "bytes": 3}]}))
+    counts = dict.fromkeys(("version", "crop", "crops", "tracks", "videos"), 1)
+    shards = [{"file": "a", "bytes": 3}]
+    (folder / "manifest").write_text(json.dumps(counts | {"shards": shards}))
     (folder / cache._ABOUT).write_text('{"bytes": 3}')
     (folder / cache._COMPLETE).write_text('{"a": 3}')
     seeds = seeds_of(folder, "list", "manifest", cache._ABOUT, cache._COMPLETE)
@@ -920,7 +922,7 @@ def remote_lists(folder):
     def read():
         cache._size(folder)
         cache._is_complete(folder)
-        attempt(resealed, lambda: staging._parsed(place, (folder / "manifest").read_bytes()))
+        attempt(resealed, lambda: staging._wanted(place, (folder / "manifest").read_bytes()))
 
     return seeds, read
 

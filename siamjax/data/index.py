@@ -167,21 +167,36 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     try:
         if fault := _unfinished(folder):
             raise UserError(f"{folder}: {fault}")
-        manifest = json.loads(path.read_bytes())
-        version = manifest["version"]
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
+    return parse_manifest(text, path, fix(folder))
+
+
+def parse_manifest(text: bytes, shown: str | Path, cure: str) -> dict[str, Any]:
+    """The manifest in a file's bytes.
+
+    Args:
+        shown: what messages call the file.
+        cure: what makes a damaged one whole.
+
+    Raises:
+        UserError: another version, damaged or changed.
+    """
+    try:
+        manifest = json.loads(text)
+        version = manifest["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: not a manifest; {fix(folder)}") from error
+        raise UserError(f"{shown}: not a manifest; {cure}") from error
     if version not in (VERSION, _WITHOUT_CHECKSUMS):
         raise UserError(
-            f"{folder}: written in format {version}, this siamjax reads {VERSION}; prepare it again"
+            f"{shown}: written in format {version}, this siamjax reads {VERSION}; prepare it again"
         )
     sealed = version == VERSION or "crc32c" in manifest
     if sealed and manifest.get("crc32c") != _seal(manifest):
-        raise UserError(f"{path}: damaged or changed (its checksum is wrong); {fix(folder)}")
+        raise UserError(f"{shown}: damaged or changed (its checksum is wrong); {cure}")
     if not _is_manifest(manifest, version):
-        raise UserError(f"{path}: not a manifest; {fix(folder)}")
+        raise UserError(f"{shown}: not a manifest; {cure}")
     return manifest
 
 

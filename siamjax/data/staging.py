@@ -5,10 +5,8 @@ CRC-32C; shards of sets that note none by the checksum of each record.
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import ml_collections
 
@@ -70,29 +68,10 @@ def _manifest(place: Place) -> bytes:
     return text
 
 
-def _parsed(place: Place, text: bytes) -> dict[str, Any]:
-    try:
-        manifest = json.loads(text)
-        for known in (*manifest["shards"], *manifest.get("columns", {}).values()):
-            if int(known["bytes"]) < 0 or not isinstance(known.get("file", ""), str):
-                raise ValueError
-    except (
-        ValueError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
-        raise UserError(
-            f"{place.shown_file(index.MANIFEST)}: not a manifest; copy the folder there again"
-        ) from error
-    return manifest
-
-
 def _wanted(place: Place, text: bytes) -> list[Wanted]:
     """All files of a data set that training reads."""
-    manifest = _parsed(place, text)
+    shown = place.shown_file(index.MANIFEST)
+    manifest = index.parse_manifest(text, shown, "copy the folder there again")
     known = manifest.get("columns") or {name: {} for name in columns.TABLE if name != columns.LATER}
     files = [(f"{index.FOLDER}/{name}.npy", about) for name, about in known.items()]
     files += [(shard["file"], shard) for shard in manifest["shards"]]

@@ -113,7 +113,12 @@ def test_faults_of_old_shards_by_their_records(served):
         (b"{", "set/manifest.json: not a manifest; copy the folder there again"),
         (b'{"shards": [{"file": "a"}]}', "not a manifest"),
         (b'{"shards": [{"file": 1, "bytes": 3}]}', "not a manifest"),
-        (b'{"shards": [{"file": "../a", "bytes": 3}]}', "'../a', which is not in that folder"),
+        (
+            b'{"version": 1, "crop": 1, "crops": 1, "tracks": 1, "videos": 1,'
+            b' "shards": [{"file": "../a", "bytes": 3}]}',
+            "not a manifest",
+        ),
+        (b'{"version": 9, "shards": []}', "manifest.json: written in format 9, this siamjax reads"),
         (b"[" * 100_000, "not a manifest"),
     ],
 )
@@ -123,6 +128,15 @@ def test_what_is_no_data_set(files, cache_folder, manifest, words):
         (files.folder / "set" / "manifest.json").write_bytes(manifest)
     with pytest.raises(UserError, match=words):
         staging.local(f"{files.address}/set")
+
+
+def test_a_changed_manifest_is_refused_before_anything_is_fetched(served, files, cache_folder):
+    """Before: the whole set was fetched, and then refused as a folder of this machine."""
+    path = served / "manifest.json"
+    path.write_text(path.read_text().replace('"name": "tiny"', '"name": "tinz"'))
+    with pytest.raises(UserError, match=r"wrong\); copy the folder there again$"):
+        staging.local(f"{files.address}/set")
+    assert files.asked == [("set/manifest.json", "")]
 
 
 def config_of(path):
