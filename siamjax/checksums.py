@@ -59,3 +59,14 @@ def sha256(path: Path) -> str:
 def of_values(values) -> int:
     """CRC-32C of JSON values."""
     return google_crc32c.value(json.dumps(values, sort_keys=True).encode())
+
+
+def unseal(place: dict, name: str, values) -> bool:
+    """Removes the checksum of JSON values, of `of_values`, from where it was written; whether it
+    fits. Files from before 0.3 have none, which fits.
+
+    Args:
+        place: has it under a name.
+        values: all of them, `place` too where it is among them.
+    """
+    return place.pop(name, None) in (None, of_values(values))

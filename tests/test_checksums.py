@@ -41,6 +41,27 @@ def test_every_flipped_bit_is_found(listed):
         file.write_bytes(good)
 
 
+def crc32c(data):
+    """Bit by bit, Castagnoli's polynomial."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
+def test_a_checksum_among_the_values_or_in_one_of_them():
+    fits = crc32c(b'{"a": 1, "b": {"c": 2}}')
+    for stored, expected in ((fits, True), (fits ^ 1, False), (str(fits), False)):
+        values = {"b": {"c": 2}, "a": 1, "sum": stored}
+        assert checksums.unseal(values, "sum", values) == expected
+        values = {"b": {"c": 2, "sum": stored}, "a": 1}
+        assert checksums.unseal(values["b"], "sum", values) == expected
+        assert values == {"b": {"c": 2}, "a": 1}
+    assert checksums.unseal(values, "sum", values)  # as files from before 0.3
+
+
 @pytest.mark.parametrize("content", [b"", b"\n", b"x" * 66, b"\xff\xfe", b"x" * 66 + b"\0"])
 def test_a_damaged_list_is_named(listed, content):
     path, folder = listed

@@ -231,8 +231,7 @@ def _claimed(path: Path) -> dict[str, str]:
         ValueError: damaged.
     """
     content = dict(json.loads(path.read_text()))
-    stored = content.pop("crc32c", None)  # before 0.3 there was "checkpoint" alone
-    if stored not in (None, checksums.of_values(content)):
+    if not checksums.unseal(content, "crc32c", content):
         raise ValueError("the checksum differs")
     if content.keys() not in ({"identity", "code"}, {"checkpoint"}):
         raise ValueError("it says nothing that is known")

@@ -129,8 +129,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     if len(text) > _MOST_TEXT:
         raise ValueError("meta is too long")
     meta = json.loads(text)
-    stored = meta["crc32c"].pop("meta", None)  # absent before 0.3
-    if stored not in (None, checksums.of_values(meta)):
+    if not checksums.unseal(meta["crc32c"], "meta", meta):
         raise ValueError("checksum of meta differs")
     if meta["step"] != int(path.name):
         raise ValueError(f"it holds step {meta['step']}; give the folder that name")

@@ -307,8 +307,7 @@ def _scored(path: Path) -> dict[str, Any]:
     for name in (_SCORE, "metrics/metrics"):
         with contextlib.suppress(OSError, AttributeError, *_NO_NUMBER):
             record = json.loads((path / name).read_text())
-            stored = record.pop("crc32c", None)
-            if "score" in record and stored in (None, checksums.of_values(record)):
+            if checksums.unseal(record, "crc32c", record) and "score" in record:
                 return record
     return {}
 
