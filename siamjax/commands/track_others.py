@@ -22,6 +22,7 @@ class Found(NamedTuple):
     score: float
     second_peak: float = 0.0
     lost: bool = False
+    presence: None = None
 
 
 class Motion(NamedTuple):

@@ -54,6 +54,8 @@ class KeptRows:
                     f"{path}: rows of a run that did not end, {len(past.rows)} frames; "
                     "continue it by --resume, or move this file away"
                 )
+            if past and past.damaged and resume:
+                print(f"{path}:{past.damaged}: damaged; the frames from there on are tracked again")
             for output in outputs:
                 files.remove_partial(output)
             undo.pop_all()

@@ -4,7 +4,8 @@
 FORMATS = {
     "csv": (
         "siamjax.media.labels.table",
-        "table with the columns frame,target,x,y,w,h,score,second_peak,lost",
+        "table with the columns frame,target,x,y,w,h,score,second_peak,lost and, where the weights "
+        "have a map of it, presence",
     ),
     "json": ("siamjax.media.labels.tree", "the same with video, rate and checkpoint"),
     "cvat": ("siamjax.media.labels.cvat", "CVAT for video 1.1, XML"),

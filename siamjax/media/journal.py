@@ -1,25 +1,29 @@
 """The rows of a run that has not ended, kept while it runs: a kill leaves them, a later run resumes
 from them.
 
-The file is a CSV table beside the output, with the columns of `Row` and the tracker's state. Its
-first line, a comment, says what made it. Rows are appended frame by frame.
+The file is a CSV table beside the output, with the columns of `Row`, the tracker's state and a
+checksum of the line. Its first line, a comment, says what made it, and has a checksum, too. Rows
+are appended frame by frame.
 """
 
 import contextlib
 import csv
 import io
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from siamjax import checksums
 from siamjax.errors import UserError
 from siamjax.files import Appending, write_whole
 from siamjax.media.tracks import Row
 
 SUFFIX = ".rows.csv"
 STATE = ("state_cx", "state_cy", "state_w", "state_h", "state_lost")
-_COLUMNS = (*Row._fields, "name", *STATE)
+SEAL = "crc32c"
+_COLUMNS = (*Row._fields, "name", *STATE, SEAL)
 
 
 class State(NamedTuple):
@@ -40,12 +44,15 @@ class Past(NamedTuple):
         rows: of each frame, by its number.
         states: of the targets in the last of these frames, by target.
         text: of the file up to the last of these frames.
+        damaged: number of the first line that is not as it was written, from 1; it and what
+            follows is left out. None: there is none.
     """
 
     head: dict[str, Any]
     rows: dict[int, list[Row]]
     states: dict[int, State]
     text: str
+    damaged: int | None = None
 
     @property
     def last(self) -> int:
@@ -80,13 +87,14 @@ class Journal:
         """
         if not rows:
             return
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
         names = dict(enumerate(self._head.get("names", ())))
+        lines = ""
         for row, state in zip(rows, states, strict=True):
-            name = names.get(row.target, "")
-            table.writerow((*row[:-1], int(row.lost), name, *state[:-1], int(state.lost)))
-        self._file.append(text.getvalue().encode())
+            text = io.StringIO()
+            words = (*row[:-2], int(row.lost), row.presence, names.get(row.target, ""))
+            csv.writer(text, lineterminator="").writerow((*words, *state[:-1], int(state.lost)))
+            lines += f"{text.getvalue()},{_seal(text.getvalue())}\n"
+        self._file.append(lines.encode())
         self.frames += 1
 
     def close(self, keep: bool = True, **head: Any) -> None:
@@ -113,26 +121,33 @@ def read(path: Path) -> Past | None:
     The last frame is left out, since a kill may have torn it.
 
     Raises:
-        UserError: another kind of file.
+        UserError: another kind of file, or its first line is damaged.
     """
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    comment, columns, *lines = [*text.split("\n")[:-1], "", ""]
+    whole = text.split("\n")[:-1]
+    comment, columns = [*whole, "", ""][:2]
     try:
         head = json.loads(comment.removeprefix("#"))
     except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict) or columns != ",".join(_COLUMNS):
         raise UserError(f"{path}: not the rows of a run of this version; move it away")
+    if SEAL not in head or not checksums.unseal(head, SEAL, head):
+        raise UserError(
+            f"{path}: its first line is damaged; move it away (siamjax labels reads its rows)"
+        )
+    lines = [*itertools.takewhile(_fits, whole[2:])]
     found = []
-    # a kill may have torn a row
-    with contextlib.suppress(ValueError, IndexError, OverflowError, csv.Error):
-        for words in csv.reader(lines):
+    # whatever a stranger has sealed
+    with contextlib.suppress(ValueError, OverflowError, csv.Error):
+        for words in csv.reader(line.rpartition(",")[0] for line in lines):
             found.append(_parsed(words))
+    damaged = None if len(lines) == len(whole[2:]) else 3 + len(lines)
     end = found[-1][0].frame if found else 0
     kept = [(row, state) for row, state in found if row.frame < end]
     rows: dict[int, list[Row]] = {}
@@ -140,17 +155,39 @@ def read(path: Path) -> Past | None:
         rows.setdefault(row.frame, []).append(row)
     last = max(rows, default=-1)
     states = {row.target: state for row, state in kept if row.frame == last}
-    return Past(head, rows, states, "\n".join([comment, columns, *lines[: len(kept)], ""]))
+    left = "\n".join([comment, columns, *lines[: len(kept)], ""])
+    return Past(head, rows, states, left, damaged)
+
+
+def table(text: str) -> tuple[str, int]:
+    """The CSV table in the text of such a file, without damaged rows; and how many these are. A
+    last row that a kill has torn stays."""
+    columns, *lines = text.split("\n")[1:] or [""]
+    if not columns.endswith(f",{SEAL}"):  # before 0.3
+        return "\n".join([columns, *lines]), 0
+    *whole, torn = lines or [""]
+    kept = [*filter(_fits, whole)]
+    return "\n".join([columns, *kept, torn]), len(whole) - len(kept)
 
 
 def _parsed(words: list[str]) -> tuple[Row, State]:
-    frame, target, *numbers = words
-    numbers.pop(len(Row._fields) - 2)  # the name
-    x, y, w, h, score, second_peak, lost, *state, wide = map(float, numbers)
-    row = Row(int(frame), int(target), x, y, w, h, score, second_peak, bool(lost))
-    cx, cy, width, height = state
-    return row, State(cx, cy, width, height, bool(wide))
+    frame, target, *numbers, lost, presence, _, cx, cy, width, height, wide = words
+    x, y, w, h, score, second_peak = map(float, numbers)
+    judged = float(presence) if presence else None
+    row = Row(int(frame), int(target), x, y, w, h, score, second_peak, lost == "1", judged)
+    return row, State(float(cx), float(cy), float(width), float(height), wide == "1")
+
+
+def _seal(text: str) -> str:
+    """CRC-32C of a row."""
+    return f"{checksums.of_values(text):08x}"
+
+
+def _fits(line: str) -> bool:
+    """Whether a line is as it was written."""
+    text, _, seal = line.rpartition(",")
+    return seal == _seal(text)
 
 
 def _comment(head: dict[str, Any]) -> str:
-    return f"# {json.dumps(head)}\n"
+    return f"# {json.dumps(head | {SEAL: checksums.of_values(head)})}\n"

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One target in one frame: frame and target count from 0; x, y, w, h in px from 0."""
+    """One target in one frame: frame and target count from 0; x, y, w, h in px from 0. presence is
+    None where the box was given, and where the weights have no map of it."""
 
     frame: int
     target: int
@@ -17,6 +18,7 @@ class Row(NamedTuple):
     score: float
     second_peak: float
     lost: bool
+    presence: float | None = None
 
     @property
     def box(self) -> list[float]:

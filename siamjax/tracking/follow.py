@@ -109,7 +109,8 @@ def _given_row(start: Start) -> Row:
 
 def _row(number: int, target, found) -> Row:
     x, y, w, h = found.box
-    return Row(number, target, x, y, w, h, found.score, found.second_peak, found.lost)
+    told = found.score, found.second_peak, found.lost, found.presence
+    return Row(number, target, x, y, w, h, *told)
 
 
 def _state(target) -> State:

@@ -61,7 +61,7 @@ class Standing:
 
     def found(self, motion):
         box = (*(motion.centre - motion.size / 2), *motion.size)
-        return SimpleNamespace(box=box, score=0.5, second_peak=0.25, lost=False)
+        return SimpleNamespace(box=box, score=0.5, second_peak=0.25, lost=False, presence=None)
 
     def remove(self, name):
         del self.targets[name]

@@ -30,6 +30,21 @@ def test_csv():
     ]
 
 
+def test_presence_is_a_column_where_the_weights_have_it():
+    """A box that was given holds the target."""
+    rows = [row._replace(presence=0.25 * row.target) for row in ROWS[2:]]
+    judged = TRACKS._replace(rows=[*ROWS[:2], *rows])
+    assert labels.text("csv", judged).splitlines() == [
+        "frame,target,x,y,w,h,score,second_peak,lost,presence",
+        "0,0,10.0,20.0,30.0,40.0,1.0,0.0,0,1.0",
+        "0,1,1.5,2.0,3.0,4.0,1.0,0.0,0,1.0",
+        "1,0,11.0,20.25,30.0,40.0,0.5,0.125,1,0.0",
+        "1,1,2.5,2.0,3.0,4.0,0.75,0.0,0,0.25",
+    ]
+    first, _ = json.loads(labels.text("json", judged))["targets"]
+    assert [frame["presence"] for frame in first["frames"]] == [1.0, 0.0]
+
+
 def test_json():
     tree = json.loads(text("json"))
     assert [tree[key] for key in ("video", "fps", "checkpoint")] == ["clip", 25.0, "small.npz"]

@@ -113,6 +113,18 @@ def test_ctrl_c_and_resume(track, whole, folder, capsys, calls):
     assert sorted(os.listdir()) == sorted(NAMES)
 
 
+def test_a_damaged_row_is_tracked_again(track, whole, folder, capsys):
+    """Before: `siamjax track --resume` took a changed digit over into the tables."""
+    with stopped(9):
+        track(folder, *GIVEN, *TABLES)
+    lines = Path(ROWS).read_text().splitlines(keepends=True)
+    lines[4] = lines[4].replace("2,0,", "2,0,1", 1)  # x of frame 2
+    Path(ROWS).write_text("".join(lines))
+    assert track(folder, *GIVEN, *TABLES, "--resume") is None
+    assert f"{ROWS}:5: damaged; the frames from there on are tracked" in capsys.readouterr().out
+    assert contents() == whole
+
+
 def test_after_ctrl_c_a_new_run_may_start(track, whole, folder):
     with stopped(5):
         track(folder, *GIVEN, *TABLES)

@@ -4,6 +4,7 @@ import array
 import asyncio
 import bisect
 import contextlib
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -208,7 +209,7 @@ class Run:
             rows[row.frame].append(row)
         table = np.array(self._table).reshape(-1, _WIDTH)
         last = table[table[:, 0] == max(rows, default=-1)]
-        states = {int(r[1]): _state(*r[9:].tolist()) for r in last}
+        states = {int(r[1]): _state(*r[len(Row._fields) :].tolist()) for r in last}
         return Past({}, rows, states, "")
 
     def _frames(self, known: set[int], most: int):
@@ -234,6 +235,7 @@ class Run:
             heatmap = step.prediction.heatmap
             shown = viz.draw_heatmap(shown, heatmap.score, heatmap.extent)
         writer.write(self._annotated(shown, step.rows))
+        # None, a presence that there is not, becomes NaN
         found = [(*row, *state) for row, state in zip(step.rows, step.states, strict=True)]
         self._table.frombytes(np.array(found, np.float64).tobytes())
         self._numbers.append(step.number)
@@ -259,8 +261,9 @@ class Run:
 
 
 def _row(numbers: array.array) -> Row:
-    frame, target, x, y, w, h, score, second, lost, *_ = numbers
-    return Row(int(frame), int(target), x, y, w, h, score, second, bool(lost))
+    frame, target, x, y, w, h, score, second, lost, presence, *_ = numbers
+    judged = None if math.isnan(presence) else presence
+    return Row(int(frame), int(target), x, y, w, h, score, second, bool(lost), judged)
 
 
 def _state(cx: float, cy: float, w: float, h: float, lost: float) -> State:

@@ -216,8 +216,11 @@ def text(name: str, tracks: Tracks) -> str:
 def labelled(tracks: Tracks) -> Video:
     """The tracks of `siamjax track` as a labelled video; target k has the id k."""
     shapes: dict[int, list[Shape]] = {k: [] for k in range(len(tracks.boxes))}
+    judged = any(row.presence is not None for row in tracks.rows)
     for row in tracks.rows:
         columns = {"score": row.score, "second_peak": row.second_peak, "lost": float(row.lost)}
+        if judged:  # a box that was given holds the target
+            columns["presence"] = 1.0 if row.presence is None else row.presence
         shapes.setdefault(row.target, []).append(Shape(row.frame, row.box, columns=columns))
     names = dict(enumerate(tracks.names))
     made = [track(str(k), rows, names.get(k, "")) for k, rows in sorted(shapes.items())]

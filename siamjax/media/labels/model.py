@@ -46,7 +46,8 @@ class Track:
         polygons: (N,) outlines (K, 2), px, or None where there is none; empty: no outlines at all.
         occluded: (N,) bool, partly hidden.
         keyframe: (N,) bool, given by a person; False: interpolated between such.
-        columns: further numbers of each box, (N,): score, second_peak, lost.
+        columns: further numbers of each box, (N,): score, second_peak, lost, presence; NaN where a
+            box has none.
     """
 
     id: str
@@ -77,8 +78,9 @@ class Track:
         """A shape per frame."""
         outlines = self.polygons or [None] * len(self)
         rows = zip(self.frames.tolist(), self.boxes, outlines, self.occluded, self.keyframe)
+        columns = [*self.columns.items()]
         return [
-            Shape(*row, {name: float(column[i]) for name, column in self.columns.items()})
+            Shape(*row, {name: float(c[i]) for name, c in columns if not np.isnan(c[i])})
             for i, row in enumerate(rows)
         ]
 

@@ -1,20 +1,19 @@
 """CSV: a header and a line per frame and target, boxes in px from 0, frames from 0.
 
-Columns: frame,target,x,y,w,h, then, where the labels have them, score, second_peak and lost (0 or
-1) of a tracker, and name, category and occluded. Any table with a header that names a frame's
-number and a box is read, in any order of columns; `siamjax.media.tables` says how.
+Columns: frame,target,x,y,w,h, then, where the labels have them, score, second_peak, lost (0 or 1)
+and presence of a tracker, and name, category and occluded. Any table with a header that names a
+frame's number and a box is read, in any order of columns; `siamjax.media.tables` says how.
 """
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from siamjax.media import tables
-from siamjax.media.journal import STATE
+from siamjax.media import journal, tables
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.otb import read as read_rows
 from siamjax.media.labels.places import Places
@@ -36,15 +35,16 @@ def read(source: Path, places: Places) -> list[Video]:
     Raises:
         UserError: no such file, or no header that names a frame and a box.
     """
+    skipped: Counter[str] = Counter()
     try:
         text = source.read_text("utf-8-sig")
         if text.startswith("#"):  # the rows of a run of `siamjax track` that did not end
-            text = text.partition("\n")[2]
+            text, damaged = journal.table(text)
+            skipped.update({"line is damaged": damaged} if damaged else {})
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error):
         rows = []
     own = bool(rows) and set(HEAD) <= rows[0].keys()
-    skipped: Counter[str] = Counter()
     if not own and not tables.has_frames(source):
         return read_rows(source, places)
     tracks = _own(rows, skipped) if own else box_tracks(source, skipped)
@@ -76,7 +76,7 @@ def box_tracks(source: Path, skipped: Counter[str]) -> list[Track]:
 
 def _own(rows: list[dict], skipped: Counter[str]) -> list[Track]:
     """Tracks of the columns that siamjax writes."""
-    further = [c for c in rows[0] if c and c not in (*HEAD, *TEXTS, *STATE)]
+    further = [c for c in rows[0] if c and c not in (*HEAD, *TEXTS, *journal.STATE, journal.SEAL)]
     shapes: dict[str, list[Shape]] = {}
     texts: dict[str, dict] = {}
     for row in rows:
@@ -127,12 +127,3 @@ def _text(video: Video) -> str:
             lines.append((shape.frame, k, [each.id, *map(float, shape.box), *cells]))
     rows.writerows([frame, *cells] for frame, _, cells in sorted(lines, key=lambda row: row[:2]))
     return out.getvalue()
-
-
-def columns(rows: Iterable[Row], names: Sequence[str]) -> str:
-    """Some columns of `Row`; `lost` as 0 or 1."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    table.writerows(row._asdict() | {"lost": int(row.lost)} for row in rows)
-    return text.getvalue()

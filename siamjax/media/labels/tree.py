@@ -12,7 +12,7 @@ from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places
 
 KEEPS_LOST = True
-_OWN = ("frame", "box", "score", "second_peak", "lost", "occluded")
+_OWN = ("frame", "box", "score", "second_peak", "lost", "presence", "occluded")
 
 
 def matches(source: Path) -> bool:
