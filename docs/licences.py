@@ -24,6 +24,9 @@ Wheels may carry libraries of other licences. av's hold FFmpeg with x264 and x26
 later); x264 encodes `.mp4`. siamjax ships none of them; who passes an environment or a container on
 passes them on, too. With a PyAV that was built against an FFmpeg without x264, `.mp4` holds MPEG-4
 part 2, which browsers do not play, and all else works.
+
+`docs/images/tracking.webp` shows frames of Big Buck Bunny, (c) Blender Foundation,
+www.bigbuckbunny.org, CC BY 3.0.
 """
 # Names that classifiers and free texts use, as SPDX has them.
 SPDX = {
