@@ -110,14 +110,16 @@ def window(draw: Draw, size: int, stored: int) -> tuple[tuple, tuple]:
     Returns:
         Left and top px of the crop, and the scale factors in effect in x and y.
     """
-    scale = tuple(min(s, stored / (size - 1)) for s in draw.scale)
-    sides = [s * (size - 1) for s in scale]
-    corners = [stored // 2 - side / 2 for side in sides]
-    shifted = tuple(
-        corner + max(-corner, min(stored - 1 - (corner + side), shift))
-        for corner, side, shift in zip(corners, sides, draw.shift)
-    )
-    return shifted, scale
+    most = stored / (size - 1)
+    scale_x, scale_y = min(draw.scale[0], most), min(draw.scale[1], most)
+    left = _corner(scale_x * (size - 1), draw.shift[0], stored)
+    top = _corner(scale_y * (size - 1), draw.shift[1], stored)
+    return (left, top), (scale_x, scale_y)
+
+
+def _corner(side: float, shift: float, stored: int) -> float:
+    corner = stored // 2 - side / 2
+    return corner + max(-corner, min(stored - 1 - (corner + side), shift))
 
 
 def move_box(draw: Draw, box, size: int, stored: int) -> np.ndarray:

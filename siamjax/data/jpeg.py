@@ -14,7 +14,9 @@ import numpy as np
 from siamjax.data.tfrecord import BadRecord
 
 _BLOCK = 16  # px of a row of blocks, with colour at half resolution
-_MARGIN = 1  # rows of blocks beyond those wanted, which the smoothing of colours reads
+_MARGIN = 1  # rows of blocks above those wanted, which the smoothing of colours reads
+_BELOW = 1  # row below those wanted that it reads
+_RESTART, _END = 0xD0, b"\xff\xd9"  # the first of eight markers; the last of a file
 
 
 def encode(image: np.ndarray, quality: int) -> bytes:
@@ -30,7 +32,7 @@ def decode(data: bytes) -> np.ndarray:
     Raises:
         BadRecord: not a whole JPEG. (The decoder would fill the rest of a cut one with grey.)
     """
-    if data[:2] != b"\xff\xd8" or b"\xff\xd9" not in data[-32:]:
+    if data[:2] != b"\xff\xd8" or _END not in data[-32:]:
         raise BadRecord("the JPEG is truncated or not a JPEG")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -71,26 +73,21 @@ def _cut(data, top, bottom):
         return data, 0
     rows = -(-height // _BLOCK)
     begin = max(0, top // _BLOCK - _MARGIN)
-    end = min(rows, -(-bottom // _BLOCK) + _MARGIN)
+    end = min(rows, -(-(bottom + _BELOW) // _BLOCK))
     if begin >= end or (begin == 0 and end == rows):
         return data, 0
-    kept, position = [], entropy
-    for row in range(end):
-        last = row == rows - 1
-        stop = data.rfind(b"\xff\xd9") if last else data.find(_restart(row), position)
-        if stop < 0:
-            return data, 0
-        if row >= begin:
-            kept += [data[position:stop], _restart(row - begin)]
-        position = stop + 2
-    kept[-1] = b"\xff\xd9"
+    codes = np.frombuffer(data, np.uint8)
+    places = np.flatnonzero(codes[entropy:-1] == 0xFF) + entropy
+    markers = places[codes[places + 1] & 0xF8 == _RESTART]
+    stop = data.rfind(_END) if end == rows else 0
+    if len(markers) != rows - 1 or stop < 0:
+        return data, 0
+    start = int(markers[begin - 1]) + 2 if begin else entropy
+    kept = codes[start : stop or markers[end - 1]].copy()
+    kept[markers[begin : end - 1] + 1 - start] = _RESTART + np.arange(end - begin - 1) % 8
     lines = min(height, end * _BLOCK) - begin * _BLOCK
     head = data[:frame] + lines.to_bytes(2) + data[frame + 2 : entropy]
-    return b"".join((head, *kept)), begin * _BLOCK
-
-
-def _restart(row):
-    return bytes((0xFF, 0xD0 + row % 8))
+    return b"".join((head, kept, _END)), begin * _BLOCK
 
 
 def _header(data):

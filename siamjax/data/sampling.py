@@ -211,7 +211,7 @@ def shuffled(i: int, n: int, key: Sequence[int]) -> int:
         key: numbers that choose the permutation.
     """
     if n <= 1024:  # a network on few bits is a poor permutation
-        return int(np.random.default_rng(tuple(key)).permutation(n)[i])
+        return int(_permutation(n, tuple(key))[i])
     half = ((n - 1).bit_length() + 1) // 2
     low = (1 << half) - 1
     mixed = 0
@@ -224,6 +224,11 @@ def shuffled(i: int, n: int, key: Sequence[int]) -> int:
         i = left << half | right
         if i < n:
             return i
+
+
+@functools.lru_cache(maxsize=256)
+def _permutation(n: int, key: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(key).permutation(n)
 
 
 def _mix(x):

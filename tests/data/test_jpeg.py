@@ -41,13 +41,22 @@ def test_less_is_decoded():
     data = jpeg.encode(picture(511, 511), 95)
     rows, first = jpeg.decode_rows(data, 190, 320)
     assert first == 160  # row 190 is in block row 11; one more above
-    assert len(rows) == 176  # up to block row 19, one more below
+    assert len(rows) == 176  # row 319 is the last of block row 19; one more below
+
+
+def test_every_last_row_is_that_of_the_whole():
+    """Colours at half resolution are smoothed with those of the next row."""
+    data = jpeg.encode(picture(128, 64, scale=1), 95)
+    whole = jpeg.decode(data)
+    for bottom in range(40, 129):
+        rows, first = jpeg.decode_rows(data, 36, bottom)
+        np.testing.assert_array_equal(rows[36 - first : bottom - first], whole[36:bottom])
 
 
 def test_the_first_and_the_last_rows_alone():
     data = jpeg.encode(picture(511, 511), 95)
     rows, first = jpeg.decode_rows(data, 0, 100)
-    assert (first, len(rows)) == (0, 128)
+    assert (first, len(rows)) == (0, 112)  # row 99 and the one below it are in block row 6
     rows, first = jpeg.decode_rows(data, 400, 511)
     assert (first, len(rows)) == (384, 127)
 
