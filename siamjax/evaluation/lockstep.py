@@ -18,7 +18,7 @@ from siamjax.evaluation.protocols import start_box
 from siamjax.geometry import crops
 from siamjax.geometry.boxes import check_box
 from siamjax.models import folding
-from siamjax.tracking import TrackerConfig, decode, session, tracker
+from siamjax.tracking import TrackerConfig, decode, session, steps, tracker
 
 NAMES = ("penalty_k", "window_influence", "lr")  # of the numbers that make a setting
 SNAP = 1 / 32  # of the side, about a cell of the score map: grid of snapped places and sizes
@@ -122,11 +122,8 @@ class Lockstep:
         repeated = patches[-1:] * (_rounded_up(len(patches)) - len(patches))
         if not self._one_by_one:
             return _respond(self._model, self._variables, kernels, np.stack(patches + repeated))
-        maps = [_respond_one(self._model, self._variables, kernels, patch) for patch in patches]
+        maps = [steps.respond(self._model, self._variables, kernels, patch) for patch in patches]
         return tuple(np.stack(parts) for parts in zip(*maps, *maps[-1:] * len(repeated)))
-
-
-_respond_one = jax.jit(tracker.respond, static_argnums=0)
 
 
 @functools.partial(jax.jit, static_argnums=0)
