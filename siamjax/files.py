@@ -179,6 +179,12 @@ def remove_partial(path: str | os.PathLike) -> None:
     _remove(path.parent, re.escape(path.stem), re.escape(path.suffix))
 
 
+def partial(path: str | os.PathLike) -> list[Path]:
+    """What `remove_partial` would remove."""
+    path = Path(path)
+    return _left(path.parent, re.escape(path.stem), re.escape(path.suffix))
+
+
 def remove_partials(*folders: str | os.PathLike) -> None:
     """Removes what processes that were killed while they wrote any output in folders left of it.
 
@@ -222,13 +228,16 @@ def _plain(path) -> str:
     return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
-def _remove(folder: Path, stem: str, suffix: str) -> None:
-    """Removes what `replacing` left in a folder of outputs whose stems and suffixes match."""
+def _left(folder: Path, stem: str, suffix: str) -> list[Path]:
+    """What `replacing` left in a folder of outputs whose stems and suffixes match."""
     left = re.compile(rf"\.{stem}\.[0-9a-f]{{8}}\.partial{suffix}")
-    for path in list(folder.iterdir()):
-        if left.fullmatch(path.name):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return [path for path in folder.iterdir() if left.fullmatch(path.name)]
+
+
+def _remove(folder: Path, stem: str, suffix: str) -> None:
+    for path in _left(folder, stem, suffix):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Container, Generator
 from typing import Any
 
+from siamjax import files
 from siamjax.errors import UserError
 from siamjax.media.camera import Camera, same
 from siamjax.media.decoder import Decoder
@@ -35,7 +36,8 @@ class Live(Video):
         shown: what messages call it.
         connect: opens it.
         record: a file to which every frame is written as it comes, dropped ones too: numbers of
-            frames are those of the recording. None: no recording.
+            frames are those of the recording. What a kill or a full disk leaves of it plays. None:
+            no recording.
 
     Raises:
         UserError: it cannot be opened, no frame comes, or the recording cannot be written.
@@ -57,6 +59,8 @@ class Live(Video):
         self._since = time.monotonic()
         super().__init__(name, selection, self._rate)
         self._writer()  # tells at once where it cannot be
+        for left in files.partial(record) if record is not None else ():
+            _log.warning("%s: what a run recorded that was killed; give it another name", left)
 
     def numbered(self, skip: Container[int] = ()) -> Generator[tuple[int, Any], None, None]:
         """As of any video; frames that come while nobody asks are left out.
@@ -123,7 +127,7 @@ class Live(Video):
         return None
 
     def _writer(self) -> VideoWriter | None:
-        return None if self._record is None else VideoWriter(self._record, self._rate)
+        return None if self._record is None else VideoWriter(self._record, self._rate, True)
 
 
 class _Arrivals:

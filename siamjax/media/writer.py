@@ -6,6 +6,7 @@ import functools
 import os
 import queue
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +14,7 @@ import av
 import cv2
 import numpy as np
 
-from siamjax.errors import UserError
+from siamjax.errors import UserError, refused
 from siamjax.files import check_writable, replacing
 from siamjax.media.source import DEFAULT_FPS
 
@@ -29,6 +30,12 @@ _CODECS = {
 _OPTIONS: dict[str, dict[str, object]] = {
     "libx264": {"preset": "ultrafast", "crf": "18"},
     "libvpx": {"deadline": "realtime", "cpu-used": "4"},
+}
+# What is written stands in the file at once, so that it plays without an end.
+_ONCE = {
+    "flush_packets": "1",
+    "movflags": "+frag_every_frame+empty_moov+default_base_moof",
+    "cluster_time_limit": "1000",  # ms
 }
 _BY_QUALITY = ("libx264",)  # these choose the rate themselves
 _WAITING = 3  # frames between the writer and the encoder
@@ -50,17 +57,20 @@ class VideoWriter:
         path: .mp4 (H.264, plays in browsers; recommended), .webm (VP8, plays in all browsers, takes
             three times as long), .mkv (VP8) or .avi (MJPEG).
         fps: frames per second.
+        once: what is written comes only once. It plays up to its last second also where the process
+            is killed (its file has the temporary name then) or the disk is full (its own name).
 
     Raises:
         UserError: another suffix, or a place that cannot be written to.
     """
 
-    def __init__(self, path: str | os.PathLike, fps: float = DEFAULT_FPS):
+    def __init__(self, path: str | os.PathLike, fps: float = DEFAULT_FPS, once: bool = False):
         self.path = Path(path)
         if self.path.suffix.lower() not in _CODECS:
             suffixes = ", ".join(_CODECS)
             raise UserError(f"{path}: write to one of {suffixes} (.mp4 and .webm play in browsers)")
         check_writable(self.path)
+        self._once = once
         self._rate = fractions.Fraction(fps).limit_denominator(1001)
         self._stream: av.VideoStream | None = None
         self._size, self._count = (0, 0), 0  # of a frame, of frames
@@ -121,11 +131,12 @@ class VideoWriter:
     def _open(self, width: int, height: int) -> av.VideoStream:
         if min(width, height) < 2:
             raise UserError(f"{self.path}: frames of {width}x{height} px are too small for a video")
-        name = os.path.abspath(self._opened.enter_context(replacing(self.path)))
+        placed = _kept(self.path) if self._once else replacing(self.path)
+        name = os.path.abspath(self._opened.enter_context(placed))
         suffix = self.path.suffix.lower()
         codec = next(codec for codec in _CODECS[suffix] if codec in av.codecs_available)
         # the index stands in front, so that a browser starts before it has all
-        options = {"movflags": "+faststart"} if suffix == ".mp4" else {}
+        options = _ONCE if self._once else {"movflags": "+faststart"} if suffix == ".mp4" else {}
         self._container = self._opened.enter_context(av.open(name, "w", options=options))
         stream = cast(av.VideoStream, self._container.add_stream(codec, rate=self._rate))
         self._size = width, height
@@ -165,3 +176,16 @@ class VideoWriter:
     def close(self) -> None:
         """Finishes the video and gives it its name; without frames there is none."""
         self._opened.close()
+
+
+@contextlib.contextmanager
+def _kept(path: Path) -> Iterator[Path]:
+    """As `replacing`, but what was written before an error of the disk has the name, too."""
+    failed = None
+    with replacing(path) as temporary:
+        try:
+            yield temporary
+        except OSError as error:
+            failed = error
+    if failed is not None:
+        raise refused(path, failed) from failed

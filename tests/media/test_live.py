@@ -1,5 +1,6 @@
 """Cameras and streams with a camera that gives frames when the test says so."""
 
+import errno
 import threading
 import time
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from siamjax.errors import UserError
-from siamjax.media import camera, live, read_video
+from siamjax.media import VideoWriter, camera, live, read_video
 
 
 class FakeCamera:
@@ -199,6 +200,38 @@ def test_a_recording_that_cannot_be_is_refused_at_once(device, tmp_path):
     (tmp_path / "all.webm").mkdir()
     with pytest.raises(UserError, match="is a folder"):
         read_video("0", record=tmp_path / "all.webm")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
+def test_what_a_kill_leaves_of_a_recording_plays(tmp_path, suffix, device, caplog):
+    """Before: a killed `siamjax track 0 --record=all.mkv`, or .mp4, left a file without a frame."""
+    writer = VideoWriter(tmp_path / f"all{suffix}", 25, once=True)
+    for k in range(60):
+        writer.write(np.full((48, 64, 3), 4 * k, np.uint8))
+    while not writer._waiting.empty():
+        time.sleep(0.01)
+    (partial,) = tmp_path.iterdir()
+    (tmp_path / f"left{suffix}").write_bytes(partial.read_bytes())
+    frames = [int(frame.mean().round()) for frame in read_video(tmp_path / f"left{suffix}")]
+    assert len(frames) >= 60 - 25 - 3
+    assert frames == pytest.approx([4 * k for k in range(len(frames))], abs=4)
+    read_video("0", record=tmp_path / f"all{suffix}")
+    assert f"{partial}: what a run recorded that was killed; give it another" in caplog.text
+    writer.close()
+    assert len(list(read_video(tmp_path / f"all{suffix}"))) == 60
+
+
+def test_what_a_full_disk_leaves_of_a_recording_plays(tmp_path):
+    """Before: the whole recording was removed."""
+    path = tmp_path / "all.mkv"
+    writer = VideoWriter(path, 25, once=True)
+    for k in range(30):
+        writer.write(np.full((48, 64, 3), 4 * k, np.uint8))
+    writer._error = OSError(errno.ENOSPC, "No space left on device", str(path))
+    with pytest.raises(UserError, match=r"all\.mkv: no space left; free some and run again"):
+        writer.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["all.mkv"]
+    assert len(list(read_video(path))) >= 20
 
 
 def test_an_error_of_the_recording_reaches_the_reader(device, tmp_path):
