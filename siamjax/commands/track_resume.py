@@ -29,6 +29,7 @@ class KeptRows:
         outputs: paths of the outputs; what a killed run left of them is removed.
         resume: continue from the rows that are there; else they must be those of a run whose
             outputs were written.
+        live: the video is a camera or a stream, which --resume does not take.
 
     Raises:
         UserError: another process writes these outputs; rows of a run that did not end.
@@ -37,8 +38,8 @@ class KeptRows:
         past: of the run before, None where there is nothing to continue from.
     """
 
-    def __init__(self, path: Path | None, outputs: Sequence[str], resume: bool):
-        self._path, self._stack = path, contextlib.ExitStack()
+    def __init__(self, path: Path | None, outputs: Sequence[str], resume: bool, live: bool = False):
+        self._path, self._live, self._stack = path, live, contextlib.ExitStack()
         self._journal: journal.Journal | None = None
         self.past: journal.Past | None = None
         if path is None:
@@ -50,9 +51,9 @@ class KeptRows:
                 self._stack.enter_context(Lock(output.parent, f".{output.name}.lock", fix))
             past = journal.read(path)
             if past and not resume and not past.head.get("written"):
+                fix = "move this file away" if live else "continue it by --resume, or move it away"
                 raise UserError(
-                    f"{path}: rows of a run that did not end, {len(past.rows)} frames; "
-                    "continue it by --resume, or move this file away"
+                    f"{path}: rows of a run that did not end, {len(past.rows)} frames; {fix}"
                 )
             if past and past.damaged and resume:
                 print(f"{path}:{past.damaged}: damaged; the frames from there on are tracked again")
@@ -126,9 +127,10 @@ class KeptRows:
             several = self._journal.frames > 1  # the first one's boxes were given
             self._journal.close(keep=error is not None and several)
             if isinstance(error, UserError) and several:
-                count = self._journal.frames
+                kept = f"{self._journal.frames} frames are kept in {self._path}"
+                fix = f"siamjax labels {self._path} --to=csv --out=NAME.csv makes a table of them"
                 raise UserError(
-                    f"{error}; {count} frames are kept in {self._path}, --resume continues them"
+                    f"{error}; {kept}, {fix if self._live else '--resume continues them'}"
                 ) from error
 
 

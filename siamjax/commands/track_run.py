@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int | None:
     )
     outputs = chosen(args, video.name)
     _check_flags(args, video, outputs, spec)
-    with KeptRows(outputs.rows, [*outputs.paths.values()], args.resume) as kept:
+    with KeptRows(outputs.rows, [*outputs.paths.values()], args.resume, video.live) as kept:
         window = _Window(video.name) if args.show else None
         # a camera does not wait: nothing may take time behind its first frame
         ready = _tracker(spec, len(args.box)) if video.live else None

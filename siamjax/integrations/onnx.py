@@ -8,6 +8,7 @@ in `siamjax.tracking.tracker`, and for browsers in `siamjax/assets/web/tracker.j
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -74,9 +75,12 @@ def export(folder: str | os.PathLike, config, variables) -> dict[str, float]:
     worst = max(differences.values())
     if not worst < _CLOSE:
         raise UserError(f"{folder}: onnxruntime differs from JAX by {worst:.1e}; nothing written")
+    sums = {}
     for name, content in made.items():
         files.write_whole(folder / f"{name}.onnx", content)
-    files.write_whole(folder / web.CONSTANTS, json.dumps(_constants(constants, config), indent=1))
+        sums[f"{name}.onnx"] = hashlib.sha256(content).hexdigest()
+    about = _constants(constants, config) | {web.SUMS: sums}
+    files.write_whole(folder / web.CONSTANTS, json.dumps(about, indent=1))
     return differences
 
 

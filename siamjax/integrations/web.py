@@ -7,13 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
-from siamjax import api, files
+from siamjax import api, checksums, files
 from siamjax.errors import UserError
 
 PAGE = api.ASSETS / "web"
 # of the npm package onnxruntime-web: the program with WebAssembly alone, and its code
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 CONSTANTS = "tracker.json"
+SUMS = "sha256"  # of the halves, in it: parts of two exports are never taken for one
 _PLACES = ("", "dist", "package/dist", "onnxruntime-web/dist", "node_modules/onnxruntime-web/dist")
 NPM = "npm install --prefix=ort onnxruntime-web, then --ort=ort"
 
@@ -38,17 +39,21 @@ def halves(folder: str | os.PathLike) -> list[Path]:
     """The files of a tracker that `siamjax.integrations.onnx` wrote.
 
     Raises:
-        UserError: one is missing.
+        UserError: one is missing, damaged or of another export.
     """
     fix = f"siamjax export --onnx={folder} writes it"
     constants = Path(folder) / CONSTANTS
     if not constants.is_file():
         raise UserError(f"{constants}: not there; {fix}")
-    lost = ["search_lost.onnx"] * bool(files.read_json(constants, "a tracker's").get("long_term"))
+    about = files.read_json(constants, "a tracker's")
+    lost = ["search_lost.onnx"] * bool(about.get("long_term"))
+    sums = known if isinstance(known := about.get(SUMS), dict) else {}  # none before 0.3
     found = [constants, *(Path(folder) / name for name in ("template.onnx", "search.onnx", *lost))]
     for path in found:
         if not path.is_file():
             raise UserError(f"{path}: not there; {fix}")
+        if path.name in sums and checksums.sha256(path) != sums[path.name]:
+            raise UserError(f"{path}: not the one that {CONSTANTS} was written with; {fix}")
     return found
 
 

@@ -33,9 +33,9 @@ _OPTIONS: dict[str, dict[str, object]] = {
 }
 # What is written stands in the file at once, so that it plays without an end.
 _ONCE = {
-    "flush_packets": "1",
-    "movflags": "+frag_every_frame+empty_moov+default_base_moof",
-    "cluster_time_limit": "1000",  # ms
+    ".mp4": {"movflags": "+frag_every_frame+empty_moov+default_base_moof"},
+    ".mkv": {"cluster_time_limit": "1000"},  # ms
+    ".webm": {"cluster_time_limit": "1000"},
 }
 _BY_QUALITY = ("libx264",)  # these choose the rate themselves
 _WAITING = 3  # frames between the writer and the encoder
@@ -136,7 +136,9 @@ class VideoWriter:
         suffix = self.path.suffix.lower()
         codec = next(codec for codec in _CODECS[suffix] if codec in av.codecs_available)
         # the index stands in front, so that a browser starts before it has all
-        options = _ONCE if self._once else {"movflags": "+faststart"} if suffix == ".mp4" else {}
+        options = {"movflags": "+faststart"} if suffix == ".mp4" else {}
+        if self._once:
+            options = {"flush_packets": "1", **_ONCE.get(suffix, {})}
         self._container = self._opened.enter_context(av.open(name, "w", options=options))
         stream = cast(av.VideoStream, self._container.add_stream(codec, rate=self._rate))
         self._size = width, height

@@ -204,6 +204,21 @@ def test_a_missing_part_is_one_line_and_nothing_is_written(missing, line, parts)
     assert not (parts / "site").exists()
 
 
+def test_halves_of_two_exports_are_not_taken_for_one(parts):
+    """Before: a second export into the folder that was killed left the first one's search.onnx, and
+    the page was made of both."""
+    sums = {
+        name: hashlib.sha256(name.encode()).hexdigest() for name in ("template.onnx", "search.onnx")
+    }
+    (parts / "halves" / "tracker.json").write_text(json.dumps({"sha256": sums}))
+    (parts / "halves" / "template.onnx").write_text("of the second")
+    with pytest.raises(UserError, match=r"template\.onnx: not the one that tracker\.json was wri"):
+        export(parts)
+    assert not (parts / "site").exists()
+    (parts / "halves" / "template.onnx").write_text("template.onnx")
+    export(parts)
+
+
 def test_a_long_term_tracker_needs_its_third_part(parts):
     (parts / "halves" / "tracker.json").write_text('{"long_term": true}')
     with pytest.raises(UserError, match=r"search_lost.onnx: not there"):

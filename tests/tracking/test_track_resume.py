@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from siamjax import cli
+from siamjax.commands import track_resume
 from siamjax.errors import UserError
 from siamjax.locks import Lock
 from siamjax.media import VideoWriter, journal, read_video
 from siamjax.media import frames as images
+from siamjax.media.tracks import Row
 from siamjax.models import weights
 from siamjax.tracking import session
 
@@ -217,6 +219,25 @@ def test_resume_without_rows_starts_at_the_start(track, whole, folder, capsys):
     assert track(folder, *GIVEN, *TABLES, "--resume") is None
     assert f"no rows in {ROWS}: from the start" in capsys.readouterr().out
     assert contents() == whole
+
+
+def test_rows_of_a_camera_are_not_resumed(tmp_path):
+    """Before: the line named --resume, which refuses cameras."""
+    rows, out = tmp_path / ROWS, tmp_path / "out.csv"
+
+    def fails():
+        with track_resume.KeptRows(rows, [str(out)], False, live=True) as kept:
+            kept.begin({"names": []})
+            for frame in range(2):
+                row = Row(frame, 0, 1.0, 2.0, 3.0, 4.0, 0.5, 0.1, False)
+                kept.append([row], [journal.State(1.0, 2.0, 3.0, 4.0, False)])
+            raise UserError("disk")
+
+    table = f"siamjax labels {rows} --to=csv --out=NAME.csv makes a table of them"
+    with pytest.raises(UserError, match=f"^disk; 2 frames are kept in {rows}, {table}$"):
+        fails()
+    with pytest.raises(UserError, match=r"did not end, 1 frames; move this file away$"):
+        fails()
 
 
 def test_two_runs_never_write_the_same_outputs(track, folder):
