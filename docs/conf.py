@@ -44,6 +44,7 @@ html_static_path = ["static"]
 html_css_files = ["style.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
+html_search_scorer = str(HERE / "static" / "scorer.js")
 
 API = HERE / "_api"
 # One page per room, in the order of use.
