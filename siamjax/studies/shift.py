@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from tqdm import tqdm
 
 from siamjax import models
@@ -38,8 +39,8 @@ FIGURES = (
     | scores.EAO
     | {
         "border_response": Figure("response at the border / in the middle", digits=2),
-        "found_middle": Figure(f"found within {MIDDLE:g} px", digits=2),
         "found_border": Figure(f"found beyond {BORDER:g} px", digits=2),
+        "found_middle": Figure(f"found within {MIDDLE:g} px", digits=2),
     }
 )
 # SiamRPN's AlexNet pads nowhere; a larger search crop gives it as many scores a side
@@ -219,7 +220,9 @@ def summary(answer, stride: int) -> dict[str, float]:
 def _draw(names, answers, stride, reach) -> Canvas:
     """Above the mean response, below the share of targets found, over the search crop."""
     medium = MEDIA["paper"]
-    figure = Canvas(figsize=(0.7 + 1.15 * len(names), 2.9), layout="constrained")
+    # the layout forgets the last digits beside the colour bars
+    layout = ConstrainedLayoutEngine(rect=(0, 0, 0.98, 1))
+    figure = Canvas(figsize=(0.7 + 1.15 * len(names), 2.9), layout=layout)
     panels = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey=True)
     highest = max(float(answer["response"].max()) for answer in answers)
     half = len(answers[0]["response"]) * stride / 2
@@ -238,6 +241,6 @@ def _draw(names, answers, stride, reach) -> Canvas:
     panels[0, 0].set_ylabel("mean response")
     panels[1, 0].set_ylabel("targets found")
     figure.supxlabel("px from the middle of the search crop", fontsize=medium.font)
-    figure.colorbar(mean, ax=panels[0].tolist())
-    figure.colorbar(share, ax=panels[1].tolist())
+    for image, row in zip((mean, share), panels):
+        figure.colorbar(image, ax=row.tolist())
     return figure
