@@ -92,7 +92,7 @@ class MobileNetV3(nn.Module):
         width: factor on all channels, truncated to whole ones.
         levels: outputs, 0..9, the layer's number; layers beyond the last are not built.
         stride: 8: dilated and not padded where a layer's stride is 2, as the paper treats ResNet
-            (section 3.3); 16: padded as published.
+            (section 3.2); 16: padded as published.
     """
 
     width: float = 1.0

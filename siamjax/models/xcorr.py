@@ -17,7 +17,7 @@ def depthwise_correlation(
 ) -> Features:
     """Correlates each channel of the search features with the same channel of the kernel, unpadded.
 
-    Depth-wise cross-correlation of SiamRPN++, section 3.3.
+    Depth-wise cross-correlation of SiamRPN++, section 3.4.
 
     Args:
         search: (H, W, C) features of the search crop.

@@ -1,4 +1,4 @@
-"""Whether a channel of the depthwise response stands for a category (SiamRPN++, section 3.5: 148
+"""Whether a channel of the depthwise response stands for a category (SiamRPN++, section 3.4: 148
 for cars, 222 for persons, 226 for faces)."""
 
 import functools
@@ -26,7 +26,7 @@ from siamjax.studies.runs import Run, Setting, Variant, lone
 
 CONFIG = "studies"
 QUESTION = "Does a channel of the depthwise response stand for a category?"
-SOURCE = "SiamRPN++, section 3.5: channels 148, 222 and 226 answer to cars, persons and faces"
+SOURCE = "SiamRPN++, section 3.4: channels 148, 222 and 226 answer to cars, persons and faces"
 FIGURES = {
     "selectivity": Figure("variance between categories"),
     "chance": Figure("of permuted categories", lower_is_better=True),

@@ -1,5 +1,5 @@
-"""How much the tracker's constants matter: penalty, window, rate (SiamRPN++, section 3.1's
-tracker; the published models' were searched)."""
+"""How much the tracker's constants matter: penalty, window, rate; the published models' were
+searched."""
 
 import functools
 import json

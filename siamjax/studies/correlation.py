@@ -1,4 +1,4 @@
-"""Cross, up-channel or depthwise correlation (SiamRPN++, section 3.5)."""
+"""Cross, up-channel or depthwise correlation (SiamRPN++, section 3.4)."""
 
 import time
 
@@ -14,7 +14,7 @@ from siamjax.training import metrics
 
 CONFIG = "studies"
 QUESTION = "Cross, up-channel or depthwise correlation: accuracy, size, cost, stability?"
-SOURCE = "SiamRPN++, section 3.5, depthwise cross correlation, and the table of ablations"
+SOURCE = "SiamRPN++, section 3.4, depthwise cross correlation, and the table of ablations"
 FIGURES = (
     scores.AUC
     | scores.EAO

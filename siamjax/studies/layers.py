@@ -1,4 +1,4 @@
-"""What layers 3, 4, 5 and their sums give (SiamRPN++, section 3.4)."""
+"""What layers 3, 4, 5 and their sums give (SiamRPN++, section 3.3)."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from siamjax.training import metrics
 
 CONFIG = "studies"
 QUESTION = "What do the backbone's layers 3, 4 and 5 give, alone and summed?"
-SOURCE = "SiamRPN++, section 3.4, layer-wise aggregation, and the table of ablations"
+SOURCE = "SiamRPN++, section 3.3, layer-wise aggregation, and the table of ablations"
 FIGURES = scores.AUC | scores.EAO
 RESNETS = ("resnet18", "resnet34", "resnet50")
 PAPER = {2: 3, 3: 4, 4: 5}  # level by index -> the paper's number of the layer

@@ -1,5 +1,5 @@
 """The study of the shift augmentation: how far a padded network learns that targets sit in the
-middle (SiamRPN++, section 3.2 and figure 2).
+middle (SiamRPN++, section 3.1 and figure 2).
 
 The same network is trained several times, with search crops shifted by up to so many px. Then
 held-out targets are placed uniformly over the search crop. A network without bias answers equally
@@ -32,7 +32,7 @@ from siamjax.synthetic import SyntheticVideo
 
 CONFIG = "shift_study"
 QUESTION = "Does padding teach that targets sit in the middle, and does shifting them cure it?"
-SOURCE = "SiamRPN++, section 3.2, figures 2 and 3"
+SOURCE = "SiamRPN++, section 3.1, figures 2 and 3"
 MIDDLE, BORDER = 32.0, 64.0  # px from the middle of the search crop, the larger of x and y
 FIGURES = (
     scores.AUC

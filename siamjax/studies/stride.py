@@ -1,4 +1,4 @@
-"""Why stride 8 and dilation (SiamRPN++, section 3.3)."""
+"""Why stride 8 and dilation (SiamRPN++, section 3.2)."""
 
 import functools
 
@@ -13,7 +13,7 @@ from siamjax.studies.runs import Run, Setting, Variant
 
 CONFIG = "studies"
 QUESTION = "Why stride 8, dilation, and the middle 7x7 cells of the template?"
-SOURCE = "SiamRPN++, section 3.3: ResNet-driven Siamese tracking"
+SOURCE = "SiamRPN++, section 3.2: ResNet-driven Siamese tracking"
 FIGURES = (
     scores.AUC
     | scores.EAO
