@@ -11,8 +11,9 @@ from siamjax.media.labels.jsons import built_as
 PAGE = "report.html"
 STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse}td,th{padding:.2em .8em;border-bottom:1px solid #ccc;"
-    "text-align:right}td:first-child,th:first-child{text-align:left}svg,img{max-width:100%}"
+    ".scroll{overflow-x:auto}table{border-collapse:collapse}td{white-space:nowrap}"
+    "td,th{padding:.2em .8em;border-bottom:1px solid #ccc;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}svg,img{max-width:100%;height:auto}"
 )
 
 
@@ -30,7 +31,8 @@ def write(workdir: Path) -> Path:
         with built_as(folder, "a finished study", "run it again"):
             sections += _section(folder)
     text = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Studies</title>'
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>Studies</title>'
         f"<style>{STYLE}</style></head>\n<body><h1>Studies</h1>\n{sections}</body></html>\n"
     )
     return write_whole(workdir / PAGE, text)
@@ -69,4 +71,4 @@ def _table(text: str) -> str:
 
     below = "".join(f"{html.escape(s)}<br>" for s in lines if s and not s.startswith("|"))
     table = f"<tr>{cells(head, 'th')}</tr>" + "".join(f"<tr>{cells(r, 'td')}</tr>" for r in body)
-    return f"<table>{table}</table>\n<p>{below}</p>\n"
+    return f'<div class="scroll"><table>{table}</table></div>\n<p>{below}</p>\n'
