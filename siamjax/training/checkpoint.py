@@ -142,6 +142,7 @@ def read(path: Path, with_training: bool):
     Raises:
         ValueError: damaged.
     """
+    path = Path(path).absolute()  # orbax takes no other
     meta = read_meta(path)
     items = {}
     claimed = _check_claim(path / "variables", _folder_bytes(path / "variables"))

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -124,3 +125,15 @@ def test_inspect_reads_every_checkpoint(run, tiny, capsys):
     assert lines.endswith("3 lines, 2 damaged")  # those that the next start leaves out
     with pytest.raises(UserError, match="no checkpoint here"):
         dispatch(["inspect", "run", str(run / "checkpoints" / "7")])
+
+
+def test_a_run_is_read_by_a_relative_path(run, tiny, capsys, monkeypatch):
+    """Before: `siamjax inspect run runs/A` said "damaged: Checkpoint path should be absolute"."""
+    (run / "config.json").write_text(to_json(tiny()))
+    (run / "metrics.jsonl").write_text('{"step": 1}\n')
+    monkeypatch.chdir(run.parent)
+    assert dispatch(["inspect", "run", run.name]) is None
+    assert capsys.readouterr().out.startswith(f"{run.name}/checkpoints/0: resnet18, ")
+    variables, training, _ = checkpoint.read(Path(run.name) / "checkpoints" / "0", True)
+    assert variables
+    assert training
