@@ -1,6 +1,7 @@
 """`siamjax curve`: how good a run was after so many training pairs."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from siamjax import constants
@@ -32,8 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int | None:
     """Evaluates, writes curve.json, curve.md and curve.png, prints the table.
+
+    Returns:
+        1 when a checkpoint or another tracker failed and is left out; it is named.
 
     Raises:
         UserError: what the user has to change.
@@ -51,3 +55,6 @@ def run(args: argparse.Namespace) -> None:
     curve.write(out, found, lines)
     print(curve.markdown(found), end="")
     print(f"picture: {out / 'curve.png'}")
+    for label, reason in found["left_out"].items():
+        print(f"{label} is left out: {reason}", file=sys.stderr)
+    return 1 if found["left_out"].keys() - {curve.UNTRAINED} else None

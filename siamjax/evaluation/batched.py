@@ -20,6 +20,7 @@ from siamjax.evaluation.attempts import Failure, Job, Outcome, failure
 from siamjax.evaluation.protocols import start_box
 from siamjax.models import folding
 from siamjax.tracking import TrackerConfig
+from siamjax.tracking.decode import NOT_FINITE
 from siamjax.tracking.rollout import Clip, Track, track_clips
 
 PROTOCOLS = ("ope", "longterm")
@@ -133,7 +134,7 @@ def _checked(track: Track) -> Track | Failure:
     finite = np.isfinite(track.boxes).all(1) & np.isfinite(track.scores)
     if finite.all():
         return track
-    return Failure("the network's output is not finite", int(np.argmin(finite)))
+    return Failure(NOT_FINITE, int(np.argmin(finite)))
 
 
 def _run(protocol: str, track: Track, seconds: float) -> Run:

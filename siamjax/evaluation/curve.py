@@ -11,14 +11,17 @@ from matplotlib.figure import Figure
 from siamjax import api, models
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
-from siamjax.evaluation import scoring, tables
+from siamjax.evaluation import runner, scoring, tables, trackers
 from siamjax.evaluation.canvas import save_png
 from siamjax.evaluation.scoring import Scores
-from siamjax.evaluation.trackers import run_trackers
+from siamjax.evaluation.specs import Spec
 from siamjax.files import write_whole
 from siamjax.models import weights
+from siamjax.tracking.decode import NOT_FINITE
 from siamjax.training.checkpoint import saved_steps
 from siamjax.training.initial import initial_variables
+
+UNTRAINED = "step 0 (untrained)"
 
 
 def evaluate(
@@ -37,24 +40,73 @@ def evaluate(
         constants: fields of the config's section `tracker` to replace.
 
     Returns:
-        The curve, see `table`.
+        The curve, see `table`, of what tracked every sequence, and what did not: left_out,
+        {label: reason}, of the untrained network `UNTRAINED`, "step N" or the baseline's name.
 
     Raises:
-        UserError: as `siamjax.evaluation.trackers.run_trackers`; the config's `train.init_from` is
-            not there or does not fit.
+        UserError: as `siamjax.evaluation.trackers.run`; the config's `train.init_from` is not there
+            or does not fit; there is no point to draw.
     """
-    config, _ = api.load_variables(next(iter(steps.values())))
+    config = _config(list(steps.values()))
     start = out / "untrained.npz"
     if not start.is_file():
         weights.save(start, config, initial_variables(config, models.build(config)))
     names: dict[int, str] = {}
     results: dict[str, Path] = {}
+    left_out: dict[str, str] = {}
     for step, path in {0: start, **steps}.items():
-        names[step] = f"step{step:07d}"
-        results |= run_trackers(benchmark, out, path, name=names[step], constants=constants)[1]
-    if baselines:
-        results |= run_trackers(benchmark, out, baselines=baselines)[1]
-    return table(scoring.score(benchmark, results), names, config.train.batch_size)
+        (spec,) = trackers.select(path, name=f"step{step:07d}", constants=constants)
+        found, reason = _track(benchmark, out, spec)
+        if reason:
+            left_out[f"step {step}" if step else UNTRAINED] = reason
+        else:
+            names[step] = spec.name
+            results |= found
+    if NOT_FINITE in left_out.get(UNTRAINED, ""):  # drawn, not damaged
+        left_out[UNTRAINED] = f"{NOT_FINITE} with the initial weights"
+    for spec in trackers.select(None, baselines) if baselines else ():
+        found, reason = _track(benchmark, out, spec)
+        results |= found
+        if reason:
+            left_out[spec.name] = reason
+    if not names:
+        reasons = "\n".join(f"{label}: {reason}" for label, reason in left_out.items())
+        raise UserError(f"no checkpoint tracks every sequence:\n{reasons}")
+    drawn = table(scoring.score(benchmark, results), names, config.train.batch_size)
+    return drawn | {"left_out": left_out}
+
+
+def _config(places: Sequence[Path]):
+    """That of the first checkpoint which can be read.
+
+    Raises:
+        UserError: none can be.
+    """
+    for place in places[:-1]:
+        try:
+            return api.load_variables(place)[0]
+        except UserError:
+            continue
+    return api.load_variables(places[-1])[0]
+
+
+def _track(benchmark: Benchmark, out: Path, spec: Spec) -> tuple[dict[str, Path], str]:
+    """The result files of one tracker, or nothing and why it has not all of them.
+
+    Raises:
+        UserError: what is not the fault of the tracker's weights.
+    """
+    try:
+        results, failed = trackers.run(benchmark, out, [spec])
+    except UserError:
+        if spec.checkpoint is None:
+            raise
+        try:
+            api.load_variables(spec.checkpoint, spec.constants)
+        except UserError as fault:
+            return {}, str(fault)
+        raise
+    return ({}, str(runner.TrackersFailed(failed))) if failed else (results, "")
 
 
 def checkpoints(workdir) -> dict[int, Path]:

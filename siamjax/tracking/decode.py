@@ -11,6 +11,8 @@ from siamjax.errors import UserError
 from siamjax.geometry.anchors import Anchors, decode
 from siamjax.geometry.crops import context_size
 
+NOT_FINITE = "the network's output is not finite"
+
 
 class Grid(NamedTuple):
     """What is fixed for one side of the search crop; N = A S S, index = a S S + row S + column."""
@@ -108,7 +110,7 @@ def unpack(values: Float[np.ndarray, "8"]) -> Candidate:
         UserError: a value is not finite.
     """
     if not np.isfinite(values).all():
-        raise UserError("the network's output is not finite: the weights are damaged")
+        raise UserError(f"{NOT_FINITE}: the weights are damaged")
     values = values.astype(np.float64)
     return Candidate(values[:2], values[2:4], values[4], values[5], int(values[6]), values[7])
 

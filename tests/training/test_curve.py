@@ -1,10 +1,13 @@
 """The learning curve of a run, from its kept checkpoints."""
 
 import json
+import shutil
 
+import jax
+import numpy as np
 import pytest
 
-from siamjax import cli
+from siamjax import cli, models
 from siamjax.errors import UserError
 from siamjax.evaluation import curve
 from siamjax.training import loop
@@ -37,6 +40,40 @@ def test_curve_has_the_untrained_network_and_every_checkpoint(run, tmp_path, cap
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.txt")}
     cli.dispatch(command)  # again: nothing is tracked anew
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.txt")} == before
+
+
+def test_what_cannot_track_is_named_and_the_others_are_drawn(run, tmp_path, capsys, monkeypatch):
+    """Before: an untrained network whose output is not finite ended the command, "the weights are
+    damaged", and no trained checkpoint was reached; so did a damaged checkpoint."""
+
+    def overflowing(*arguments):
+        variables = models.init_variables(arguments[1], 0)
+        return jax.tree.map(lambda leaf: np.full(leaf.shape, 1e30, np.float32), variables)
+
+    monkeypatch.setattr(curve, "initial_variables", overflowing)
+    broken = shutil.copytree(run, tmp_path / "run")
+    meta = broken / "checkpoints" / "4" / "meta" / "metadata"
+    meta.write_text(meta.read_text().replace('"step": 4', '"step": 5'))
+    out = tmp_path / "out"
+    flags = ["--dataset=synthetic", "--limit=1", f"--out={out}", f"--workdir={broken}"]
+    untrained = (
+        "step 0 (untrained) is left out: the network's output is not finite with the initial"
+        " weights\n"
+    )
+    assert cli.dispatch(["curve", *flags]) == 1
+    assert untrained + "step 4 is left out: " in capsys.readouterr().err
+    found = json.loads((out / "curve.json").read_text())
+    assert [point["step"] for point in found["points"]] == [8]
+    assert list(found["left_out"]) == ["step 0 (untrained)", "step 4"]
+
+    shutil.rmtree(broken / "checkpoints" / "4")
+    assert cli.dispatch(["curve", *flags]) is None
+    assert capsys.readouterr().err.endswith(untrained)
+    assert json.loads((out / "curve.json").read_text())["points"] == found["points"]
+
+    shutil.move(broken / "checkpoints" / "8", broken / "checkpoints" / "9")  # another's step
+    with pytest.raises(UserError, match="none of the checkpoints"):
+        cli.dispatch(["curve", *flags])
 
 
 def test_table_is_right_by_hand():
