@@ -134,7 +134,8 @@ def _network(args: argparse.Namespace) -> None:
         own = [row for row in rows if row.name.split("/")[0] == part]
         print(line(key, "", "", f"{totals[key]:,}", *_work(own)))
     print(line("total", "", "", f"{totals['total']:,}", *_work(rows)))
-    print(f"{totals['tensors']} tensors in a checkpoint")
+    if "tensors" in totals:
+        print(f"{totals['tensors']} tensors in a checkpoint of PySOT")
 
 
 def _work(rows) -> tuple[str, str]:

@@ -74,6 +74,15 @@ _ORDER = """
 COUNTER = "num_batches_tracked"  # of each batch normalisation; it has no meaning for the network
 
 
+def has_names(model: SiamRPN) -> bool:
+    """Whether PySOT, or NanoTrack, whose checkpoints have the same form, has the backbone."""
+    return _family(model) in _BACKBONES
+
+
+def _family(model):
+    return re.sub(r"^resnet\d+", "resnet", model.backbone)
+
+
 def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
     """{PySOT's tensor name: our path, collection first}, in the order of PySOT's state dict.
 
@@ -85,8 +94,14 @@ def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
             published models (features.0).
 
     Raises:
+        UserError: PySOT does not have the backbone.
         ValueError: a parameter that PySOT's names do not cover.
     """
+    if not has_names(model):
+        raise UserError(
+            f"PySOT has no backbone {model.backbone}; its checkpoints are of resnet, mobilenetv2"
+            " and alexnet"
+        )
     table = {}
     levels = model.level_indices()
     for path in flax.traverse_util.flatten_dict(shapes(model)):
@@ -101,7 +116,7 @@ def pysot_names(model: SiamRPN, training_form: bool = False) -> dict:
 def _pysot_name(model, levels, path, training_form):
     part, inner, leaf = path[0], "/".join(path[1:-1]), path[-1]
     if part == "backbone":
-        family = re.sub(r"^resnet\d+", "resnet", model.backbone)
+        family = _family(model)
         if training_form and family == "alexnet":
             family = "alexnet in training"
         return f"backbone.{_translate(inner, _BACKBONES[family])}.{_LEAVES[leaf]}"

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from siamjax.models.conv import Conv
-from siamjax.models.import_torch import pysot_names
+from siamjax.models.import_torch import has_names, pysot_names
 from siamjax.models.initialise import shapes
 from siamjax.models.rpn import DepthwiseBranch, UpChannelBranch
 from siamjax.models.siamrpn import SiamRPN
@@ -100,14 +100,15 @@ def totals(model: SiamRPN) -> dict[str, int]:
     """{"total", "backbone", "adjust", "head", "tensors"}: parameters, and tensors of a checkpoint.
 
     `tensors` counts what a PySOT state dict of the network holds: parameters, running statistics
-    and one step counter per batch normalisation.
+    and one step counter per batch normalisation; it is left out where PySOT lacks the backbone.
     """
     params = shapes(model)["params"]
     counts = {
         key: sum(leaf.size for leaf in jax.tree.leaves(params.get(part, {})))
         for key, part in PARTS.items()
     }
-    return {"total": sum(counts.values()), **counts, "tensors": len(pysot_names(model))}
+    tensors = {"tensors": len(pysot_names(model))} if has_names(model) else {}
+    return {"total": sum(counts.values()), **counts, **tensors}
 
 
 def _row(path):

@@ -139,6 +139,13 @@ def test_a_data_set_to_train_on(source, tmp_path):
     assert "nothing is missing" in run(source, *prepare)
 
 
+def test_a_backbone_is_inspected(source):
+    """Before: `siamjax inspect configs/plain.py` ended with KeyError: 'plain', of PySOT's names."""
+    printed = run(source, "-m", "siamjax.cli", "inspect", "configs/plain.py")
+    assert re.search(r"^backbone/conv4 +\d+x\d+x64 +8 +18,432 ", printed, re.MULTILINE)
+    assert "tensors" not in printed
+
+
 def test_a_backbone_trains_and_is_evaluated(source):
     run(source, "-m", "data_prep", "synthetic", "--out=shards", "--videos=2", "--length=8")
     small = {

@@ -1,6 +1,9 @@
 """Multiply-adds of modules, counted by hand."""
 
-from siamjax.models import SiamRPN, summary
+import pytest
+
+from siamjax.errors import UserError
+from siamjax.models import SiamRPN, import_torch, summary
 
 
 def test_multiply_adds():
@@ -19,3 +22,14 @@ def test_multiply_adds():
 def test_fusion_weights_are_parameters_without_work(small):
     rows = {row.name: row for row in summary.rows(small("resnet18"), 127, 255)}
     assert rows["head/fusion"] == summary.Row("head/fusion", None, None, 4, 0, 0)
+
+
+def test_a_backbone_that_pysot_lacks(small, monkeypatch):
+    """Its parameters are counted; what needs PySOT's names says that there are none."""
+    model = small("resnet18")
+    counted = summary.totals(model)
+    assert counted.pop("tensors") > 0
+    monkeypatch.delitem(import_torch._BACKBONES, "resnet")
+    assert summary.totals(model) == counted
+    with pytest.raises(UserError, match="PySOT has no backbone resnet18"):
+        import_torch.from_pysot(model, {}, "x.pth")
