@@ -7,11 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from siamjax.errors import UserError
+from siamjax.geometry.boxes import iou, xywh_to_xyxy
 from siamjax.geometry.polygons import box_of_region
 from siamjax.media import tables
+from siamjax.media.decoded import frame_count
 from siamjax.media.frames import readable
 
 Box = tuple[float, float, float, float]
+_FEW = 2  # rows that are always targets
+_FOLLOWS = 0.3  # overlap of the boxes of one target in frames that follow each other
 
 
 class Given(NamedTuple):
@@ -53,7 +57,7 @@ def read_given(args: argparse.Namespace, count: int | None) -> list[Given]:
     """
     given = [_box(text) for text in args.box]
     if args.box_file is not None:
-        given += _of_file(args.box_file, count)
+        given += _of_file(args.box_file, count, getattr(args, "video", None))
     return given + [_added(text) for text in args.add]
 
 
@@ -122,26 +126,45 @@ def _named(text: str, rest: str) -> tuple[Box, str]:
     return (x, y, w, h), name
 
 
-def _of_file(path: str, count: int | None) -> list[Given]:
+def _of_file(path: str, count: int | None, video: str | None) -> list[Given]:
     shown = f"--box_file={path}"
     if not Path(path).is_file():
         raise UserError(f"{shown}: not a readable text file")
     by_frame = tables.has_frames(Path(path))
     if not by_frame:
         boxes = tables.read_boxes(Path(path))
+        boxes = boxes if boxes.shape[1] == 4 else box_of_region(boxes)
+        if count is not None and len(boxes) != count and _one_target(boxes) and video is not None:
+            count = frame_count(Path(video), len(boxes)) if Path(video).is_file() else count
         if count is not None and len(boxes) == count > 1:
             return [_first_box(shown, boxes)]
+        if count is not None and _one_target(boxes):
+            raise UserError(
+                f"{shown}: {len(boxes)} rows that follow one target, for {count} frames; give a row"
+                " per frame, or the first box alone"
+            )
     rows = tables.read_targets(Path(path))
     given = []
     for frame, target, box in zip(rows.frames.tolist(), rows.targets, rows.boxes.tolist()):
         name = target if by_frame and not target.isdecimal() else ""
         given.append(Given(frame if by_frame else None, tuple(box), name, shown))
+    if not by_frame and len(given) > 1:
+        print(f"{shown}: a box per target; {len(given)} targets start in the first frame")
     return given
+
+
+def _one_target(boxes: np.ndarray) -> bool:
+    """Whether the rows follow one target from frame to frame, by the overlap of neighbours: boxes
+    of several targets in a frame seldom overlap."""
+    known = boxes[np.isfinite(boxes).all(1)]
+    if len(known) <= _FEW:
+        return False
+    edges = xywh_to_xyxy(known)
+    return bool(np.median(iou(edges[1:], edges[:-1])) >= _FOLLOWS)
 
 
 def _first_box(shown: str, boxes: np.ndarray) -> Given:
     """The start of the one target whose boxes are given for every frame of a video."""
-    boxes = boxes if boxes.shape[1] == 4 else box_of_region(boxes)
     known = np.flatnonzero(np.isfinite(boxes).all(1))
     if not len(known):
         raise UserError(f"{shown}: no row with a box")

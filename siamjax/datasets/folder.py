@@ -103,10 +103,11 @@ def _sequence(name: str, video: Video, each: Track) -> Sequence:
     frames = video.frames()[first:last] if video.has_frames else NoFrames(last - first, place)
     if single:
         return Sequence(name, frames, each.boxes, image_size=video.stated_size)
-    if video.images and last > len(video.images):
+    there = video.known(last - 1)
+    if video.has_frames and there is not None and last > there:
         raise UserError(
-            f"{video.source}: frame {last - 1} of {name} has a box, but there are"
-            f" {len(video.images)} images; restore the missing ones"
+            f"{video.source}: frame {last - 1} of {name} has a box, but there are {there}"
+            f" {'images; restore the missing ones' if video.images else 'frames; correct it'}"
         )
     outlines = [outline for outline in each.polygons if outline is not None]
     corners = len(outlines) == len(each) and all(outline.size == 8 for outline in outlines)

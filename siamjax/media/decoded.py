@@ -9,6 +9,19 @@ from siamjax import media
 from siamjax.errors import UserError
 
 
+def frame_count(path: Path, expected: int) -> int:
+    """Number of frames of a video file: what it claims where that is expected, else what can be
+    decoded; the claim is an estimate.
+
+    Raises:
+        UserError: not a video.
+    """
+    video = media.read_video(path)
+    if video.count == expected:
+        return expected
+    return sum(1 for _ in video.numbered(skip=range(1 << 62)))  # without their pixels
+
+
 class DecodedFrames(Sequence):
     """`frames[i]` decodes a video file up to frame i; quick where i grows, else from the beginning.
 

@@ -95,6 +95,25 @@ def test_a_file_with_a_box_per_frame_is_one_target(tmp_path, capsys):
         numbered(f"--box_file={path}", count=120)
 
 
+def test_rows_of_one_target_for_another_number_of_frames(tmp_path, capsys):
+    """Before: 50 rows of a target in a video of 60 frames were 50 targets of its first frame."""
+    path = tmp_path / "truth.txt"
+    follows = np.stack([np.arange(50) * 3, np.arange(50), *[np.full(50, 20)] * 2], 1)
+    np.savetxt(path, follows, "%d", delimiter=",")
+    with pytest.raises(UserError, match=r"truth\.txt: 50 rows that follow one target, for 60"):
+        numbered(f"--box_file={path}", count=60)
+    corners = np.tile(follows[:, :2], 4) + [0, 0, 20, 0, 20, 20, 0, 20]
+    np.savetxt(path, corners, "%d", delimiter=",")
+    with pytest.raises(UserError, match="50 rows that follow one target, for 60 frames"):
+        numbered(f"--box_file={path}", count=60)
+    grid = [(40 * x, 40 * y, 30, 30) for y in range(4) for x in range(5)]
+    np.savetxt(path, grid, "%d", delimiter=",")
+    assert len(numbered(f"--box_file={path}", count=60)[0]) == 20
+    assert "a box per target; 20 targets start in the first frame" in capsys.readouterr().out
+    np.savetxt(path, follows[:2], "%d", delimiter=",")
+    assert len(numbered(f"--box_file={path}", count=60)[0]) == 2
+
+
 def test_a_table_of_frames_and_targets(tmp_path):
     (tmp_path / "t.csv").write_text(
         "frame,target,x,y,w,h\n3,dog,1,2,3,4\n4,dog,2,2,3,4\n0,7,5,6,7,8\n"

@@ -32,8 +32,8 @@ def faults(video: Video) -> list[str]:
         lines.append(
             f"{video.name}: its frames were not found; give their folder as --media=FOLDER"
         )
-    known = len(video.images) or video.length
-    if known and video.last >= known:
+    known = video.known(video.last)
+    if known is not None and video.last >= known:
         lines.append(f"{video.name}: frame {video.last} has a box, but there are {known} frames")
     for each in video.tracks:
         for reason, frames in _of_track(each, size):

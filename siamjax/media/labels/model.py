@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.media.decoded import DecodedFrames
+from siamjax.media.decoded import DecodedFrames, frame_count
 from siamjax.media.frames import ImageFiles
 
 MOST_FRAMES = 10_000_000  # more than any video has
@@ -185,6 +185,18 @@ class Video:
         if not known and self.media is not None:
             known = len(DecodedFrames(self.media))
         return max(self.last + 1, known)
+
+    def known(self, frame: int) -> int | None:
+        """Number of frames as images or labels tell; of a video file counted where it claims to end
+        before `frame`. None: not known."""
+        if self.images or self.length:
+            return len(self.images) or self.length
+        try:
+            if self.media is None or len(DecodedFrames(self.media)) > frame:
+                return None
+            return frame_count(self.media, frame + 1)
+        except UserError:  # told where the frames are read
+            return None
 
     def digest(self) -> str:
         """Of its targets' titles, frames and boxes."""

@@ -35,7 +35,7 @@ def read(source: Path, places: Places) -> list[Video]:
     good = np.flatnonzero(np.isfinite(boxes).all(1))
     tracks = [track("0", [Shape(int(i), boxes[i]) for i in good])] if len(good) else []
     found = places.media(source.stem)
-    check_rows(source, len(boxes), found.get("images", ()))
+    check_rows(source, len(boxes), found)
     length = len(boxes) if len(boxes) > 1 else None
     video = Video(source.stem, tracks, **found, length=length, source=source, per_frame=True)
     return [video]

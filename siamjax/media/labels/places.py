@@ -1,11 +1,12 @@
 """Where the frames of labels lie: a video file, a folder of images, or single images."""
 
+import contextlib
 import os
 import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
 
 from siamjax.errors import UserError
+from siamjax.media.decoded import frame_count
 from siamjax.media.frames import image_names
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
@@ -58,16 +59,29 @@ def holds_videos(folder: Path) -> bool:
     )
 
 
-def check_rows(path: Path, count: int, images: Sequence[Path]) -> None:
+def check_rows(path: Path, count: int, found: dict) -> None:
     """For files with a row per frame; a single row may be the first box alone.
 
+    Args:
+        found: the frames as `Places.media` gives them. A video that cannot be read is told where
+            its frames are read.
+
     Raises:
-        UserError: another number of rows than of images.
+        UserError: another number of rows than of frames.
     """
-    if images and count not in (1, len(images)):
+    images, video = found.get("images", ()), found.get("media")
+    if count == 1:
+        return
+    frames, kind = len(images) or count, "images"
+    place = images[0].parent if images else video
+    if not images and video is not None:
+        kind = "frames"
+        with contextlib.suppress(UserError):
+            frames = frame_count(video, count)
+    if count != frames:
         raise UserError(
-            f"{path}: {count} rows for {len(images)} images in {images[0].parent}; restore the"
-            " missing ones, or give frames without the target an empty row"
+            f"{path}: {count} rows for {frames} {kind} in {place}; restore the missing ones, or"
+            " give frames without the target an empty row"
         )
 
 

@@ -83,7 +83,7 @@ def _sequence(path: Path, places: Places) -> Video:
     images = images_of(path.parent) if inside else ()
     name = folder_name(path.parent) if inside else path.stem
     found = {"images": images} if images else places.media(name)
-    check_rows(path, len(rows), found.get("images", ()))
+    check_rows(path, len(rows), found)
     tracks = [track("0", shapes)] if shapes else []
     length = len(rows) if len(rows) > 1 else None
     return Video(name, tracks, **found, length=length, source=path, per_frame=True)

@@ -13,7 +13,7 @@ from siamjax.data.index import Index
 from siamjax.datasets import registry
 from siamjax.errors import UserError
 from siamjax.measures import ope
-from siamjax.media import labels
+from siamjax.media import decoded, labels
 from siamjax.media.labels import Shape, Video, track
 from siamjax.media.labels.check import faults
 from siamjax.media.tracks import Row, Tracks
@@ -412,6 +412,42 @@ def test_a_look_says_what_cannot_be_read(mine, capsys):
     assert lines[0].startswith("6 videos")
     assert lines[-1].startswith("cannot be read: ")
     assert "frames.txt: 3 rows for 5 images" in lines[-1]
+
+
+@pytest.mark.parametrize("count", [3, 7])
+def test_rows_of_a_video_file_are_counted(mine, tmp_path, capsys, count):
+    """Before: `siamjax labels` took 3 rows beside a file of 5 frames for 3 frames, and
+    `siamjax eval` with 7 rows ended in a traceback."""
+    put(mine / "film.txt", "5,5,20,20\n" * count)
+    film(mine / "film.avi")
+    with pytest.raises(UserError, match=rf"film\.txt: {count} rows for 5 frames in .*film\.avi;"):
+        labels.read(mine)
+    dispatch(["labels", str(mine)])
+    assert f"film.txt: {count} rows for 5 frames" in capsys.readouterr().out.splitlines()[-1]
+    benchmark = registry.load("folder", mine)
+    assert f"{count} rows for 5 frames" in benchmark.left_out["film"]
+    put(mine / "film.txt", "5,5,20,20\n" * 5)
+    assert {video.name: video.count for video in labels.read(mine)}["film"] == 5
+
+
+def test_a_container_that_claims_another_number_is_counted(tmp_path, monkeypatch):
+    claimed = property(lambda self: 9, lambda self, value: None)
+    monkeypatch.setattr("siamjax.media.decoder.Decoder.announced", claimed, raising=False)
+    film(tmp_path / "film.avi", 5)
+    assert decoded.frame_count(tmp_path / "film.avi", 5) == 5
+    assert decoded.frame_count(tmp_path / "film.avi", 6) == 5
+
+
+def test_a_table_with_a_frame_behind_the_end_of_a_video_file(tmp_path, capsys):
+    """Before: `siamjax eval` ended in a traceback, and `siamjax labels` found nothing."""
+    film(tmp_path / "film.avi", 5)
+    put(tmp_path / "film.csv", "frame,x,y,w,h\n0,5,5,20,20\n6,5,5,20,20\n")
+    dispatch(["labels", str(tmp_path)])
+    assert "film: frame 6 has a box, but there are 5 frames" in capsys.readouterr().out
+    with pytest.raises(
+        UserError, match=r"film\.csv: frame 6 of film has a box, but there are 5 fr"
+    ):
+        registry.load("folder", tmp_path)
 
 
 def test_decomposed_names_of_macos_meet_composed_ones(tmp_path):
