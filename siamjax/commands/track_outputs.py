@@ -14,6 +14,7 @@ from siamjax.media import journal, labels
 from siamjax.media.formats import TRACK_FLAGS
 from siamjax.media.frames import IMAGE_SUFFIXES
 from siamjax.media.tracks import Row
+from siamjax.media.writer import check_suffix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +54,15 @@ class Outputs:
 
         Raises:
             UserError: an output is an input, a frame of the source, or another output; it is no
-                place for a file.
+                place for a file; a video has a suffix that is not written.
         """
         outputs = self.paths | ({"--record": record} if record else {})
         if self.rows:
             outputs["the rows kept meanwhile"] = str(self.rows)
         files.check_apart(outputs, {"the video": source, **inputs})
         for flag, path in outputs.items():
+            if flag in ("--out", "--record"):
+                check_suffix(path)
             folder = Path(path).parent
             is_image = Path(path).suffix.lower() in IMAGE_SUFFIXES
             if is_image and Path(source).is_dir() and folder.is_dir() and folder.samefile(source):

@@ -66,9 +66,7 @@ class VideoWriter:
 
     def __init__(self, path: str | os.PathLike, fps: float = DEFAULT_FPS, once: bool = False):
         self.path = Path(path)
-        if self.path.suffix.lower() not in _CODECS:
-            suffixes = ", ".join(_CODECS)
-            raise UserError(f"{path}: write to one of {suffixes} (.mp4 and .webm play in browsers)")
+        check_suffix(path)
         check_writable(self.path)
         self._once = once
         self._rate = fractions.Fraction(fps).limit_denominator(1001)
@@ -178,6 +176,17 @@ class VideoWriter:
     def close(self) -> None:
         """Finishes the video and gives it its name; without frames there is none."""
         self._opened.close()
+
+
+def check_suffix(path: str | os.PathLike) -> None:
+    """Refuses a video that `VideoWriter` does not write.
+
+    Raises:
+        UserError: another suffix.
+    """
+    if Path(path).suffix.lower() not in _CODECS:
+        suffixes = ", ".join(_CODECS)
+        raise UserError(f"{path}: write to one of {suffixes} (.mp4 and .webm play in browsers)")
 
 
 @contextlib.contextmanager

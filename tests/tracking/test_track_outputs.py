@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from siamjax import files, media
+from siamjax.commands.track_outputs import Outputs
 from siamjax.errors import UserError
 from siamjax.media import VideoWriter, labels, read_video
 from siamjax.media.selection import Selection
@@ -97,6 +98,14 @@ def test_no_output_replaces_a_frame(track, folder, tmp_path):
     assert len(os.listdir("frames")) == 12
     track("frames", BOX, "--frames=2", "--csv=frames/boxes.csv")  # beside them is a place
     assert len(table("frames/boxes.csv")) == 2
+
+
+@pytest.mark.parametrize("flag", ["--out", "--record"])
+def test_a_video_that_is_not_written_is_refused_first(source, tmp_path, flag):
+    """Before: `siamjax track video.mp4 --out=out.mov` loaded the tracker, then refused."""
+    made = Outputs(str(tmp_path / "out.mov") if flag == "--out" else None, {}, None)
+    with pytest.raises(UserError, match=r"out\.mov: write to one of \.mp4, \.webm, \.mkv, \.avi"):
+        made.check(str(source), {}, str(tmp_path / "out.mov") if flag == "--record" else None)
 
 
 def test_pipes_and_devices_are_no_places(track, source):
