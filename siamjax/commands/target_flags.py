@@ -76,10 +76,15 @@ def numbered(given: list[Given], first: int, stride: int) -> Numbered:
     found: dict[tuple[int, int], Given] = {}
     for one in given:
         frame = first if one.frame is None else one.frame
-        if frame < first or (frame - first) % stride:
-            ending = {2: "nd", 3: "rd"}.get(stride, "th")
-            every = "every frame" if stride == 1 else f"every {stride}{ending} frame"
-            raise UserError(f"{one.shown}: frame {frame} is not read, {every} from {first} on is")
+        if frame < first:
+            raise UserError(
+                f"{one.shown}: frame {frame} is left out by --start; the first read is {first}"
+            )
+        if (frame - first) % stride:
+            read = ", ".join(str(first + i * stride) for i in range(3))
+            raise UserError(
+                f"{one.shown}: frame {frame} is left out by --stride={stride}; {read}, ... are read"
+            )
         if one.name.isdecimal():
             target = int(one.name)
             if target >= len(names):
