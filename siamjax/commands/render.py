@@ -11,7 +11,8 @@ from tqdm import tqdm
 from siamjax import media, viz
 from siamjax.errors import UserError
 from siamjax.files import check_new, replacing
-from siamjax.synthetic import SyntheticVideo
+from siamjax.media.writer import check_suffix
+from siamjax.synthetic import NoPlan, SyntheticVideo
 
 DESCRIPTION = (
     "Renders a clip of the synthetic world; with a folder as --out, frames and true boxes."
@@ -53,14 +54,19 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--size={args.size}: give two numbers as 320x240") from None
     if not 0 < args.fps < 1000:
         raise UserError(f"--fps={args.fps}: give a rate in frames per second")
+    out = Path(args.out)
+    if out.suffix:
+        check_suffix(out)
+    else:
+        check_new(out)
     try:
         options = {"categories": args.categories, "zoom": args.zoom}
         video = SyntheticVideo(args.seed, args.length, height, width, args.split, **options)
     except ValueError as error:
         raise UserError(f"--seed, --length, --size, --categories, --zoom: {error}") from error
-    out = Path(args.out)
-    if not out.suffix:
-        check_new(out)
+    except NoPlan as error:
+        what = f"no clip of {args.length} frames with seed {args.seed}"
+        raise UserError(f"{what}; try another --seed or a shorter --length") from error
     with tqdm(range(len(video.frames)), unit=" frames") as numbers:
         frames = (_with_boxes(video, i) if args.boxes else video.frames[i] for i in numbers)
         if out.suffix:

@@ -5,6 +5,7 @@ without the frames before it, and the boxes are exact: they enclose the contour 
 Coordinates are continuous: pixel i covers i..i+1, as in the data sets' boxes (0-based `xywh`).
 """
 
+from siamjax.synthetic.plan import NoPlan
 from siamjax.synthetic.video import SPLITS, SyntheticVideo
 
-__all__ = ["SPLITS", "SyntheticVideo"]
+__all__ = ["SPLITS", "NoPlan", "SyntheticVideo"]

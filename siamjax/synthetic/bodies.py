@@ -64,8 +64,8 @@ class Body:
         u = outline[..., 0] + bend[:, :1] * outline[..., 1] ** 2
         v = outline[..., 1] + bend[:, 1:] * u**2
         self.contour = np.stack([u, v], -1) @ matrix.transpose(0, 2, 1) + position[:, None]
-        self.low = self.contour.min(1)
-        self.high = self.contour.max(1)
+        by_axis = np.ascontiguousarray(self.contour.transpose(0, 2, 1))  # ten times as fast
+        self.low, self.high = by_axis.min(-1), by_axis.max(-1)
         self.bend, self.position, self.slide = bend, position, slide
         self.inverse = np.linalg.inv(matrix)
         self.velocity = np.gradient(position, axis=0) if len(position) > 1 else 0 * position
@@ -77,8 +77,18 @@ class Body:
         return np.concatenate([self.low, self.high - self.low], -1)
 
 
+def meets(body, above):
+    """(len(above), N) bool, whether the boxes of the bodies above meet that of a body."""
+    near = [(o.low < body.high).all(-1) & (o.high > body.low).all(-1) for o in above]
+    return np.array(near).reshape(len(near), len(body.low))
+
+
 def visible(body, above, height, width, i):
-    """Share of a body's area that is inside of frame i and under nothing, 0..1."""
+    """Share of a body's area that is inside of frame i and under nothing, 0..1.
+
+    Args:
+        above: bodies, those that may cover it in this frame.
+    """
     low, high = body.low[i], body.high[i]
     zoom = min(1.0, 48 / (high - low).max())
     columns, rows = np.ceil((high - low) * zoom).astype(int) + 2
@@ -91,8 +101,7 @@ def visible(body, above, height, width, i):
     fill(body, 1)
     area = cv2.countNonZero(mask)
     for other in above:
-        if (other.low[i] < high).all() and (other.high[i] > low).all():
-            fill(other, 0)
+        fill(other, 0)
     x0, y0 = np.maximum(np.round(-low * zoom).astype(int) + 1, 0)
     x1, y1 = np.maximum(np.round((np.array([width, height]) - low) * zoom).astype(int) + 1, 0)
     return cv2.countNonZero(mask[y0:y1, x0:x1]) / area if x1 > x0 and y1 > y0 else 0.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from siamjax.synthetic.bodies import ANGLES, DIRECTIONS, SHAPES, Body, draw_radii, visible
+from siamjax.synthetic.bodies import ANGLES, DIRECTIONS, SHAPES, Body, draw_radii, meets, visible
 from siamjax.synthetic.drawing import rotation
 from siamjax.synthetic.motion import TAU, draw_wave, draw_waves
 
@@ -13,6 +13,10 @@ MAX_HIDDEN = 6  # frames in a row that a target may be hidden
 MAX_COVERED = 0.08  # share of the frames in which less than half of it may be visible
 HIDDEN = 0.1  # visible share below which a target counts as hidden
 ATTEMPTS = 200  # objects drawn until one keeps the limits above
+
+
+class NoPlan(RuntimeError):
+    """No motion was drawn that keeps the limits."""
 
 
 class Plan:
@@ -43,6 +47,9 @@ class Plan:
             height, width: px.
             zoom: further factor between mean and largest size of the target.
             shape: family of the targets' outlines; None: any.
+
+        Raises:
+            NoPlan: no object keeps the limits for so many frames.
         """
         self.length, self.height, self.width = length, height, width
         self._zoom = zoom
@@ -69,15 +76,24 @@ class Plan:
 
     def keeps_promises(self):
         """Whether the target is visible at first and not hidden too long or too often."""
-        if self.visible(self.targets[0], [0])[0] < 0.98:
-            return False
-        share = self.visible(self.targets[0], range(self.length))
-        return (share < 0.5).mean() <= MAX_COVERED and longest_run(share < HIDDEN) <= MAX_HIDDEN
+        covered = hidden = 0
+        for i, share in enumerate(self._shares(self.targets[0])):
+            covered += share < 0.5
+            hidden = hidden + 1 if share < HIDDEN else 0
+            late = covered / self.length > MAX_COVERED or hidden > MAX_HIDDEN
+            if late or (i == 0 and share < 0.98):
+                return False
+        return True
 
-    def visible(self, body, frames):
-        """(frames,) 0..1, visible share of a body's outline."""
+    def visible(self, body):
+        """(N,) 0..1, visible share of a body's outline."""
+        return np.array([*self._shares(body)])
+
+    def _shares(self, body):
         above = self.layers[self.layers.index(body) + 1 :]
-        return np.array([visible(body, above, self.height, self.width, i) for i in frames])
+        for i, near in enumerate(meets(body, above).T):
+            there = [above[k] for k in np.flatnonzero(near)]
+            yield visible(body, there, self.height, self.width, i)
 
     def _draw_camera(self, rng, t, shake):
         pan = np.array([rng.uniform(5, 50), rng.uniform(5, 35)])
@@ -119,7 +135,7 @@ class Plan:
             if within and max(ratio.max(), 1 / ratio.min()) <= RATIO:
                 position = self._draw_path(rng, t, sides.max(0), size) + shake
                 return Body(outline, bend, matrix, position, slide)
-        raise RuntimeError(f"no valid object in {ATTEMPTS} attempts")
+        raise NoPlan(f"no valid object in {ATTEMPTS} attempts")
 
     def _sizes(self, elongation):
         """Smallest and largest mean size, px, of an object that may keep the limits."""
@@ -178,9 +194,3 @@ class Plan:
             occluders.append(Body(outline, still, matrix, position, still))
             meeting += rng.uniform(40, 80)
         return occluders
-
-
-def longest_run(flags):
-    """Length of the longest run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    return int((edges[1::2] - edges[::2]).max(initial=0))

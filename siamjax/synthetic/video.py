@@ -7,11 +7,12 @@ import numpy as np
 
 from siamjax.synthetic import textures
 from siamjax.synthetic.bodies import SHAPES
-from siamjax.synthetic.plan import Plan
+from siamjax.synthetic.plan import NoPlan, Plan
 from siamjax.synthetic.render import Renderer
 
 SPLITS = tuple(textures.FAMILIES)
-ATTEMPTS = 200  # plans drawn until one keeps its promises
+ATTEMPTS = 200  # plans drawn until one keeps its promises; long clips seldom have one,
+FRAMES = 120_000  # so that no more than these are planned
 ZOOM = 1.6  # the largest `zoom`: more does not fit between the shortest and the longest side
 
 
@@ -48,6 +49,7 @@ class SyntheticVideo:
 
         Raises:
             ValueError: an argument is out of range.
+            NoPlan: no clip of this seed and length keeps the promises.
         """
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
@@ -61,13 +63,13 @@ class SyntheticVideo:
             families, shape, self._palette = _appearance(split, self.category)
         self.seed, self.split = seed, split
         self.length, self.height, self.width = length, height, width
-        for attempt in range(ATTEMPTS):
+        for attempt in range(max(min(ATTEMPTS, FRAMES // length), 1)):
             rng = self._rng("plan", attempt)
             self.plan = Plan(rng, families, length, height, width, zoom, shape)
             if self.plan.keeps_promises():
                 break
         else:
-            raise RuntimeError(f"no valid plan for seed {seed} of {split}, {length} frames")
+            raise NoPlan(f"no valid plan for seed {seed} of {split}, {length} frames")
         self.frames = _Frames(self)
         self.boxes = np.stack([body.boxes for body in self.plan.targets])
 
@@ -78,7 +80,7 @@ class SyntheticVideo:
     @cached_property
     def visible(self) -> np.ndarray:
         """(targets, length) float64 in 0..1, visible share of the shape's area."""
-        return np.stack([self.plan.visible(b, range(self.length)) for b in self.plan.targets])
+        return np.stack([self.plan.visible(b) for b in self.plan.targets])
 
     @cached_property
     def _renderer(self):

@@ -7,7 +7,7 @@ import pytest
 from siamjax import media
 from siamjax.cli import dispatch
 from siamjax.errors import UserError
-from siamjax.synthetic import SyntheticVideo
+from siamjax.synthetic import SyntheticVideo, video
 
 
 def test_video(tmp_path):
@@ -55,6 +55,24 @@ def test_bad_flags(tmp_path, flags):
     with pytest.raises(UserError, match=flags[0].split("=")[0]):
         dispatch(["render", f"--out={tmp_path / 'clip'}", *flags])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_that_cannot_be_made(tmp_path, monkeypatch):
+    """Before: `siamjax render --seed=5 --length=600 --out=long.mp4` gave 'RuntimeError: no valid
+    plan for seed 5 of test, 600 frames' after 108 s."""
+    flags = ["--seed=0", "--length=120", f"--out={tmp_path / 'clip'}"]
+    monkeypatch.setattr(video, "FRAMES", 120 * 13)  # the 14th plan is the first that holds
+    with pytest.raises(UserError, match="no clip of 120 frames with seed 0; try another --seed"):
+        dispatch(["render", *flags])
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(video, "FRAMES", 120 * 14)
+    assert len(SyntheticVideo(0, split="test").frames) == 120
+
+
+def test_another_suffix_is_refused_before_anything_is_planned(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "Plan", None)
+    with pytest.raises(UserError, match=r"clip\.mov: write to one of \.mp4, \.webm"):
+        dispatch(["render", f"--out={tmp_path / 'clip.mov'}"])
 
 
 def test_existing_folder_is_left_alone(tmp_path):

@@ -23,6 +23,10 @@ def clips():
     ]
 
 
+def longest_run(flags):
+    return max((len([*run]) for on, run in itertools.groupby(flags) if on), default=0)
+
+
 def test_shapes_and_types():
     video = SyntheticVideo(0, length=7, height=180, width=200)
     assert len(video.frames) == 7
@@ -156,7 +160,7 @@ def test_targets_keep_the_promised_limits(clips):
         assert visible[0] > 0.95
         assert visible.min() >= 0
         assert visible.max() <= 1
-        assert plan.longest_run(visible < plan.HIDDEN) <= plan.MAX_HIDDEN
+        assert longest_run(visible < plan.HIDDEN) <= plan.MAX_HIDDEN
         assert (visible < 0.5).mean() <= plan.MAX_COVERED
         centre = video.boxes[0, :, :2] + video.boxes[0, :, 2:] / 2
         assert (centre > 0).all()
@@ -345,3 +349,16 @@ def test_zoom_changes_sizes_more_and_keeps_the_limits():
 def test_options_out_of_range(wrong):
     with pytest.raises(ValueError, match="categories >= 0 and zoom"):
         SyntheticVideo(0, **wrong)
+
+
+def test_promises_are_what_the_visible_shares_say():
+    """Plans that hold and plans that do not, against the shares of all frames."""
+    found = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        made = plan.Plan(rng, textures.FAMILIES["test"], 60, 240, 320)
+        share = made.visible(made.targets[0])
+        held = share[0] >= 0.98 and (share < 0.5).mean() <= 0.08 and longest_run(share < 0.1) <= 6
+        assert made.keeps_promises() == held
+        found.append(held)
+    assert {True, False} == {bool(held) for held in found}
