@@ -29,7 +29,9 @@ from siamjax.errors import UserError
 from siamjax.files import write_whole
 
 _log = logging.getLogger(__name__)
-_LONG = 3.0  # s of processor time; a compilation that takes longer is announced
+_spent: dict[str, float] = {}  # s so far, by what is compiled
+_said: set[str] = set()  # what was announced: once in a process
+_LONG = 2.0  # s; what takes longer to compile, all its programs together, is announced
 _SUFFIX = ".kept"
 _MOST = 128  # files of ours in the folder; the ones that were not used for longest go
 _PACKAGES = ("jax", "jaxlib", "flax", "numpy")  # whose versions a program depends on
@@ -105,9 +107,10 @@ class Kept:
 
     def _compiled(self, arguments, path: Path | None, device: jax.Device) -> jax.stages.Compiled:
         static = tuple(range(self._static))
-        lowered = jax.jit(self._function, static_argnums=static).lower(*arguments)
-        with announced(self._shown), _anew():
-            program = lowered.compile()
+        with announced(self._shown):
+            lowered = jax.jit(self._function, static_argnums=static).lower(*arguments)
+            with _anew():
+                program = lowered.compile()
         if path is None:
             return program
         # What cannot be kept, or does not run when it is loaded, is compiled at every start.
@@ -160,26 +163,27 @@ def _anew() -> Iterator[None]:
 
 @contextlib.contextmanager
 def announced(what: str) -> Iterator[None]:
-    """Logs that something is compiled, when the block takes seconds of processor time.
+    """Logs that something is compiled, when that takes seconds: this block and those before it.
 
     Args:
         what: is compiled.
     """
     folder = jax.config.values["jax_compilation_cache_dir"]
     kept = f"kept in {folder} for the next start" if folder else "SIAMJAX_CACHE=off: not kept"
-    began, done = time.process_time(), threading.Event()
+    began, done = time.monotonic() - _spent.get(what, 0.0), threading.Event()
 
     def watch():
         while not done.wait(0.1):
-            if time.process_time() - began >= _LONG:
+            if time.monotonic() - began >= _LONG and what not in _said:
+                _said.add(what)
                 _log.warning("compiling %s ... (%s)", what, kept)
-                return
 
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
         done.set()
+        _spent[what] = time.monotonic() - began
 
 
 class Announcing:

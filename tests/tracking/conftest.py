@@ -1,6 +1,7 @@
 """A short clip of a moving square; the tracker runs without implicit promotion."""
 
 import contextlib
+import math
 from types import SimpleNamespace
 
 import cv2
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from siamjax import cli
+from siamjax import cli, compile_cache
 
 with contextlib.suppress(ImportError):  # aiohttp is optional; then the tests are skipped
     from .serving import serve, session, video  # noqa: F401
@@ -18,6 +19,12 @@ with contextlib.suppress(ImportError):  # aiohttp is optional; then the tests ar
 def strict_promotion():
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_announced(monkeypatch):
+    """Log messages are those of the test, however long something before it compiled."""
+    monkeypatch.setattr(compile_cache, "_LONG", math.inf)
 
 
 @pytest.fixture(scope="session")
