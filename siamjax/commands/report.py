@@ -8,7 +8,7 @@ from siamjax.evaluation.style import MEDIA
 
 DESCRIPTION = """\
 Scores and draws finished results of several evaluations on one page, with figures
-and LaTeX tables for a paper. Evaluations of the same data set by the same rules are
+and LaTeX tables for a paper. Evaluations of the same sequences by the same rules are
 compared in the same tables.
 """
 EXAMPLES = (

@@ -16,6 +16,9 @@ from siamjax.training import metrics
 # floating-point operations a second in the kernels of a ResNet-50 step in bfloat16 on an H100, all
 # of its backbone's late layers training (benchmarks/results/gpu-h100.json)
 GPU = 3e14
+# of a pair of the narrow networks, at most; and what such a pair takes, s of processor time with
+# its share of rendering and scoring: the studies of docs/studies, 0.023 to 0.037
+SMALL, SMALL_PAIR = 1e9, 0.028
 PASSES = 3  # the backward pass costs twice the forward pass
 
 
@@ -52,6 +55,13 @@ def rate(runs: Sequence[Run]) -> float | None:
     return median(found) if found else None
 
 
+def _time(work: float, pairs: int) -> str:
+    if work <= SMALL * pairs:
+        minutes = pairs * SMALL_PAIR / 60
+        return f"  about {minutes:,.0f} minutes of processor time: as the small studies took"
+    return f"  about {work / GPU / 3600:,.1f} GPU hours: H100, bfloat16, batches that fill it"
+
+
 def lines(runs: Sequence[Run], workdir: Path) -> list[str]:
     """What is to be done, in words."""
     unique = {run.key: run for run in runs if not run.variant.weights}
@@ -61,7 +71,7 @@ def lines(runs: Sequence[Run], workdir: Path) -> list[str]:
     said = [
         f"{workdir}: {len(runs)} runs, {len(unique)} trainings, {len(left)} of them to be done",
         f"  {pairs:,} pairs, {work / 1e12:,.1f} TFLOP",
-        f"  about {work / GPU / 3600:,.1f} GPU hours: H100, bfloat16, batches that fill it",
+        _time(work, pairs),
         f"  {sum(map(disk, left)) / 1e9:,.1f} GB of checkpoints at most",
     ]
     known = rate(list(unique.values()))

@@ -15,7 +15,7 @@ from siamjax.config import load_config
 from siamjax.errors import UserError
 from siamjax.locks import Lock
 from siamjax.measures.result import Figure
-from siamjax.studies import STUDIES, driver, found, runs, session, stride
+from siamjax.studies import STUDIES, cost, driver, found, runs, session, stride
 from siamjax.studies.found import Found
 from siamjax.studies.runs import Run, Setting, Variant, key_of, resolve
 
@@ -118,6 +118,17 @@ def test_parts_of_a_study_make_the_whole(count, tmp_path):
     call(tmp_path, "--shard=1/2", out="parts")
     assert (path / "study.json").read_bytes() == one
     assert len(count) == 9 + 9
+
+
+def test_the_cost_is_in_the_unit_of_the_machine_that_is_meant(count, tmp_path, capsys, monkeypatch):
+    """Before: `siamjax study correlation --dry_run` gave 'about 0.0 GPU hours'."""
+    call(tmp_path, "--dry_run", "--seeds=1")  # 3 trainings of 4,000 pairs
+    printed = capsys.readouterr().out
+    assert "about 6 minutes of processor time" in printed
+    assert "GPU" not in printed
+    monkeypatch.setattr(cost, "SMALL", 1e6)
+    call(tmp_path, "--dry_run", "--seeds=1")
+    assert "about 0.0 GPU hours" in capsys.readouterr().out
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(count, tmp_path, capsys):
