@@ -94,10 +94,15 @@ def training_folder(path: str | os.PathLike) -> Path:
     any other path as it is.
 
     Raises:
-        UserError: it cannot be fetched.
+        UserError: it cannot be fetched; the path is itself a training folder, too.
     """
     path = remote.local(path)
-    return path / "train" if (path / "train" / "checkpoints").is_dir() else path
+    inner = path / "train"
+    if not (inner / "checkpoints").is_dir():
+        return path
+    if (path / "checkpoints").is_dir():
+        raise UserError(f"{path}: two trainings, {path / 'checkpoints'} and {inner}; move one away")
+    return inner
 
 
 def default_checkpoint() -> Path:

@@ -18,9 +18,10 @@ may be in any format that siamjax labels reads. The same command resumes.
 Fields of the experiment configs/finetune.py are changed by
 --config.section.field=value.
 """
+_FLOOR = "; two CPU cores need some 3 for the least training, and it says what would do"
 EXAMPLES = (
     "siamjax finetune my_videos --minutes=5",
-    "siamjax finetune my_videos --checkpoint=runs/demo --backbone --out=runs/mine",
+    "siamjax finetune my_videos --checkpoint=runs/demo --backbone --out=runs/mine_quick",
 )
 
 
@@ -28,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     add = parser.add_argument
     add("folder", help="videos or folders of frames, and their labels beside them or inside")
-    add("--minutes", type=float, default=10.0, help="bound of the whole (default: %(default)g)")
+    add(
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="bound of the whole (default: %(default)g)" + _FLOOR,
+    )
     add_checkpoint(parser)
     add("--backbone", action="store_true", help="train layers of the backbone, too")
     add("--seed", type=int, default=0, help="of the split and the training")
@@ -63,4 +69,4 @@ def run(args: argparse.Namespace) -> None:
         print("\n".join(table.lines(scores, BEFORE, AFTER)))
         table.write(out, scores, BEFORE, AFTER)
         print(f"{out / 'finetune.json'}, {out / 'evaluation' / 'report.html'}")
-    print(f"siamjax track VIDEO --box=X,Y,W,H --checkpoint={out / 'train'}")
+    print(f"siamjax track VIDEO --box=X,Y,W,H --checkpoint={out}")

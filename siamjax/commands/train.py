@@ -1,11 +1,14 @@
 """`siamjax train`: trains a network, or resumes its training; run_train.py is the same."""
 
 import argparse
+from pathlib import Path
 
 from siamjax import devices
 from siamjax.commands.flags import add_device
 from siamjax.config import load_config
+from siamjax.errors import UserError
 from siamjax.evaluation import validation
+from siamjax.finetuning import plan
 
 DESCRIPTION = """\
 Trains a network, or resumes a run that was stopped: the same command again.
@@ -42,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         UserError: what the user has to change.
     """
     config = load_config(args.config, args.overrides)
+    check_workdir(Path(args.workdir))
 
     # starts JAX: after the arguments are known to be good
     from siamjax.training import loop, parallel
@@ -58,3 +62,16 @@ def run(args: argparse.Namespace) -> int:
     if failed:
         print(f"{failed} validation(s) failed; {args.workdir}/metrics.jsonl says why")
     return 0
+
+
+def check_workdir(workdir: Path) -> None:
+    """Refuses the folder of a command that has its training in a folder `train` of it.
+
+    Raises:
+        UserError: it is such a folder.
+    """
+    if (workdir / plan.FILE).is_file() or (workdir / "train" / "checkpoints").is_dir():
+        raise UserError(
+            f"--workdir={workdir}: a run of siamjax finetune or demo, whose training is in"
+            f" {workdir / 'train'}; give another --workdir"
+        )

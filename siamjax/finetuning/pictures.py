@@ -10,6 +10,7 @@ import numpy as np
 from siamjax import viz
 from siamjax.errors import UserError
 from siamjax.media.labels import Video, check
+from siamjax.wording import counted
 
 PICTURES = 4  # of each video
 WIDTH = 420  # px
@@ -27,8 +28,7 @@ def page(videos: Sequence[Video], left_out: Sequence[str]) -> str:
         frames = sorted({int(frame) for each in video.tracks for frame in each.frames})
         chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, PICTURES).round().astype(int)]
         faults = "".join(f"<li>{html.escape(line)}" for line in check.faults(video))
-        targets = f"{len(video.tracks)} target{'s' * (len(video.tracks) != 1)}"
-        counts = f"{targets}, {video.boxes} boxes; {use}"
+        counts = f"{counted(len(video.tracks), 'target')}, {counted(video.boxes, 'box')}; {use}"
         pictures = "".join(_picture(video, frame) for frame in dict.fromkeys(chosen))
         parts.append(
             f"<h2>{html.escape(video.name)}</h2><p>{counts}</p><ul>{faults}</ul>{pictures}"

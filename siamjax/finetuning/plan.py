@@ -5,14 +5,20 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import ml_collections
 import numpy as np
 
+from siamjax.config import difference
 from siamjax.errors import UserError
 from siamjax.files import write_whole
 
 FILE = "plan.json"
-_MEASURED = ("minutes", "frames", "tracking", "steps")  # a resumed run may differ
+# a resumed run may differ; fields of the config are compared by name
+_MEASURED = ("minutes", "config", "frames", "tracking", "speed", "steps", "finished")
+# fields that leave what is trained as it is
+_FREE = ("data.workers", "data.prefetch", "train.log_every", "train.images_every", "train.mirror")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +36,10 @@ class Plan:
         labels: hash of each video's boxes by its name.
         frames: tracked at most of each target that is left out; 0: not measured yet.
         tracking: seconds that this took.
-        steps: of the training; 0: not measured yet.
+        steps: of the training; 0: not planned yet.
+        speed: pairs per second of the training; 0: not measured yet.
+        finished: whether the result is there.
+        config: the experiment with its overrides, as JSON has it; empty: an older version's run.
     """
 
     folder: str
@@ -44,6 +53,9 @@ class Plan:
     frames: int = 0
     tracking: float = 0.0
     steps: int = 0
+    speed: float = 0.0
+    finished: bool = False
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def write(self, out: Path) -> None:
         """Keeps it in the folder of the run."""
@@ -78,6 +90,14 @@ def check_same(old: Plan, new: Plan, out: Path) -> None:
         if field.name not in _MEASURED and was != now:
             raise UserError(
                 f"{out}: began with {field.name} {_short(was)}, this is {_short(now)}; give another"
+                " --out, or remove it"
+            )
+    if old.config:
+        was, now = (ml_collections.ConfigDict(dict(each.config)) for each in (old, new))
+        changed = [line for line in difference(was, now) if line.partition(":")[0] not in _FREE]
+        if changed:
+            raise UserError(
+                f"{out}: the run there has another config ({'; '.join(changed)}); give another"
                 " --out, or remove it"
             )
 

@@ -1,6 +1,8 @@
 """The steps of a fine-tuning, each of which a resumed one skips when it is done."""
 
 import dataclasses
+import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +11,7 @@ from pathlib import Path
 import ml_collections
 
 from siamjax import api, files, locks
-from siamjax.config import load_config
+from siamjax.config import load_config, to_json
 from siamjax.datasets import folder as own_videos
 from siamjax.datasets import registry
 from siamjax.datasets.registry import Benchmark
@@ -21,6 +23,7 @@ from siamjax.finetuning.plan import Plan
 from siamjax.media import labels
 from siamjax.training import metrics
 from siamjax.training.loop import train
+from siamjax.wording import counted
 
 OF_NETWORK = ("model", "anchors", "crops", "tracker")  # sections taken from the checkpoint
 BEFORE, AFTER = "before", "after"
@@ -40,6 +43,7 @@ class Finetuning:
     Attributes:
         out: its folder: labels.html, shards/, train/, evaluation/.
         plan: what it does.
+        without: names of the videos that cannot be used: less than two boxes, or no frames.
     """
 
     def __init__(
@@ -62,11 +66,15 @@ class Finetuning:
         """
         self.started = time.monotonic()
         self.folder, self.out = folder, out
-        videos = [video for video in labels.read(folder) if video.has_frames and video.boxes > 1]
+        read = labels.read(folder)
+        videos = [video for video in read if video.has_frames and video.boxes > 1]
+        self.without = [video.name for video in read if video not in videos]
         if not videos:
             raise UserError(f"{folder}: no video with labels; siamjax labels {folder} looks at it")
         self.videos = videos
-        self.config = _experiment(new, out, load_config(experiment, overrides))
+        given = load_config(experiment, overrides)
+        new = dataclasses.replace(new, config=json.loads(to_json(given)))
+        self.config = _experiment(new, out, given)
         names = [video.name for video in videos]
         trained, left_out = plan.split(names, self.config.finetune.left_out, new.seed)
         digests = {video.name: video.digest() for video in videos}
@@ -74,7 +82,10 @@ class Finetuning:
         old = plan.read(out)
         if old is not None:
             plan.check_same(old, new, out)
-            new = dataclasses.replace(old, minutes=new.minutes)
+            minutes = old.minutes if old.finished else new.minutes
+            new = dataclasses.replace(old, minutes=minutes, config=new.config)
+        elif (out / "checkpoints").is_dir():
+            raise UserError(f"--out={out}: a run of siamjax train is there; give another --out")
         self.plan = new
 
     def run(self, prepare: Prepare, say: Say = print) -> Scores | None:
@@ -92,26 +103,38 @@ class Finetuning:
             UserError: what the user has to change.
         """
         with locks.Lock(self.out, fix="wait for it to end, or give another --out"):
-            counts = f"{len(self.plan.trained)} videos to train on, {len(self.plan.left_out)} not"
+            if self.without:
+                names = f"{', '.join(self.without[:3])}{', ...' * (len(self.without) > 3)}"
+                say(f"left aside, less than two boxes or no frames: {names}")
+            trained = counted(len(self.plan.trained), "video")
+            counts = f"{trained} to train on, {len(self.plan.left_out)} not"
             say(f"1/4 labels: {counts} -> {self.out / 'labels.html'}")
+            if self.plan.finished:
+                say(f"finished before, with --minutes={self.plan.minutes:g}: its result is shown")
             self._keep()
             page = pictures.page(self.videos, self.plan.left_out)
             files.write_whole(self.out / "labels.html", page)
             prepare(self.plan.trained, self.out / "shards", self.config.crops)
             benchmark = self._benchmark()
+            if not (self.plan.speed or self.plan.steps):
+                self._measure()
+            if not self.plan.steps:
+                self._steps()  # before more time is spent
             if benchmark is not None:
-                say(f"2/4 tracking {len(benchmark.sequences)} targets before training")
+                say(f"2/4 tracking {counted(len(benchmark.sequences), 'target')} before training")
                 self._track(benchmark, self.plan.checkpoint, BEFORE)
             if not self.plan.steps:
-                self._measure()
-            say(f"3/4 training {self.plan.steps} steps -> {self.out / 'train'}")
+                self._keep(steps=self._steps())
+            say(f"3/4 training {counted(self.plan.steps, 'step')} -> {self.out / 'train'}")
             if not self._done():
                 self._train()
-            if benchmark is None:
-                return None
-            say("4/4 tracking after training")
-            self._track(benchmark, self.out / "train", AFTER)
-            return self._score(benchmark)
+            scores = None
+            if benchmark is not None:
+                say("4/4 tracking after training")
+                self._track(benchmark, self.out / "train", AFTER)
+                scores = self._score(benchmark)
+            self._keep(finished=True)
+            return scores
 
     @property
     def _end_of_training(self) -> float:
@@ -155,27 +178,42 @@ class Finetuning:
         return scores
 
     def _measure(self) -> None:
-        """Trains a few steps for their speed, and plans as many as the time allows.
-
-        Raises:
-            UserError: too few.
-        """
+        """Trains a few steps for their speed."""
         probe = self.out / "probe"
         shutil.rmtree(probe, ignore_errors=True)
         train(self._with_steps(_PROBE_STEPS, epochs=1, log_every=1, mirror=""), probe)
         speeds = [line.get("pairs_per_s") for line in metrics.read_lines(probe / "metrics.jsonl")]
-        speed = max(filter(None, speeds))
         shutil.rmtree(probe)
-        left = _PLANNED * (self._end_of_training - time.monotonic())
-        settings, batch = self.config.finetune, self.config.train.batch_size
-        steps = min(settings.most, max(0, int(left * speed / batch)))
-        steps -= steps % self.config.train.epochs
+        self._keep(speed=max(filter(None, speeds)))
+
+    def _steps(self) -> int:
+        """As many as the time allows.
+
+        Raises:
+            UserError: too few; names the minutes that are enough.
+        """
+        left = self._end_of_training - time.monotonic()
+        settings, parts = self.config.finetune, self.config.train.epochs
+        per_step = self.config.train.batch_size / self.plan.speed / _PLANNED
+        steps = min(settings.most, max(0, int(left / per_step)))
+        steps -= steps % parts
         if steps < settings.least:
+            needed = math.ceil(settings.least / parts) * parts * per_step
             raise UserError(
                 f"--minutes={self.plan.minutes:g}: there is time for {steps} steps at"
-                f" {speed:.1f} pairs/s, {settings.least} are needed; give more minutes"
+                f" {self.plan.speed:.1f} pairs/s, {settings.least} are needed; the same command"
+                f" with --minutes={self._minutes(needed)} resumes this one"
             )
-        self._keep(steps=steps)
+        return steps
+
+    def _minutes(self, training: float) -> int:
+        """Whole minutes that are enough for so many seconds of training."""
+        fixed, share = time.monotonic() - self.started + training, 1 - _SPARE
+        if self.plan.tracking or not self.plan.left_out:
+            fixed += self.plan.tracking
+        else:
+            share -= self.config.finetune.evaluation
+        return math.ceil(fixed / 60 / max(share, _SPARE))
 
     def _with_steps(self, steps: int, **fields) -> ml_collections.ConfigDict:
         config = self.config.copy_and_resolve_references()
@@ -184,7 +222,7 @@ class Finetuning:
         return config
 
     def _done(self) -> bool:
-        return (self.out / "evaluation" / "results" / AFTER).is_dir()
+        return self.plan.finished or (self.out / "evaluation" / "results" / AFTER).is_dir()
 
     def _train(self) -> None:
         """Trains until the end of the plan or of the time, whichever comes first.

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from data_prep.folder import Folder
 from siamjax import api
 from siamjax.cli import dispatch
-from siamjax.config import load_config
+from siamjax.config import load_config, to_json
 from siamjax.errors import UserError
-from siamjax.finetuning import plan, table
+from siamjax.finetuning import plan, run, table
 from siamjax.measures.result import Result
 from siamjax.models import build, init_variables, weights
 
@@ -65,6 +65,86 @@ def test_a_plan_is_read_back_and_another_is_refused(tmp_path):
     (tmp_path / plan.FILE).write_text("{}")
     with pytest.raises(UserError, match="not a plan"):
         plan.read(tmp_path)
+
+
+def test_another_config_is_refused_as_another_seed_is(tmp_path):
+    """Before: a finished `siamjax finetune` called with --config.train.lr_start=0.1 printed the
+    result of the run before."""
+    given = json.loads(to_json(load_config("finetune")))
+    first = plan.Plan("a", "w.npz", False, 10.0, 0, config=given)
+    first.write(tmp_path)
+    assert plan.read(tmp_path) == first
+    for field, refused in (("train.lr_start=0.1", True), ("data.workers=3", False)):
+        other = json.loads(to_json(load_config("finetune", [f"--config.{field}"])))
+        new = dataclasses.replace(first, minutes=3.0, config=other)
+        if refused:
+            with pytest.raises(
+                UserError, match=r"another config \(train\.lr_start: 0\.002 -> 0\.1\)"
+            ):
+                plan.check_same(first, new, tmp_path)
+        else:
+            plan.check_same(first, new, tmp_path)
+        plan.check_same(dataclasses.replace(first, config={}), new, tmp_path)  # of an older version
+
+
+def test_a_folder_holds_one_training(tmp_path, videos, checkpoint):
+    """Before: `run_train.py --workdir=X` trained in the folder of a `siamjax finetune --out=X`, and
+    --checkpoint=X was finetune's network."""
+    tuned, demo, both = tmp_path / "tuned", tmp_path / "demo", tmp_path / "both"
+    tuned.mkdir()
+    plan.Plan("a", "w.npz", False, 10.0, 0).write(tuned)
+    (demo / "train" / "checkpoints").mkdir(parents=True)
+    for folder in (tuned, demo):
+        with pytest.raises(UserError, match=f"{folder.name}: a run of siamjax finetune or demo"):
+            dispatch(["train", "--config=demo", f"--workdir={folder}"])
+        assert not (folder / "config.json").exists()
+    (both / "train" / "checkpoints").mkdir(parents=True)
+    assert api.training_folder(both) == both / "train"
+    (both / "checkpoints").mkdir()
+    with pytest.raises(
+        UserError, match=r"both: two trainings, .*both/checkpoints and .*both/train;"
+    ):
+        api.training_folder(both)
+    command = ["finetune", str(videos), f"--checkpoint={checkpoint}", f"--out={both}"]
+    with pytest.raises(UserError, match=r"both: a run of siamjax train is there"):
+        dispatch(command)
+
+
+def test_too_little_time_names_the_minutes_that_do(tmp_path, videos, checkpoint, monkeypatch):
+    """20 steps of 16 pairs at 4 pairs/s are 80 s of training, 89 with what is kept free of it; with
+    60 % of all time for it: 2.5 minutes. Before: "give more minutes", after the tracking."""
+    new = plan.Plan(str(videos), str(checkpoint), False, 1.0, 0)
+    tuning = run.Finetuning(videos, tmp_path / "run", new)
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(tuning, "started", time.monotonic())
+    tuning._keep(speed=4.0)
+    with pytest.raises(
+        UserError, match=r"time for 10 steps at 4\.0 pairs/s, 20 are needed.*=3 res"
+    ):
+        tuning._steps()
+    tuning._keep(tracking=12.0)
+    with pytest.raises(UserError, match=r"time for 0 steps.*--minutes=2 res"):
+        tuning._steps()
+    kept = plan.read(tmp_path / "run")
+    assert (kept.speed, kept.steps) == (4.0, 0)
+    again = run.Finetuning(videos, tmp_path / "run", dataclasses.replace(new, minutes=2.0))
+    assert again._steps() == 20
+
+
+def test_videos_without_labels_are_left_aside_by_name(tmp_path, videos, checkpoint):
+    own = tmp_path / "own"
+    shutil.copytree(videos, own)
+    (own / "dog.csv").unlink()
+    new = plan.Plan(str(own), str(checkpoint), False, 1.0, 0)
+    said = []
+
+    def stop(names, place, crops):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.Finetuning(own, tmp_path / "run", new).run(stop, said.append)
+    assert said[0] == "left aside, less than two boxes or no frames: dog"
+    assert said[1].startswith("1/4 labels: 1 video to train on, 1 not")
 
 
 def scores(**gains):
@@ -171,12 +251,16 @@ def test_the_whole_is_killed_and_resumed(videos, checkpoint, tmp_path, capsys):
     found = json.loads((out / "finetune.json").read_text())
     assert all(name.split(".")[0] == left for name in found["targets"])
     assert "mean" in printed
-    assert str(out / "train") in printed
+    assert f"--checkpoint={out}\n" in printed
     assert (out / "labels.html").read_text().count("<figure>") == 12
     assert (out / "evaluation" / "report.html").is_file()
     assert api.load(out / "train").config.model.width == 0.05
     with pytest.raises(UserError, match="began with seed"):
         dispatch([*command, "--seed=1"])
+    with pytest.raises(UserError, match=r"another config \(train\.lr_start"):
+        dispatch([*command, "--config.train.lr_start=0.1"])
+    dispatch([*command, "--minutes=77"])
+    assert "finished before, with --minutes=10: its result is shown" in capsys.readouterr().out
 
 
 @pytest.mark.slow
