@@ -7,8 +7,9 @@ import os
 import pkgutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from data_prep import parts
 from data_prep.preparation import Preparation
@@ -17,6 +18,8 @@ from siamjax import installation
 from siamjax.arguments import Parser
 from siamjax.data import index
 from siamjax.errors import UserError, importing, run_main
+from siamjax.media.labels.places import is_video
+from siamjax.wording import counted
 
 _FIELDS = dataclasses.fields(parts.Options)
 
@@ -60,12 +63,20 @@ def main(
     manifest = index.read_manifest(out)
     if not made:
         print(f"{out}: complete already, nothing to do")
-    counts = ", ".join(f"{manifest[name]} {name}" for name in ("videos", "tracks", "crops"))
-    print(f"{out}: {counts}, {len(manifest['shards'])} shards")
+    counts = [counted(manifest[f"{name}s"], name) for name in ("video", "track", "crop")]
+    counts.append(counted(len(manifest["shards"]), "shard"))
+    print(f"{out}: {', '.join(counts)}")
     for reason, count in manifest["skipped"].items():
         print(f"  skipped, {reason}: {count}")
-    if without := manifest.get("without_labels"):
-        print(f"  videos without labels: {len(without)}, the first: {', '.join(without[:3])}")
+    print("".join(f"{line}\n" for line in _without_labels(manifest)), end="")
+
+
+def _without_labels(about: Mapping[str, Any]) -> list[str]:
+    """A line that names the first videos without labels, where a source knows of such."""
+    names = about.get("without_labels", ())
+    return [f"  videos without labels: {len(names)}, the first: {', '.join(names[:3])}"][
+        : len(names)
+    ]
 
 
 def _by_beam(source, out, options, arguments, beam_options) -> bool:
@@ -144,11 +155,12 @@ def check(source: Source, limit: int = 0) -> list[str]:
             if fault:
                 skipped[fault] += 1
     images = set() if limit else set(source.images())
-    counts["images"], counts["tracks"] = len(images), len(tracks)
+    counts["video files"] = sum(is_video(Path(name)) for name in images)
+    counts["images"], counts["tracks"] = len(images) - counts["video files"], len(tracks)
     lines, officially = [f"{source.root}: {source.name}"], dict(source.official)
-    for name in ("videos", "images", "tracks", "boxes"):
+    for name in ("videos", "images", "video files", "tracks", "boxes"):
         beside = f" (official release: {officially[name]})" if name in officially else ""
-        if name != "images" or images:
+        if name not in ("images", "video files") or counts[name]:
             lines.append(f"  {name}: {counts[name]}{beside}")
     lines += [f"  would be skipped, {reason}: {n}" for reason, n in sorted(skipped.items()) if n]
     missing = [image for image, there in used.items() if not there]
@@ -156,6 +168,8 @@ def check(source: Source, limit: int = 0) -> list[str]:
     for title, files in (("missing images", missing), ("images without a box", surplus)):
         if files:
             lines.append(f"  {title}: {len(files)}, the first: {', '.join(files[:3])}")
-    if not missing and not sum(skipped.values()):
+    without = _without_labels(source.about())
+    lines += without
+    if not (missing or without or sum(skipped.values())):
         lines.append("  nothing is missing")
     return lines

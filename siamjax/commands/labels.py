@@ -9,6 +9,7 @@ from siamjax.errors import UserError
 from siamjax.media import labels
 from siamjax.media.formats import FORMATS
 from siamjax.media.labels.check import faults, gaps
+from siamjax.wording import counted
 
 _FORMATS = "\n".join(f"  {name:<14}{text}" for name, (_, text) in FORMATS.items())
 DESCRIPTION = f"""\
@@ -22,6 +23,7 @@ labels beside or inside, in any of these formats:
 {_FORMATS}
 """
 _SHOWN = 20  # lines of faults
+_CATEGORIES = 10  # that are named
 EXAMPLES = (
     "siamjax labels my_videos",
     "siamjax labels my_videos --to=coco --out=coco_labels",
@@ -55,25 +57,29 @@ def run(args: argparse.Namespace) -> None:
     if args.to is None:
         unread: dict[str, UserError] = {}
         videos = labels.read(args.source, args.format, args.media, unread)
-        print("\n".join([*report(videos), *(f"cannot be read: {e}" for e in unread.values())]))
+        lines = report(videos, looks_right=not unread)
+        print("\n".join([*lines, *(f"cannot be read: {e}" for e in unread.values())]))
         return
     videos = labels.read(args.source, args.format, args.media)
     made = labels.write(videos, args.to, args.out, args.images)
-    files = "1 file" if len(made) == 1 else f"{len(made)} files"
-    print(f"{_counts(videos)} -> {files}, {args.out}")
+    print(f"{_counts(videos)} -> {counted(len(made), 'file')}, {args.out}")
     for reason, count in sorted(_skipped(videos).items()):
         print(f"  left out, {reason}: {count}")
 
 
-def report(videos: Sequence[labels.Video]) -> list[str]:
-    """Lines that say what labels there are and what looks wrong."""
+def report(videos: Sequence[labels.Video], looks_right: bool = True) -> list[str]:
+    """Lines that say what labels there are and what looks wrong.
+
+    Args:
+        looks_right: whether to say so where nothing looks wrong.
+    """
     lines = [_counts(videos)]
     shown = videos if len(videos) <= _SHOWN else videos[:_SHOWN]
     for video in shown:
-        place = "no frames found" if not video.has_frames else f"{video.count} frames"
+        place = "no frames found" if not video.has_frames else counted(video.count, "frame")
         lines.append(f"{video.name}: {place}")
         for each in video.tracks[:_SHOWN] if len(videos) <= _SHOWN else ():
-            span = f"frames {each.frames[0]}..{each.frames[-1]}, {len(each)} boxes"
+            span = f"frames {each.frames[0]}..{each.frames[-1]}, {counted(len(each), 'box')}"
             missing = gaps(each)
             behind = f", {missing} between them without one" if missing else ""
             lines.append(f"  {each.title}: {span}{behind}")
@@ -86,7 +92,7 @@ def report(videos: Sequence[labels.Video]) -> list[str]:
     lines += [f"look at {fault}" for fault in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append(f"and {len(found) - _SHOWN} more such places")
-    if not found:
+    if not found and looks_right:
         lines.append("nothing looks wrong")
     return lines
 
@@ -94,12 +100,15 @@ def report(videos: Sequence[labels.Video]) -> list[str]:
 def _counts(videos: Sequence[labels.Video]) -> str:
     tracks = sum(len(video.tracks) for video in videos)
     categories = Counter(each.category for video in videos for each in video.tracks)
-    named = ", ".join(f"{n} {name}" for name, n in categories.most_common(10) if name)
+    named = [f"{n} {name}" for name, n in categories.most_common() if name]
+    without = categories[""]
+    if len(named) > _CATEGORIES:
+        named[_CATEGORIES:] = [f"{len(named) - _CATEGORIES} more categories"]
+    named += [f"{without} without a category"] if named and without else []
     boxes = sum(video.boxes for video in videos)
-    counted = ((len(videos), "video"), (tracks, "target"), (boxes, "box"))
-    plural = {"box": "boxes"}
-    words = [f"{n} {word if n == 1 else plural.get(word, word + 's')}" for n, word in counted]
-    return ", ".join(words) + (f" ({named})" if named else "")
+    numbers = ((len(videos), "video"), (tracks, "target"), (boxes, "box"))
+    words = ", ".join(counted(n, word) for n, word in numbers)
+    return words + (f" ({', '.join(named)})" if named else "")
 
 
 def _skipped(videos: Sequence[labels.Video]) -> Counter[str]:

@@ -241,7 +241,7 @@ def test_the_size_of_the_frames_is_asked_for(tmp_path):
 def test_the_command_says_what_is_there(mine, capsys):
     dispatch(["labels", str(mine)])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "7 videos, 7 targets, 35 boxes (1 car, 1 cat, 1 ball)"
+    assert lines[0] == "7 videos, 7 targets, 35 boxes (1 car, 1 cat, 1 ball, 4 without a category)"
     assert "  Bo: frames 0..4, 5 boxes" in lines
     assert lines[-1] == "nothing looks wrong"
 
@@ -385,6 +385,42 @@ def test_videos_without_labels_are_named(tmp_path, capsys):
     assert "no labels of other" in benchmark.left_out["other"]
 
 
+def test_a_check_names_videos_without_labels_and_counts_files_and_frames(tmp_path, capsys):
+    """Before: `python -m data_prep folder --check` said "nothing is missing", and counted a video
+    file and five frames as six images."""
+    film(tmp_path / "mine.avi")
+    pictures(tmp_path / "frames")
+    for name in ("mine", "frames"):
+        put(
+            tmp_path / f"{name}.csv",
+            "frame,x,y,w,h\n" + "".join(f"{i},1,2,30,40\n" for i in range(5)),
+        )
+    check = ["prepare", "folder", f"--source={tmp_path}", "--check"]
+    dispatch(check)
+    lines = capsys.readouterr().out.splitlines()
+    assert "  images: 5" in lines
+    assert "  video files: 1" in lines
+    assert lines[-1] == "  nothing is missing"
+    film(tmp_path / "other.avi")
+    dispatch(check)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "  videos without labels: 1, the first: other"
+
+
+def test_counts_of_categories_sum_to_the_targets(tmp_path, capsys):
+    """Before: "5 videos, 5 targets, ... (2 object, 1 couple)", and "1 boxes"."""
+    film(tmp_path / "film.avi", 1)
+    rows = [(0, "a", "object"), (0, "b", "object"), (0, "c", "couple"), (0, "d", ""), (0, "e", "")]
+    lines = [f"{frame},{target},1,2,30,40,{category}\n" for frame, target, category in rows]
+    put(tmp_path / "film.csv", "frame,target,x,y,w,h,category\n" + "".join(lines))
+    dispatch(["labels", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    counts = "(2 object, 1 couple, 2 without a category)"
+    assert lines[0] == f"1 video, 5 targets, 5 boxes {counts}"
+    assert lines[1] == "film: 1 frame"
+    assert lines[2].endswith("frames 0..0, 1 box")
+
+
 def test_a_folder_that_has_nothing_to_do_with_it_is_not_taken(tmp_path, monkeypatch):
     """Without --data_root a folder ./data is looked into."""
     put(tmp_path / "data" / "vid" / "index" / "frame.npy", "")
@@ -423,7 +459,9 @@ def test_rows_of_a_video_file_are_counted(mine, tmp_path, capsys, count):
     with pytest.raises(UserError, match=rf"film\.txt: {count} rows for 5 frames in .*film\.avi;"):
         labels.read(mine)
     dispatch(["labels", str(mine)])
-    assert f"film.txt: {count} rows for 5 frames" in capsys.readouterr().out.splitlines()[-1]
+    lines = capsys.readouterr().out.splitlines()
+    assert f"film.txt: {count} rows for 5 frames" in lines[-1]
+    assert "nothing looks wrong" not in lines
     benchmark = registry.load("folder", mine)
     assert f"{count} rows for 5 frames" in benchmark.left_out["film"]
     put(mine / "film.txt", "5,5,20,20\n" * 5)
