@@ -20,9 +20,10 @@ from siamjax.measures import conventions, table
 
 DESCRIPTION = "Runs trackers on a benchmark, or scores existing result files, and writes a report."
 EXAMPLES = (
-    "siamjax eval --dataset=synthetic --baselines=static,template_matching",
+    "siamjax eval --dataset=synthetic --tracker=bundled --baselines=static,template_matching",
     "siamjax eval --dataset=OTB100 --data_root=data --checkpoint=runs/demo",
 )
+_BASELINES = "built-in trackers, comma-separated: static,template_matching,mil; alone: only these"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trackers(parser)
     add_checkpoint(parser, "the bundled one where nothing else is to be run or scored")
     add("--name", default="siamjax", help="name of the tracker of --checkpoint")
-    add("--baselines", help="more trackers, comma-separated: static,template_matching,mil")
+    add("--baselines", help=_BASELINES)
     add("--results", help="score the result files in this folder instead of running trackers")
     add("--length", default="pad", choices=LENGTHS, help="result files of another length")
     add(
