@@ -27,3 +27,13 @@ def call(module: str, function: str, *arguments):
     Another process can unpickle a partial of this one without `data_prep` on its path.
     """
     return getattr(importlib.import_module(module), function)(*arguments)
+
+
+def preparation(folder: Path) -> str:
+    """The command that writes a data set into a folder, in words: of the training set that the
+    folder is called after, of the demo for its `shards`."""
+    sources = importlib.import_module("data_prep.__main__").SOURCES
+    if folder.name == "shards":
+        return f"siamjax demo --out={folder.parent} writes it, and trains with it"
+    name = folder.name if folder.name in sources else "NAME"
+    return f"write it with python -m data_prep {name} --out={folder}"

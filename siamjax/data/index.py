@@ -16,6 +16,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
+from siamjax import bundled
 from siamjax.data import columns as column_files
 from siamjax.data import tfrecord
 from siamjax.data.categories import Categories, numbered
@@ -239,10 +240,10 @@ def _is_manifest(manifest, version):
 def _unfinished(folder):
     """What a folder lacks of a data set, in words, or None."""
     if not folder.is_dir():
-        return f"no such data set; write it with python -m data_prep.NAME --out={folder}"
+        return f"no such data set; {bundled.preparation(folder)}"
     with os.scandir(folder) as entries:
         if next(entries, None) is None:
-            return f"empty folder; write shards with python -m data_prep.NAME --out={folder}"
+            return f"empty folder; {bundled.preparation(folder)}"
     if (folder / MANIFEST).is_file() and (folder / FOLDER).is_dir():
         return None
     return (

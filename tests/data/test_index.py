@@ -86,6 +86,21 @@ def test_missing_folder(tmp_path):
         Index(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "folder, words",
+    [
+        ("data/coco", "write it with python -m data_prep coco --out=data/coco"),
+        ("data/mine", "write it with python -m data_prep NAME --out=data/mine"),
+        ("runs/demo/shards", "siamjax demo --out=runs/demo writes it, and trains with it"),
+    ],
+)
+def test_how_a_missing_data_set_is_written(folder, words, tmp_path, monkeypatch):
+    """Before: "write it with python -m data_prep.NAME" for each of them."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"^{folder}: no such data set; {words}$"):
+        Index(folder)
+
+
 def test_empty_folder(tmp_path):
     with pytest.raises(UserError, match="empty folder"):
         Index(tmp_path)
