@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 
-from siamjax import devices, installation, opencv
+from siamjax import devices, installation, opencv, processes
 from siamjax.arguments import Parser
 from siamjax.errors import importing, run_main
 from siamjax.version import __version__
@@ -122,11 +122,13 @@ def _chosen(words: Sequence[str]) -> str:
 
 def script(command: str, prog: str) -> None:
     """Runs a command as a script of a clone, for example `python run_train.py`."""
+    processes.plain_log()
     run_main(lambda: dispatch([command, *sys.argv[1:]], prog))
 
 
 def main() -> None:
     """The console script; leaves with the exit codes of `siamjax.errors.run_main`."""
+    processes.plain_log()
     run_main(_complete if "_ARGCOMPLETE" in os.environ else dispatch)
 
 

@@ -16,6 +16,11 @@ def extra(name: str) -> str:
     return f"{_pip()} install {editable}'{source}[{name}]'"
 
 
+def package(name: str) -> str:
+    """The command that installs a package which no extra names, beside siamjax."""
+    return f"{_pip()} install {name}"
+
+
 def _pip() -> str:
     made = Path(sys.prefix) / "pyvenv.cfg"
     lines = made.read_text().splitlines() if made.is_file() else []

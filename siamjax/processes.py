@@ -1,5 +1,7 @@
-"""Worker processes of pools: they end with the process that started them, however it ends."""
+"""Processes of commands and workers of pools: a worker ends with the process that started it,
+however that ends; what siamjax logs stands on stderr as it is."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -11,10 +13,20 @@ def begin_worker() -> None:
 
     Ctrl-C is its parent's business; when the parent is gone, killed or not, the worker ends.
     """
+    plain_log()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def plain_log() -> None:
+    """What siamjax logs is printed without a prefix, also where an imported package has set up the
+    root logger. Of a process that runs a command; what imports siamjax has its own logging."""
+    own = logging.getLogger("siamjax")
+    if not own.handlers:
+        own.addHandler(logging.StreamHandler())
+    own.propagate = False
 
 
 def _end_with(parent) -> None:

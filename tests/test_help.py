@@ -1,5 +1,6 @@
 """What the command line says: examples, near misses, devices, completion, missing packages."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import pytest
 from siamjax import cli, devices, installation
 from siamjax.arguments import Parser
 from siamjax.errors import UserError, near, one_of
+from siamjax.training import metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPUTING = sorted(cli.COMMANDS.keys() - {"labels", "prepare", "render", "report"})
@@ -207,3 +209,19 @@ def test_the_command_for_an_extra_fits_the_installation(tmp_path, monkeypatch):
     assert installation.environment() == "pip install siamjax"
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.9.1\n")
     assert installation.extra("prep") == "uv pip install 'siamjax[prep]'"
+    assert installation.package("tensorboard") == "uv pip install tensorboard"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    viewed = f"uv pip install tensorboard; tensorboard --logdir={tmp_path}"
+    assert metrics.viewer(tmp_path) == f"curves: {viewed}"  # before: always "pip install"
+
+
+def test_what_siamjax_logs_has_no_prefix():
+    """Before: "WARNING:siamjax.compile_cache:compiling ..." in run_train.py, whose packages set up
+    the root logger."""
+    code = (
+        "import logging, sys; logging.basicConfig(); sys.argv[1:] = ['--version'];"
+        "from siamjax import cli;"
+        "import atexit; atexit.register(logging.getLogger('siamjax.x').warning, 'compiling');"
+        "cli.main()"
+    )
+    assert python("-c", code).stderr == "compiling\n"

@@ -18,6 +18,7 @@ from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tqdm import tqdm
 
+from siamjax import installation
 from siamjax.data.tfrecord import frame_record
 from siamjax.files import Appending, write_whole
 
@@ -126,7 +127,7 @@ def finite(value):
 def viewer(workdir: Path) -> str:
     """How the curves of a run are looked at, in words."""
     there = importlib.util.find_spec("tensorboard") is not None
-    install = "" if there else "pip install tensorboard; "
+    install = "" if there else f"{installation.package('tensorboard')}; "
     return f"curves: {install}tensorboard --logdir={shlex.quote(str(workdir))}"
 
 
