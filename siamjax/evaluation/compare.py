@@ -1,9 +1,10 @@
-"""Whether two trackers differ: a paired bootstrap over the sequences, and where they differ.
+"""Whether two trackers differ on the same sequences, and where they differ.
 
 Both trackers' figures are computed on the same draws of sequences
-(`siamjax.measures.bootstrap`), and the differences of the draws give an interval and how likely a
-difference as large is where there is none. That says how far the choice of sequences could be the
-reason, not what another training of a tracker would give.
+(`siamjax.measures.bootstrap`), and the differences of the draws give an interval. How likely a
+difference as large is where there is none says a randomisation test on few sequences, the draws on
+many. That says how far the choice of sequences could be the reason, not what another training of a
+tracker would give.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ class Difference:
 
     Attributes:
         value, low, high: the difference and its 95 % interval.
-        p: two-sided, of this pair alone.
+        p: two-sided, of this pair alone; see `probability`.
         adjusted: `p` by Holm's rule for all pairs that are compared (Holm 1979).
     """
 
@@ -58,11 +59,35 @@ def differences(result: Result) -> list[Difference]:
         drawn = draws[first] - draws[second]
         value = result.trackers[first][figure] - result.trackers[second][figure]
         bounds = bootstrap.interval(drawn)
-        found.append(
-            Difference(first, second, value, *bounds, bootstrap.p_value(value, drawn), 1.0)
-        )
+        p = probability(value, drawn, _by_sequence(result, first, second, figure))
+        found.append(Difference(first, second, value, *bounds, p, 1.0))
     adjusted = holm([one.p for one in found])
     return [dataclasses.replace(one, adjusted=p) for one, p in zip(found, adjusted, strict=True)]
+
+
+def probability(value: float, drawn: np.ndarray, own: np.ndarray) -> float:
+    """Two-sided probability of a difference as large where there is none.
+
+    Of a mean over sequences, `bootstrap.EXACT` at most, by the exact test of flipped signs. Of more
+    sequences, and of figures that are no mean over them (EAO, F), by the normal distribution of the
+    draws; not below 2 / 2^n for n sequences, which no test of swapped trackers can go below.
+
+    Args:
+        value: the difference of the figures.
+        drawn: in each draw of sequences.
+        own: on each sequence, NaN where a sequence has no such figure.
+    """
+    if len(own) <= bootstrap.EXACT and np.isclose(own.mean(), value, rtol=1e-9, atol=1e-12):
+        return bootstrap.sign_flips(own)
+    return max(bootstrap.p_value(value, drawn), 2.0 ** (1 - len(own)))
+
+
+def _by_sequence(result: Result, first: str, second: str, figure: str) -> np.ndarray:
+    ours, theirs = (
+        np.array([row.get(figure, np.nan) for row in result.per_sequence[tracker].values()])
+        for tracker in (first, second)
+    )
+    return ours - theirs
 
 
 def _draws(result: Result, tracker: str, figure: str) -> np.ndarray:

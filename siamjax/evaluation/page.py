@@ -191,7 +191,7 @@ def _differences(scores: Scores, svg: str | None) -> list[str]:
     label = html.escape(scores.label(figure))
     adjusted = f", adjusted by Holm's rule for {len(pairs)} pairs" if pairs[1:] else ""
     note = (
-        f"{label}: row less column. Bold: p &lt; {LEVEL} by the paired bootstrap over sequences"
+        f"{label}: row less column. Bold: p &lt; {LEVEL} in a paired test over sequences"
         f"{adjusted}. A cell's title has interval and p"
     )
     heads = ["", *map(html.escape, order)]

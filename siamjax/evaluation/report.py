@@ -83,7 +83,7 @@ def _compared(scores: Scores) -> list[str]:
     if not rows:
         return []
     label = scores.label(compare.compared(scores))
-    title = f"{best} less each other tracker, {label}: paired bootstrap over the same sequences"
+    title = f"{best} less each other tracker, {label}: paired, on the same sequences"
     heads = ["tracker", "difference [95 %]", "p"]
     return ["", title, "", *_markdown_table([heads, *rows])]
 
@@ -120,7 +120,7 @@ def sequences_csv(scores: Scores) -> str:
 
 
 def differences_csv(scores: Scores) -> str:
-    """One line per pair of trackers, by the paired bootstrap over sequences."""
+    """One line per pair of trackers, compared on the same sequences."""
     figure = compare.compared(scores)
     rows = [[figure, *dataclasses.astuple(one)] for one in compare.differences(scores)]
     heads = ["measure", "tracker", "other", "difference", "low", "high", "p", "p_adjusted"]

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 RESAMPLES = 2000
 LEVEL = 0.95
+EXACT = 16  # sequences up to which all assignments of signs are counted
 
 
 def resamples(
@@ -64,3 +65,21 @@ def p_value(difference: float, draws: Float[np.ndarray, " repeats"]) -> float:
     if spread <= 1e-12 * max(abs(difference), 1e-300):
         return float(difference == 0)
     return math.erfc(abs(difference) / spread / math.sqrt(2))
+
+
+def sign_flips(differences: Float[np.ndarray, " sequences"]) -> float:
+    """Two-sided probability of a mean difference as large where there is none, exactly: the paired
+    randomisation test (Fisher 1935).
+
+    Were the trackers the same, each sequence's difference would as likely have the other sign. Of
+    all 2^n assignments of signs to n differences this is the share whose mean is as far from 0, or
+    farther; never below 2 / 2^n.
+
+    Args:
+        differences: of one tracker's values and another's on the same sequences, `EXACT` at most.
+    """
+    sums = np.zeros(1)
+    for one in np.asarray(differences, np.float64):
+        sums = np.concatenate([sums + one, sums - one])
+    observed, rounding = abs(np.sum(differences)), 1e-12 * np.abs(differences).sum()
+    return float(np.mean(np.abs(sums) >= observed - rounding))
