@@ -32,8 +32,9 @@ def call(module: str, function: str, *arguments):
 def preparation(folder: Path) -> str:
     """The command that writes a data set into a folder, in words: of the training set that the
     folder is called after, of the demo for its `shards`."""
-    sources = importlib.import_module("data_prep.__main__").SOURCES
     if folder.name == "shards":
         return f"siamjax demo --out={folder.parent} writes it, and trains with it"
-    name = folder.name if folder.name in sources else "NAME"
+    runs = '__name__ == "__main__"'  # in the modules of data_prep that are training sets
+    module = FOLDER / "data_prep" / f"{folder.name}.py"
+    name = folder.name if module.is_file() and runs in module.read_text() else "NAME"
     return f"write it with python -m data_prep {name} --out={folder}"

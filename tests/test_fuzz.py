@@ -232,6 +232,7 @@ NOT_FOREIGN = {
     "data_prep.parts:code_hash": "the source of this package",
     "data_prep.parts:make_part": "specifications that the same run wrote",
     "data_prep.parts:open_work": "compared as a text",
+    "siamjax.bundled:preparation": "files of this package",
     "siamjax.checksums:sha256": "sums bytes",
     "siamjax.commands.search:run": "what was just written",
     "siamjax.commands.study:_alone": "what was just written",

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep.__main__ import SOURCES
+from siamjax import bundled
 from siamjax.data import index as index_lib
 from siamjax.data.index import Index
 from siamjax.errors import UserError
@@ -99,6 +101,11 @@ def test_how_a_missing_data_set_is_written(folder, words, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"^{folder}: no such data set; {words}$"):
         Index(folder)
+
+
+def test_every_training_set_has_its_command(tmp_path):
+    names = {path.stem for path in (bundled.FOLDER / "data_prep").glob("[!_]*.py")}
+    assert {n for n in names if f"{n} --" in bundled.preparation(tmp_path / n)} == SOURCES.keys()
 
 
 def test_empty_folder(tmp_path):
