@@ -167,7 +167,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
             content["images"].append(image | {"video_id": number, "frame_index": frame})
         for each in video.tracks:
             tracks += 1
-            head = {"category_id": numbers[each.category or "object"], "track_id": tracks}
+            head = {"category_id": numbers[each.label], "track_id": tracks}
             names = {"name": each.name} if each.name else {}
             for shape in each.shapes():
                 made = {"id": len(content["annotations"]) + 1, "image_id": first + shape.frame}
@@ -184,8 +184,8 @@ def image_path(video: Video, frame: int) -> str:
 
 
 def categories_of(videos: Sequence[Video]) -> list[str]:
-    """Sorted names of all categories; "object" stands for none."""
-    return sorted({each.category or "object" for video in videos for each in video.tracks})
+    """Sorted labels of all targets."""
+    return sorted({each.label for video in videos for each in video.tracks})
 
 
 def region_fields(shape: Shape) -> dict:

@@ -160,7 +160,7 @@ def _text(video: Video) -> str:
     ids = [each.id for each in video.tracks]
     whole = all(id.isdecimal() for id in ids)
     for k, each in enumerate(video.tracks):
-        label, id = each.category or "object", each.id if whole else str(k)
+        label, id = each.label, each.id if whole else str(k)
         node = ElementTree.SubElement(root, "track", id=id, label=label, source="manual")
         shapes = each.shapes()
         for shape, following in zip(shapes, [*shapes[1:], None]):
@@ -205,7 +205,7 @@ def document(video: Video, mode: str, attributes: Sequence[str]) -> Element:
     for name, value in values.items():
         element(task, name, str(value))
     labels = ElementTree.SubElement(task, "labels")
-    for category in sorted({each.category or "object" for each in video.tracks}):
+    for category in sorted({each.label for each in video.tracks}):
         label = ElementTree.SubElement(labels, "label")
         element(label, "name", category)
         listed = ElementTree.SubElement(label, "attributes")

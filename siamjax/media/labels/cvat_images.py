@@ -87,7 +87,7 @@ def _text(video: Video) -> str:
         )
         for k, shape in shapes.get(frame, ()):
             each = video.tracks[k]
-            values = {"label": each.category or "object", **sides_of(shape)}
+            values = {"label": each.label, **sides_of(shape)}
             values["occluded"] = str(int(shape.occluded))
             box = ElementTree.SubElement(image, "box", {**values, "z_order": "0"})
             element(box, "attribute", each.id, name="track_id")

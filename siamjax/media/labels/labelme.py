@@ -95,7 +95,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
                 each, (x, y, w, h) = video.tracks[k], map(float, shape.box)
                 content["shapes"].append(
                     {
-                        "label": each.category or "object",
+                        "label": each.label,
                         "points": [[x, y], [x + w, y + h]],
                         "group_id": numbers[k] if numbers else k,
                         "description": each.name,

@@ -145,7 +145,7 @@ def _region(video: Video, number: int, each: Track) -> dict:
             }
         )
     value = {"framesCount": video.count, "duration": video.count / rate, "sequence": sequence}
-    value["labels"] = [each.category or "object"]
+    value["labels"] = [each.label]
     width, height = video.size
     region: dict = {"id": each.id, "type": "videorectangle", "value": value, "origin": "manual"}
     region |= {"original_width": width, "original_height": height}

@@ -74,6 +74,11 @@ class Track:
         """Its name; else category and id; else the id."""
         return self.name or " ".join(filter(None, (self.category, self.id)))
 
+    @property
+    def label(self) -> str:
+        """What tools call a label or class: its category; else its name; else "object"."""
+        return self.category or self.name or "object"
+
     def shapes(self) -> list[Shape]:
         """A shape per frame."""
         outlines = self.polygons or [None] * len(self)

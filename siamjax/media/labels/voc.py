@@ -109,7 +109,7 @@ def _text(video: Video, image: PurePosixPath, shapes) -> str:
     for k, shape in shapes:
         each, (x, y, w, h) = video.tracks[k], shape.box
         node = ElementTree.SubElement(root, "object")
-        element(node, "name", each.category or "object")
+        element(node, "name", each.label)
         element(node, "trackid", each.id)
         for name in ("truncated", "difficult"):
             element(node, name, "0")

@@ -141,7 +141,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
     Raises:
         UserError: the size of the frames is not known.
     """
-    categories = sorted({each.category or "object" for v in videos for each in v.tracks})
+    categories = sorted({each.label for v in videos for each in v.tracks})
     head = {"path": ".", "train": "images", "val": "images", "names": dict(enumerate(categories))}
     made = {"data.yaml": yaml.safe_dump(head, allow_unicode=True, sort_keys=False)}
     for video in videos:
@@ -151,7 +151,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
             lines = []
             for k, shape in shapes.get(frame, ()):
                 x, y, w, h = shape.box
-                kind = categories.index(video.tracks[k].category or "object")
+                kind = categories.index(video.tracks[k].label)
                 box = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
                 lines.append(" ".join([str(kind), *(f"{value:.6f}" for value in box)]) + "\n")
             stem = Path(frame_name(video, frame)).stem

@@ -136,7 +136,7 @@ def write(videos: Sequence[Video]) -> dict[str, str]:
                 )
             }
             made = {"id": len(content["annotations"]) + 1, "video_id": number}
-            made["category_id"] = categories.index(each.category or "object") + 1
+            made["category_id"] = categories.index(each.label) + 1
             names = {"attributes": {"name": each.name}} if each.name else {}
             content["annotations"].append(
                 made | {"iscrowd": 0, "length": len(files)} | lists | names

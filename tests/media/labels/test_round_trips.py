@@ -135,3 +135,19 @@ def test_label_studio_says_once_where_a_target_leaves(clip, tmp_path):
     left = [[at["frame"] for at in value["sequence"] if not at["enabled"]] for value in values]
     assert left == [[4], [10]]
     assert {(value["framesCount"], value["duration"]) for value in values} == {(12, 12 / 25)}
+
+
+def test_a_target_without_a_category_has_its_name_as_the_label():
+    """Before: `siamjax track --box=1,2,30,40:person --labels=cvat` wrote the label "object"."""
+    shapes = [Shape(0, (1, 2, 30, 40))]
+    tracks = [track("0", shapes, "person"), track("1", shapes, "Bo", "dog"), track("2", shapes)]
+    video = Video("a", tracks, stated_size=(64, 48), length=1)
+    root = ElementTree.fromstring(labels.contents([video], "cvat")["a.xml"])
+    assert [node.get("label") for node in root.iter("track")] == ["person", "dog", "object"]
+    assert sorted(node.text for node in root.findall(".//labels/label/name")) == [
+        "dog",
+        "object",
+        "person",
+    ]
+    (coco,) = labels.contents([video], "coco").values()
+    assert [each["name"] for each in json.loads(coco)["categories"]] == ["dog", "object", "person"]
