@@ -10,7 +10,7 @@ CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-env: $(VENV)/.installed  ## create .venv with everything for development; minutes, 1.4 GB
+env: $(VENV)/.installed  ## create .venv with everything for development; minutes, 1.7 GB
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(CONSTRAINTS)
 	@$(PYTHON) .ci/install $(VENV) -c $(CONSTRAINTS) -e '.[dev]'
