@@ -14,7 +14,7 @@ from siamjax.remote import weights as remote
 if TYPE_CHECKING:
     from siamjax.tracking.session import Tracker
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = remote.ASSETS
 
 
 def load(
@@ -35,7 +35,8 @@ def load(
         path: the folder of a training run or of `siamjax demo` (the newest checkpoint is taken),
             the folder of one checkpoint, or a weights file (.npz) of `siamjax convert`; or the
             address of one of them, `s3://...`, `hf://...`, with `#sha256=DIGEST` of a file if it
-            must be that one. The config stored there is used. None: the small bundled checkpoint.
+            must be that one. The config stored there is used. None or "bundled": the small bundled
+            checkpoint.
         rgb: frames will be given as RGB; the default is BGR, as OpenCV reads them.
         constants: fields of the config's section `tracker` to replace, as
             `siamjax.constants.parse` gives them: {"penalty_k": 0.1}.
@@ -90,8 +91,8 @@ def load_variables(
 
 
 def training_folder(path: str | os.PathLike) -> Path:
-    """The training folder in what `siamjax demo` leaves, the local copy of what lies at an address;
-    any other path as it is.
+    """The training folder in what `siamjax demo` leaves, the local copy of what lies at an address,
+    the bundled checkpoint; any other path as it is.
 
     Raises:
         UserError: it cannot be fetched; the path is itself a training folder, too.
@@ -111,7 +112,4 @@ def default_checkpoint() -> Path:
     Raises:
         UserError: this installation has none.
     """
-    shipped = sorted(ASSETS.glob("*.npz"))
-    if not shipped:
-        raise UserError("this installation came without weights; give --checkpoint=PATH")
-    return shipped[0]
+    return remote.bundled()

@@ -39,6 +39,21 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> ml_collection
         )
     with importing(f"--config={experiment} needs it", sys.executable):
         config = runpy.run_path(str(path))["get_config"]()
+    return override(config, overrides)
+
+
+def override(
+    config: ml_collections.ConfigDict, overrides: Sequence[str]
+) -> ml_collections.ConfigDict:
+    """The same config, locked, with fields replaced.
+
+    Args:
+        config: is changed.
+        overrides: as `load_config` takes them.
+
+    Raises:
+        UserError: as `load_config`, of the overrides.
+    """
     known = dict(_fields(config.to_dict()))
     for argument in overrides:
         name = argument.split("=", 1)[0].removeprefix("--config.")

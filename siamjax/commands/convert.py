@@ -2,9 +2,9 @@
 
 import argparse
 
-from siamjax import installation
+from siamjax import api, installation
 from siamjax.commands.flags import add_device
-from siamjax.config import load_config
+from siamjax.config import load_config, override
 from siamjax.errors import UserError
 
 _SOURCES = {
@@ -13,7 +13,8 @@ _SOURCES = {
     "torchvision": "an ImageNet ResNet-18, 34 or 50 of torchvision or timm (.pth)",
     "mobilenetv2": "an ImageNet MobileNetV2 of width 1.0 with folded normalisations (.npz)",
     "nanotrack": "the backbone of NanoTrackV3, a MobileNetV3-small (.pth, or its arrays as .npz)",
-    "siamjax": "a training run's folder (its newest checkpoint), one checkpoint, or a weights file",
+    "siamjax": "a training run's folder (its newest checkpoint), a checkpoint, a weights file, or "
+    "bundled",
     "to-pysot": "back: a siamjax weights file (.npz) to a checkpoint for PySOT's loader",
 }
 DESCRIPTION = f"""\
@@ -27,6 +28,7 @@ SOURCE is one of
 EXAMPLES = (
     "siamjax convert pysot model.pth weights.npz --config=resnet50",
     "siamjax convert siamjax runs/demo/train weights.npz --half",
+    "siamjax convert siamjax bundled long.npz --config.tracker.long_term=True",
 )
 
 
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         help="experiment the weights belong to, a file or a name; --config.section.field=value "
         "changes a field (to-pysot and siamjax take the config from MODEL; given to siamjax, it is "
-        "stored instead)",
+        "stored instead; without --config a field of MODEL's is changed)",
     )
     add("--half", action="store_true", help="store OUT in half precision (not with to-pysot)")
     add_device(parser)
@@ -62,6 +64,8 @@ def run(args: argparse.Namespace) -> None:
         print(convert.to_pysot(args.model, args.out))
         return
     config = load_config(args.config, args.overrides) if args.config else None
+    if config is None and args.source == "siamjax" and args.overrides:
+        config = override(api.load_variables(args.model)[0].unlock(), args.overrides)
     if config is None and args.source != "siamjax":
         raise UserError("give the network that the weights belong to, --config=configs/NAME.py")
     print(convert.to_siamjax(args.source, args.model, args.out, config, args.half))

@@ -8,7 +8,8 @@ from siamjax.errors import UserError
 
 def add_checkpoint(parser: argparse.ArgumentParser, default: str = "the bundled one") -> None:
     """`--checkpoint`, as `siamjax.load` takes it."""
-    text = f"training folder, checkpoint, .npz weights file, or its address; default: {default}"
+    what = "training folder, checkpoint, .npz weights file, the address of one, or bundled"
+    text = f"{what}; default: {default}"
     parser.add_argument("--checkpoint", help=text)
 
 

@@ -26,6 +26,7 @@ from siamjax.geometry.boxes import check_box
 from siamjax.media import labels
 from siamjax.media.journal import Past
 from siamjax.media.tracks import Row, Tracks
+from siamjax.remote.weights import BUNDLED
 
 
 def run(args: argparse.Namespace) -> int | None:
@@ -83,7 +84,9 @@ def _spec(args: argparse.Namespace) -> specs.Spec:
         raise UserError("--tracker: give one tracker, and then no --checkpoint")
     values = constants.parse(args.set)
     if not args.tracker:
-        path = args.checkpoint or api.default_checkpoint()
+        path = args.checkpoint
+        if path in (None, BUNDLED):
+            path = api.default_checkpoint()
         return specs.Spec(Path(path).name, api.load, "", str(path), values)
     (spec,) = trackers.select(None, args.tracker, constants=values)
     other = spec.checkpoint is None

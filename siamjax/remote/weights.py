@@ -1,4 +1,4 @@
-"""Trained weights at an address: a weights file, a run's mirror, or a copy of its folder."""
+"""Trained weights by name or address: a weights file, a run's mirror, a copy of its folder."""
 
 import os
 import re
@@ -12,11 +12,14 @@ from siamjax.remote.places import Info, Missing, Place, is_address
 
 # Files of a checkpoint in a run's folder, in that of `siamjax demo`, or in one of checkpoints.
 _OF_STEP = re.compile(r"((?:train/)?(?:checkpoints/)?(\d+)/)meta/")
+BUNDLED = "bundled"  # what the checkpoint that comes with siamjax is called
+ASSETS = Path(__file__).parents[1] / "assets"
 _TRAINING = "/training/"  # of a checkpoint: what only a training needs
 
 
 def local(path: str | os.PathLike) -> Path:
-    """What `siamjax.load` takes, on this machine: of an address a copy, other paths as they are.
+    """What `siamjax.load` takes, on this machine: of an address a copy, of "bundled" the file that
+    comes with siamjax, other paths as they are.
 
     Of a run its newest checkpoint is fetched. With `#sha256=` nothing is asked for where the copy
     is there.
@@ -24,6 +27,10 @@ def local(path: str | os.PathLike) -> Path:
     Raises:
         UserError: nothing there that can be used, it cannot be fetched, or it has another SHA-256.
     """
+    if os.fspath(path) == BUNDLED:
+        if Path(path).exists():
+            raise UserError(f"{path}: siamjax's own checkpoint has this name; rename this one")
+        return bundled()
     if not is_address(path):
         return Path(path)
     place = Place(str(path))
@@ -34,6 +41,18 @@ def local(path: str | os.PathLike) -> Path:
         return _mirrored(place, listed)
     info = place.info()
     return _folder(place) if info.is_folder else _file(place, info)
+
+
+def bundled() -> Path:
+    """The bundled weights file (its model card lies beside it).
+
+    Raises:
+        UserError: this installation has none.
+    """
+    shipped = sorted(ASSETS.glob("*.npz"))
+    if not shipped:
+        raise UserError("this installation came without weights; give --checkpoint=PATH")
+    return shipped[0]
 
 
 def _file(place: Place, info: Info | None = None) -> Path:

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from siamjax import api
 from siamjax.commands import eval as command
 from siamjax.errors import UserError
 from siamjax.evaluation import specs
@@ -54,7 +53,7 @@ def run_eval(*flags, cwd=None):
 )
 def test_bad_input_is_one_message(flags, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(api, "ASSETS", tmp_path / "empty")
+    monkeypatch.setattr("siamjax.remote.weights.ASSETS", tmp_path / "empty")
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     with pytest.raises(UserError, match=message):

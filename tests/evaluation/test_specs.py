@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from siamjax import api, cli, constants
+from siamjax import cli, constants
 from siamjax.errors import UserError
 from siamjax.evaluation import baselines, specs, trackers
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_by_its_path_and_the_bundled_one(checkpoint, tmp_path, monk
     run = tmp_path / "runs" / "mine=2"
     (run / "checkpoints" / "5").mkdir(parents=True)
     assert specs.parse(str(run)).name == "mine=2"
-    monkeypatch.setattr(api, "ASSETS", checkpoint.parent)
+    monkeypatch.setattr("siamjax.remote.weights.ASSETS", checkpoint.parent)
     bundled = specs.parse("bundled")
     assert (bundled.name, bundled.identity) == ("bundled", spec.identity)
 

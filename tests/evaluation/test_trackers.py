@@ -19,7 +19,7 @@ def benchmark(monkeypatch):
 
 
 def test_siamjax_load_gives_what_the_command_gives(benchmark, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "ASSETS", checkpoint.parent)
+    monkeypatch.setattr("siamjax.remote.weights.ASSETS", checkpoint.parent)
     found = runner.evaluate(benchmark, {"x": siamjax.load}, tmp_path / "library", progress=False)
     cli.dispatch(["eval", "--dataset=synthetic", "--name=x", f"--out={tmp_path / 'command'}"])
     for sequence in benchmark.sequences:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from siamjax import api
 from siamjax.cli import dispatch
-from siamjax.config import load_config
+from siamjax.config import difference, load_config
 from siamjax.errors import UserError
 from siamjax.models import build, init_variables, weights
 from siamjax.models.import_torch import to_pysot
@@ -162,6 +163,18 @@ def test_convert_mobilenetv2(reference, tmp_path):
         kernel = file["block16.project.w"]
     ours = variables["params"]["backbone"]["layer7"]["block0"]["project_conv"]["kernel"]
     np.testing.assert_array_equal(ours[0, 0], kernel[:, :, 0, 0].T)
+
+
+def test_convert_changes_a_field_of_the_stored_config(tmp_path):
+    """Before: `siamjax convert siamjax x.npz long.npz --config.tracker.long_term=True` left the
+    field out, and said nothing."""
+    out = tmp_path / "long.npz"
+    convert = ["convert", "siamjax", "bundled", str(out)]
+    with pytest.raises(UserError, match="longterm: no such field; did you mean"):
+        dispatch([*convert, "--config.tracker.longterm=True"])
+    dispatch([*convert, "--config.tracker.long_term=True"])
+    stored, made = api.load_variables("bundled")[0], weights.load(out)[0]
+    assert difference(stored, made) == ["tracker.long_term: False -> True"]
 
 
 def test_convert_siamjax_stores_another_config_and_halves(tmp_path):

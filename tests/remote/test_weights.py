@@ -27,6 +27,17 @@ def test_other_paths_are_as_they_are(tmp_path):
     assert str(weights.local("runs/a.npz")) == "runs/a.npz"
 
 
+def test_the_bundled_checkpoint_has_a_name(tmp_path, monkeypatch):
+    """Before: `siamjax track clip.mp4 --checkpoint=bundled` gave 'bundled: no such checkpoint
+    folder or weights file'."""
+    assert weights.local("bundled") == api.training_folder("bundled") == api.default_checkpoint()
+    assert specs.of_checkpoint("bundled", "t").identity == specs.parse("bundled").identity
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bundled").mkdir()
+    with pytest.raises(UserError, match="bundled: siamjax's own checkpoint has this name; rename"):
+        weights.local("bundled")
+
+
 def test_a_weights_file(served, files, tiny):
     address, digest = served
     config, variables = api.load_variables(address)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import siamjax
-from siamjax import api, cli
+from siamjax import cli
 from siamjax.errors import UserError
 from siamjax.media import VideoWriter, read_video
 from siamjax.models import weights
@@ -190,11 +190,11 @@ def test_missing_checkpoint(folder, tmp_path, monkeypatch):
 
 def test_without_a_checkpoint_the_shipped_one_is_used(folder, checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(api, "ASSETS", tmp_path / "empty")
+    monkeypatch.setattr("siamjax.remote.weights.ASSETS", tmp_path / "empty")
     with pytest.raises(UserError, match="came without weights; give --checkpoint"):
         cli.dispatch(["track", str(folder), BOX])
     assert os.listdir() == []
-    monkeypatch.setattr(api, "ASSETS", checkpoint.parent)
+    monkeypatch.setattr("siamjax.remote.weights.ASSETS", checkpoint.parent)
     cli.dispatch(["track", str(folder), BOX, "--frames=3", "--json=given.json"])
     shipped = json.loads((tmp_path / "given.json").read_text())
     assert shipped["checkpoint"] == checkpoint.name
