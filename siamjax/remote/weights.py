@@ -12,14 +12,14 @@ from siamjax.remote.places import Info, Missing, Place, is_address
 
 # Files of a checkpoint in a run's folder, in that of `siamjax demo`, or in one of checkpoints.
 _OF_STEP = re.compile(r"((?:train/)?(?:checkpoints/)?(\d+)/)meta/")
-BUNDLED = "bundled"  # what the checkpoint that comes with siamjax is called
+BUNDLED = "bundled"  # the name of the bundled checkpoint
 ASSETS = Path(__file__).parents[1] / "assets"
 _TRAINING = "/training/"  # of a checkpoint: what only a training needs
 
 
 def local(path: str | os.PathLike) -> Path:
-    """What `siamjax.load` takes, on this machine: of an address a copy, of "bundled" the file that
-    comes with siamjax, other paths as they are.
+    """What `siamjax.load` takes, on this machine: of an address a copy, of "bundled" that file,
+    other paths as they are.
 
     Of a run its newest checkpoint is fetched. With `#sha256=` nothing is asked for where the copy
     is there.
