@@ -12,6 +12,7 @@ from siamjax.geometry.polygons import box_of_region
 from siamjax.media import tables
 from siamjax.media.decoded import frame_count
 from siamjax.media.frames import readable
+from siamjax.wording import counted
 
 Box = tuple[float, float, float, float]
 _FEW = 2  # rows that are always targets
@@ -145,8 +146,8 @@ def _of_file(path: str, count: int | None, video: str | None) -> list[Given]:
             return [_first_box(shown, boxes)]
         if count is not None and _one_target(boxes):
             raise UserError(
-                f"{shown}: {len(boxes)} rows that follow one target, for {count} frames; give a row"
-                " per frame, or the first box alone"
+                f"{shown}: {len(boxes)} rows that follow one target, for {counted(count, 'frame')};"
+                " give a row per frame, or the first box alone"
             )
     rows = tables.read_targets(Path(path))
     given = []

@@ -19,6 +19,7 @@ from siamjax.evaluation.protocols import EXPERIMENTS
 from siamjax.measures import conventions, table
 from siamjax.measures.result import Figure, Result
 from siamjax.media.tables import read_table
+from siamjax.wording import counted
 
 SCHEMA = 1  # of scores.json; it grows when a key changes its meaning
 SPEED = {
@@ -88,7 +89,7 @@ class Scores(Result):
         absent = lacking.pop("", [])
         if absent:
             first = f"{absent[0]}: {self.left_out[absent[0]]}"
-            lines.append(f"not scored: {len(absent)} sequences; the first, {first}")
+            lines.append(f"not scored: {counted(len(absent), 'sequence')}; the first, {first}")
         lines += [f"not scored, {reason}: {_some(names)}" for reason, names in lacking.items()]
         if self.without:
             lines.append(f"no results in: {_some(self.without)}")
@@ -162,7 +163,8 @@ def score(
     if len(known) < 2:  # nothing to draw from
         scores.intervals = {}
     if len(known) < len(kept):
-        scores.overlap += f"; {len(kept) - len(known)} sequences have no public ground truth"
+        secret = counted(len(kept) - len(known), "sequence")
+        scores.overlap += f"; {secret} with no public ground truth"
     _add_speed(scores, kept, runs, times)
     return scores
 
@@ -230,9 +232,9 @@ def _check_sizes(benchmark: Benchmark, sequences: list[Sequence]) -> None:
     lacking = [s.name for s in sequences if s.image_size is None and not s.has_images]
     if lacking and benchmark.dataset.measures in _SIZED:
         raise UserError(
-            f"{benchmark.name}: 'width' and 'height' of {len(lacking)} sequences are not known"
-            f" (the first: {lacking[0]}); the annotation file lacks these keys and the images are"
-            f" not there; add the keys, or a file <sequence>/sequence with width=, height="
+            f"{benchmark.name}: 'width' and 'height' of {counted(len(lacking), 'sequence')} are not"
+            f" known (the first: {lacking[0]}); the annotation file lacks these keys and the images"
+            f" are not there; add the keys, or a file <sequence>/sequence with width=, height="
         )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import shutil
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -184,7 +185,7 @@ class Finetuning:
         train(self._with_steps(_PROBE_STEPS, epochs=1, log_every=1, mirror=""), probe)
         speeds = [line.get("pairs_per_s") for line in metrics.read_lines(probe / "metrics.jsonl")]
         shutil.rmtree(probe)
-        self._keep(speed=max(filter(None, speeds)))
+        self._keep(speed=statistics.median(filter(None, speeds)))
 
     def _steps(self) -> int:
         """As many as the time allows.

@@ -8,6 +8,7 @@ from pathlib import Path
 from siamjax.errors import UserError
 from siamjax.media.decoded import frame_count
 from siamjax.media.frames import image_names
+from siamjax.wording import counted
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
 # folders that hold a video's frames, in that of the video
@@ -72,16 +73,16 @@ def check_rows(path: Path, count: int, found: dict) -> None:
     images, video = found.get("images", ()), found.get("media")
     if count == 1:
         return
-    frames, kind = len(images) or count, "images"
+    frames, kind = len(images) or count, "image"
     place = images[0].parent if images else video
     if not images and video is not None:
-        kind = "frames"
+        kind = "frame"
         with contextlib.suppress(UserError):
             frames = frame_count(video, count)
     if count != frames:
         raise UserError(
-            f"{path}: {count} rows for {frames} {kind} in {place}; restore the missing ones, or"
-            " give frames without the target an empty row"
+            f"{path}: {count} rows for {counted(frames, kind)} in {place}; restore the missing"
+            " ones, or give frames without the target an empty row"
         )
 
 
