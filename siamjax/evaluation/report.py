@@ -13,7 +13,7 @@ from pathlib import Path
 
 from siamjax.datasets.registry import Benchmark
 from siamjax.evaluation import compare, latex, page, strips, style
-from siamjax.evaluation.scoring import Scores
+from siamjax.evaluation.scoring import Scores, some
 from siamjax.files import remove_partials, write_whole
 from siamjax.locks import Lock
 
@@ -67,7 +67,7 @@ def markdown(scores: Scores) -> str:
         lines += ["", title, "", *_markdown_table(rows)]
     lines += _compared(scores)
     if scores.left_out:
-        lines += ["", f"Not scored ({len(scores.left_out)}): " + ", ".join(scores.left_out)]
+        lines += ["", f"Not scored ({len(scores.left_out)}): " + some([*scores.left_out])]
     return "\n".join(lines) + "\n"
 
 

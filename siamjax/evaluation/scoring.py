@@ -30,11 +30,12 @@ SPEED = {
 _SIZED = {"vot", "vot_toolkit", "longterm", "multistart", "got10k"}
 
 
+_NO_WORK = 20e-6  # s per frame; a tracker that takes less does no work, and has no speed
 NAMED = 12  # so many names stand in a line, the others in scores.json
 LACKING = "no result of "
 
 
-def _some(names: AbstractSequence[str]) -> str:
+def some(names: AbstractSequence[str]) -> str:
     """ "a, b" or "a, b and 7 more"."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
@@ -90,9 +91,9 @@ class Scores(Result):
         if absent:
             first = f"{absent[0]}: {self.left_out[absent[0]]}"
             lines.append(f"not scored: {counted(len(absent), 'sequence')}; the first, {first}")
-        lines += [f"not scored, {reason}: {_some(names)}" for reason, names in lacking.items()]
+        lines += [f"not scored, {reason}: {some(names)}" for reason, names in lacking.items()]
         if self.without:
-            lines.append(f"no results in: {_some(self.without)}")
+            lines.append(f"no results in: {some(self.without)}")
         lines += [f"found: {problem}" for problem in self.problems[:NAMED]]
         if len(self.problems) > NAMED:
             lines.append(f"found: {len(self.problems) - NAMED} more files, named in scores.json")
@@ -260,7 +261,8 @@ def _time_files(folder: Path, names: set[str]) -> list[Path]:
 
 
 def _speed(paths: list[Path]) -> dict[str, float]:
-    """Frames per second over all timed frames but each run's first; empty without any."""
+    """Frames per second over all timed frames but each run's first; empty without any, NaN
+    where tracking is no work."""
     # two columns per frame: seconds of reading, seconds of tracking
     tables = [table for path in paths if len(table := read_table(path, (2,))) > 1]
     if not tables:
@@ -269,4 +271,6 @@ def _speed(paths: list[Path]) -> dict[str, float]:
     frames = sum(int((table[1:, 1] > 0).sum()) for table in tables)
     reading, tracking = np.sum([table[1:].sum(0) for table in tables], 0)
     seconds = float(tracking), float(tracking + reading)
+    if np.median(np.concatenate([table[1:, 1] for table in tables])) < _NO_WORK:
+        return dict.fromkeys(SPEED, np.nan)
     return {name: frames / max(value, 1e-9) for name, value in zip(SPEED, seconds, strict=True)}

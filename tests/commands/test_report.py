@@ -97,7 +97,7 @@ def test_protocols_of_one_data_set_have_names(videos, tmp_path, monkeypatch, und
     folders = {path.name for path in (tmp_path / "both").iterdir() if path.is_dir()}
     assert folders == {"folder-ope", "folder-supervised"}
     scores = json.loads((tmp_path / "both/folder-ope/scores.json").read_text())
-    assert scores["trackers"]["static"]["fps"] > 0  # the times lie beside the results
+    assert scores["trackers"]["static"]["fps"] is None  # before: hundreds of thousands a second
 
 
 def test_result_files_from_elsewhere(videos, tmp_path, undrawn):
