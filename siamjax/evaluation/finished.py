@@ -148,6 +148,7 @@ def score_all(evaluations: Iterable[Finished]) -> dict[str, Scored]:
         plan = dataclasses.replace(evaluation.plan, data_root=None)
         groups.setdefault(plan, []).append(evaluation)
     scored = [_score(together) for together in groups.values()]
+    _note_others(list(groups.items()), scored)
     names = [one.benchmark.name for one in scored]
     full = [f"{one.benchmark.name}-{one.benchmark.protocol}" for one in scored]
     found: dict[str, Scored] = {}
@@ -155,6 +156,16 @@ def score_all(evaluations: Iterable[Finished]) -> dict[str, Scored]:
         unique = name if names.count(name) == 1 else longer
         found[unique if full.count(longer) == 1 else f"{longer}-{place}"] = one
     return found
+
+
+def _note_others(groups: Sequence[tuple[Plan, list[Finished]]], scored: Sequence[Scored]) -> None:
+    """Names in each table the evaluations that differ from its own in their sequences alone."""
+    rules = [dataclasses.replace(plan, sequences=None, limit=None) for plan, _ in groups]
+    for i, one in enumerate(scored):
+        for j, (_, evaluations) in enumerate(groups):
+            if i != j and rules[i] == rules[j]:
+                count = len(scored[j].benchmark.sequences)
+                one.scores.beside += [f"{each.name} ({count})" for each in evaluations]
 
 
 def _score(together: Sequence[Finished]) -> Scored:

@@ -54,6 +54,8 @@ class Scores(Result):
         assumptions: what was taken for granted, a line each; they stand below every table.
         problems: what was found in the result files, a line with file and rows each.
         without: folders beside the trackers' that hold no result.
+        beside: evaluations of the data set by the same rules in tables of their own, with the
+            number of their sequences.
     """
 
     dataset: str
@@ -64,6 +66,7 @@ class Scores(Result):
     assumptions: list[str] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
     without: list[str] = dataclasses.field(default_factory=list)
+    beside: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def count(self) -> str:
@@ -92,6 +95,9 @@ class Scores(Result):
             first = f"{absent[0]}: {self.left_out[absent[0]]}"
             lines.append(f"not scored: {counted(len(absent), 'sequence')}; the first, {first}")
         lines += [f"not scored, {reason}: {some(names)}" for reason, names in lacking.items()]
+        if self.beside:
+            others = some(self.beside)
+            lines.append(f"in other tables, as their sequences differ from these: {others}")
         if self.without:
             lines.append(f"no results in: {some(self.without)}")
         lines += [f"found: {problem}" for problem in self.problems[:NAMED]]

@@ -9,7 +9,7 @@ import pytest
 
 from siamjax.cli import dispatch
 from siamjax.errors import UserError
-from siamjax.evaluation import finished, plots
+from siamjax.evaluation import finished, plots, report, scoring
 
 
 @pytest.fixture
@@ -86,6 +86,33 @@ def test_several_data_sets_on_one_page(evaluated, tmp_path, monkeypatch):
     png = cv2.imread(str(tmp_path / "both/folder-ope-1/plots/success.png"))
     assert png.shape[1] == pytest.approx(3.45 * 300, abs=1)  # a column at 300 dpi
     assert (tmp_path / "both/folder-ope-1/plots/success.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_evaluations_of_other_sequences_name_each_other(evaluated, tmp_path, capsys):
+    """Before: two tables, without a word on why the trackers are not compared."""
+    evaluated("one", "exact", "far_off")
+    evaluated("two", "near & dear", sequences="first")
+    evaluated("three", "far_off", sequences="first", length="cut")
+    capsys.readouterr()
+    dispatch(["report", "one", "two", "three", "--out=both"])
+    first, second, third = capsys.readouterr().out.split("\n\n")
+    line = "in other tables, as their sequences differ from these: "
+    assert first.splitlines()[-1] == line + "two (1)"
+    assert second.splitlines()[-1] == line + "one (2)"
+    assert line not in third
+    assert line + "two (1)" in (tmp_path / "both/report.html").read_text()
+    assert line + "one (2)" in (tmp_path / "both/folder-ope-2/table.md").read_text()
+
+
+def test_many_missing_sequences_are_counted():
+    """Before: a paragraph of all their names in the report."""
+    missing = {f"s{i:02}": "no result of a" for i in range(93)}
+    found = scoring.Scores(
+        overlap="none", dataset="d", sequences=(7, 100), protocol="ope", left_out=missing
+    )
+    last = report.markdown(found).splitlines()[-1]
+    assert last.startswith("Not scored (93): s00, s01, ")
+    assert last.endswith(", s11 and 81 more")
 
 
 def test_protocols_of_one_data_set_have_names(videos, tmp_path, monkeypatch, undrawn):
