@@ -12,7 +12,7 @@ from siamjax import files, viz
 from siamjax.errors import UserError
 from siamjax.media import journal, labels
 from siamjax.media.formats import TRACK_FLAGS
-from siamjax.media.frames import IMAGE_SUFFIXES
+from siamjax.media.frames import IMAGE_SUFFIXES, frame_folder
 from siamjax.media.tracks import Row
 from siamjax.media.writer import check_suffix
 
@@ -60,12 +60,13 @@ class Outputs:
         if self.rows:
             outputs["the rows kept meanwhile"] = str(self.rows)
         files.check_apart(outputs, {"the video": source, **inputs})
+        frames = frame_folder(Path(source))
         for flag, path in outputs.items():
             if flag in ("--out", "--record"):
                 check_suffix(path)
             folder = Path(path).parent
             is_image = Path(path).suffix.lower() in IMAGE_SUFFIXES
-            if is_image and Path(source).is_dir() and folder.is_dir() and folder.samefile(source):
+            if is_image and frames and folder.is_dir() and folder.samefile(frames):
                 raise UserError(f"{flag}={path}: a frame of the video; choose another place")
             if flag != "--out_labels" or Path(path).suffix:
                 files.check_writable(path)

@@ -14,7 +14,7 @@ from siamjax.media.frames import (
     IMAGE_SUFFIXES,
     ImageFiles,
     decode_image,
-    list_images,
+    images_of,
     readable,
 )
 from siamjax.media.selection import Grab, Selection
@@ -52,14 +52,14 @@ class Images(Video):
 
 
 def image_folder(path: Path, selection: Selection) -> Images:
-    """The images of a folder, by number.
+    """The images of a folder, or those of a folder of frames in it as `img`, by number.
 
     Raises:
         UserError: there is none.
     """
-    images = ImageFiles(list_images(path))
+    images = ImageFiles(images_of(path))
     if not images:
-        raise UserError(f"{path}: no images there ({', '.join(IMAGE_SUFFIXES)})")
+        raise UserError(f"{path}: no images there, nor in img ({', '.join(IMAGE_SUFFIXES)})")
     return Images(readable(folder_name(path)), images, selection)
 
 

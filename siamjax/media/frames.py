@@ -14,6 +14,8 @@ from siamjax.errors import UserError
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+# folders that hold a video's frames, in that of the video
+INNER = ("", "img", "img1", "color", "frames", "images", "JPEGImages")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -48,6 +50,19 @@ def image_names(folder: str | os.PathLike[str]) -> list[str]:
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     """As `image_names`, as paths."""
     return [Path(folder) / name for name in image_names(folder)]
+
+
+def frame_folder(folder: Path) -> Path | None:
+    """The folder with the frames of a video's folder, itself or one in it; None: there are none."""
+    if not folder.is_dir():
+        return None
+    return next((folder / part for part in INNER if image_names(folder / part)), None)
+
+
+def images_of(folder: Path) -> tuple[Path, ...]:
+    """The frames of a video's folder, in order; empty: there are none."""
+    place = frame_folder(folder)
+    return tuple(place / name for name in image_names(place)) if place else ()
 
 
 class ImageFiles(Sequence):

@@ -152,6 +152,17 @@ def test_missing_source_and_empty_folder(tmp_path):
         read_video(tmp_path)
 
 
+def test_frames_in_a_folder_of_the_folder(tmp_path):
+    """Before: `siamjax render --out=clip`, then `siamjax track clip` gave 'no images there'."""
+    (tmp_path / "clip" / "img").mkdir(parents=True)
+    for number in (2, 10, 1):
+        cv2.imwrite(str(tmp_path / "clip/img" / f"{number}.png"), np.full((8, 8, 3), number))
+    video = read_video(tmp_path / "clip")
+    assert (video.name, [int(frame[0, 0, 0]) for frame in video]) == ("clip", [1, 2, 10])
+    cv2.imwrite(str(tmp_path / "clip/5.png"), np.full((8, 8, 3), 5))  # its own come first
+    assert [int(frame[0, 0, 0]) for frame in read_video(tmp_path / "clip")] == [5]
+
+
 def test_missing_camera():
     with pytest.raises(UserError, match="camera 73 cannot be opened"):
         read_video("73")

@@ -96,6 +96,9 @@ def test_no_output_replaces_a_frame(track, folder, tmp_path):
         with pytest.raises(UserError, match=f"--csv={place}: a frame of the video"):
             track("frames", BOX, f"--csv={place}")
     assert len(os.listdir("frames")) == 12
+    shutil.copytree(folder, "otb/img")
+    with pytest.raises(UserError, match=r"--csv=otb/img/0003\.png: a frame of the video"):
+        track("otb", BOX, "--csv=otb/img/0003.png")
     track("frames", BOX, "--frames=2", "--csv=frames/boxes.csv")  # beside them is a place
     assert len(table("frames/boxes.csv")) == 2
 
@@ -172,6 +175,15 @@ def test_files_of_a_folder_of_labels_replace_nothing(track, source):
     assert Path("x/a.csv").read_text() == "40,50,30,24\n"
     track("a.webm", BOX, *wanted)
     assert len(table("x/a.csv")) == 12
+
+
+def test_labels_of_frames_in_a_folder_of_the_folder(track, folder):
+    shutil.copytree(folder, "otb/img")
+    track("otb", BOX, "--frames=2", "--labels=yolo", "--out_labels=made")
+    track("otb/img", BOX, "--frames=2", "--labels=yolo", "--out_labels=same")
+    made, same = (sorted(Path(place).rglob("*.txt")) for place in ("made", "same"))
+    assert len(made) > 1
+    assert [path.read_text() for path in made] == [path.read_text() for path in same]
 
 
 def test_labels_in_a_folder(track, folder):

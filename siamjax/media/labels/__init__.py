@@ -16,7 +16,7 @@ from types import ModuleType
 from siamjax import files
 from siamjax.errors import UserError, one_of
 from siamjax.media.formats import FORMATS
-from siamjax.media.frames import list_images, readable
+from siamjax.media.frames import images_of, readable
 from siamjax.media.labels import jsons, own
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.pictures import paths as frame_paths
@@ -244,6 +244,6 @@ def of_source(tracks: Tracks, source: Path | None, size: tuple[int, int], length
         length: number of frames.
     """
     file = source if source is not None and source.is_file() else None
-    images = list_images(source) if source is not None and source.is_dir() else []
+    images = images_of(source) if source is not None else ()
     video = labelled(tracks._replace(media=file))
     return video.replace(images=images, stated_size=size, length=length)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from siamjax.errors import UserError
 from siamjax.files import folder_name
+from siamjax.media.frames import images_of
 from siamjax.media.labels.model import MOST_FRAMES, Video
 from siamjax.media.labels.mot import CLASSES, text, tracks_of
-from siamjax.media.labels.places import Places, images_of, is_video, lines_of, need_folder
+from siamjax.media.labels.places import Places, is_video, lines_of, need_folder
 from siamjax.media.lines import as_number
 
 _TRUTH = Path("gt", "gt.txt")

@@ -16,9 +16,10 @@ from typing import Any
 
 from siamjax.errors import UserError
 from siamjax.files import folder_name
+from siamjax.media.frames import frame_folder, images_of
 from siamjax.media.labels.images import Item, Picture, join
 from siamjax.media.labels.model import Video
-from siamjax.media.labels.places import Places, composed, frame_folder, images_of, is_video
+from siamjax.media.labels.places import Places, composed, is_video
 
 SUFFIXES = (".csv", ".txt", ".mot", ".xml", ".json")
 # files with boxes that lie in a video's folder, the first counts

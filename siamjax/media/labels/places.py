@@ -7,12 +7,10 @@ from pathlib import Path
 
 from siamjax.errors import UserError
 from siamjax.media.decoded import frame_count
-from siamjax.media.frames import image_names
+from siamjax.media.frames import INNER, images_of
 from siamjax.wording import counted
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
-# folders that hold a video's frames, in that of the video
-INNER = ("", "img", "img1", "color", "frames", "images", "JPEGImages")
 
 
 def base_name(name: str) -> str:
@@ -28,19 +26,6 @@ def composed(name: str) -> str:
 def is_video(path: Path) -> bool:
     """Whether a file's name is one of a video."""
     return path.suffix.lower() in VIDEOS and not path.name.startswith(".")
-
-
-def frame_folder(folder: Path) -> Path | None:
-    """The folder with the frames of a video's folder, itself or one in it; None: there are none."""
-    if not folder.is_dir():
-        return None
-    return next((folder / part for part in INNER if image_names(folder / part)), None)
-
-
-def images_of(folder: Path) -> tuple[Path, ...]:
-    """The frames of a video's folder, in order; empty: there are none."""
-    place = frame_folder(folder)
-    return tuple(place / name for name in image_names(place)) if place else ()
 
 
 def visible(folder: Path, *patterns: str) -> list[Path]:

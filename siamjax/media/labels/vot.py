@@ -13,9 +13,10 @@ import numpy as np
 from siamjax.errors import UserError
 from siamjax.files import folder_name
 from siamjax.geometry.polygons import corners
+from siamjax.media.frames import images_of
 from siamjax.media.labels.images import area_of, polygon_box
 from siamjax.media.labels.model import Shape, Video, track
-from siamjax.media.labels.places import Places, check_rows, images_of, lines_of
+from siamjax.media.labels.places import Places, check_rows, lines_of
 from siamjax.media.lines import read_lines
 
 _TRUTH = "groundtruth.txt"
