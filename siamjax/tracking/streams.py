@@ -20,12 +20,12 @@ class Latency(NamedTuple):
 
     Attributes:
         frames: how many.
-        median, worst: seconds; worst is that of the slowest hundredth, the 99th percentile.
+        median, percentile_99: seconds; of a hundred frames one takes longer than the latter.
     """
 
     frames: int
     median: float
-    worst: float
+    percentile_99: float
 
 
 class Streams:
@@ -167,8 +167,8 @@ class Stream:
         spent = sorted(self._spent)
         if not spent:
             return Latency(0, 0.0, 0.0)
-        worst = spent[min(len(spent) - 1, int(0.99 * len(spent)))]
-        return Latency(len(spent), statistics.median(spent), worst)
+        late = spent[min(len(spent) - 1, int(0.99 * len(spent)))]
+        return Latency(len(spent), statistics.median(spent), late)
 
     def close(self) -> None:
         """The others wait for this stream no longer."""
