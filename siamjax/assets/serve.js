@@ -500,7 +500,8 @@ function tell() {
   const what = extent();
   const correct = "Where a box is wrong, go to that frame, draw it anew, and track from there.";
   if (run.state === "waiting") {
-    say(run.ahead > 1 ? `Waiting: ${several(run.ahead - 1, "run")} before this one.` : "Waiting for a place: it begins when another run ends.");
+    const before = run.ahead > 1 ? `Waiting: ${several(run.ahead - 1, "run")} before this one.` : "Waiting for a place: it begins when another run ends.";
+    say(run.ahead ? before : "Starting ...");
   } else if (run.state === "running") {
     say(run.frames ? "Tracking ..." : "Starting ...", "", "It continues when the page is closed, and has this address.");
   } else if (run.state === "done") {

@@ -337,6 +337,9 @@ def test_further_runs_wait_in_their_order(asked, movie):
         _, stopped = await tree(client.post(f"{second}/stop"))
         stopped = await until(client, second, ended)
         tracker.gate.set()
+        await until(client, third, ended)
+        _, fourth = await tree(client.post(f"/videos/{key}/runs", json={"box": BOX}))
+        assert fourth["ahead"] == 0  # Before: 1, on a server without another run
         return waiting, full, stopped, await until(client, third, ended)
 
     waiting, full, stopped, third = asked(work, movie, tracker=tracker, jobs=1, waiting=2)

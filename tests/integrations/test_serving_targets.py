@@ -147,7 +147,10 @@ def test_what_cannot_be_taken_up(asked, movie):
 
     (status, answer), (lost, said) = asked(work, movie, movie)
     assert (status, answer["error"]) == (400, "the run that is taken up is over another video")
-    assert (lost, said["error"]) == (404, "no such run; the server that had it has ended")
+    assert (lost, said["error"]) == (
+        404,
+        "no such run here; GET /runs lists them (each start of the server gives new ids)",
+    )
 
 
 def test_a_box_in_a_frame_that_does_not_come(asked, movie):

@@ -4,6 +4,8 @@ import dataclasses
 
 from siamjax.errors import UserError
 
+NEW = "(each start of the server gives new ids)"  # why something may be gone
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:

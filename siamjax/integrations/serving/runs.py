@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from siamjax.errors import UserError
-from siamjax.integrations.serving.limits import Disk, Limits, Refusal
+from siamjax.integrations.serving.limits import NEW, Disk, Limits, Refusal
 from siamjax.integrations.serving.memory import give_back
 from siamjax.integrations.serving.orders import Order
 from siamjax.integrations.serving.run import Run
@@ -37,6 +37,7 @@ class Runs:
         self._targets, self._folder, self._limits, self._disk = targets, folder, limits, disk
         self._runs: dict[str, Run] = {}
         self._tasks: dict[Run, asyncio.Task] = {}
+        self._jobs = jobs
         self._places = asyncio.Semaphore(jobs)
         self._threads = concurrent.futures.ThreadPoolExecutor(jobs, "run")
 
@@ -47,7 +48,7 @@ class Runs:
             Refusal: there is none.
         """
         if key not in self._runs:
-            raise Refusal("no such run; the server that had it has ended", 404)
+            raise Refusal(f"no such run here; GET /runs lists them {NEW}", 404)
         return self._runs[key]
 
     def describe(self) -> list[dict]:
@@ -55,9 +56,12 @@ class Runs:
         return [run.describe() for run in reversed(self._runs.values())]
 
     def ahead(self, run: Run) -> int:
-        """Runs that have to end before one that waits begins; 0 where it does not wait."""
+        """Runs that have to end before one begins; 0 where a place is free, or it has begun."""
         waiting = [other for other in self._tasks if other.state == "waiting"]
-        return waiting.index(run) + 1 if run in waiting else 0
+        if run not in waiting:
+            return 0
+        running = len(self._tasks) - len(waiting)
+        return max(running + waiting.index(run) + 1 - self._jobs, 0)
 
     def start(self, entry: Entry, order: Order) -> Run:
         """A new run, which waits for its place.

@@ -11,12 +11,13 @@ and cameras have random names, which are their addresses until the server ends.
     GET  /videos/{id}/first.jpg      the first frame; pictures have `pictures.SIDE` px at most
     GET  /videos/{id}/frames/N.jpg   frame N; where that takes long 202 and {read: frames read so
                                      far}: ask again
-    POST /videos/{id}/runs           an order in, as `orders.read_order` takes it; a run out
+    POST /videos/{id}/runs           an order in, as `orders.read_order` takes it; a run out, whose
+                                     `id` the addresses below take
     GET  /runs                       all runs: {id, video, name, state, message, first, last,
                                      frames, count, fps, seconds_left, starts, names, heatmap}; of
-                                     one also `ahead`, the runs before its turn
+                                     one also `ahead`, the runs that end before it begins
     GET  /runs/{id}                  the page, showing this run
-    GET  /runs/{id}/state            the run
+    GET  /runs/{id}/state            the run; its `state` is waiting, running, done, stopped, failed
     GET  /runs/{id}/watch?from=N     WebSocket: the run with `rows` from number N on, as they come,
                                      each with the fields of `siamjax.media.tracks.Row`; where
                                      `picture` is true, a JPEG follows, of frame `at`. It is closed

@@ -13,7 +13,7 @@ from aiohttp import StreamReader, web
 from siamjax import media
 from siamjax.errors import UserError
 from siamjax.files import Appending
-from siamjax.integrations.serving.limits import Disk, Limits, Refusal
+from siamjax.integrations.serving.limits import NEW, Disk, Limits, Refusal
 from siamjax.integrations.serving.memory import give_back
 from siamjax.integrations.serving.pictures import jpeg
 
@@ -72,7 +72,7 @@ class Videos:
             Refusal: there is none.
         """
         if key not in self._entries:
-            raise Refusal("no such video; it was on offer until the server ended", 404)
+            raise Refusal(f"no such video here; GET /videos lists them {NEW}", 404)
         return self._entries[key]
 
     def describe(self) -> list[dict]:
