@@ -274,9 +274,10 @@ def _speed(paths: list[Path]) -> dict[str, float]:
     if not tables:
         return {}
     # frames in which a supervised run pauses take no time and are not counted
-    frames = sum(int((table[1:, 1] > 0).sum()) for table in tables)
+    timed = np.concatenate([table[1:, 1] for table in tables])
+    timed = timed[timed > 0]
+    if not timed.size or np.median(timed) < _NO_WORK:
+        return dict.fromkeys(SPEED, np.nan)
     reading, tracking = np.sum([table[1:].sum(0) for table in tables], 0)
     seconds = float(tracking), float(tracking + reading)
-    if np.median(np.concatenate([table[1:, 1] for table in tables])) < _NO_WORK:
-        return dict.fromkeys(SPEED, np.nan)
-    return {name: frames / max(value, 1e-9) for name, value in zip(SPEED, seconds, strict=True)}
+    return {name: len(timed) / value for name, value in zip(SPEED, seconds, strict=True)}

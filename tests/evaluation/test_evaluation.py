@@ -56,16 +56,19 @@ def test_speed_by_hand(benchmark, tmp_path):
     runner.run(benchmark, {"good": factory(benchmark)}, tmp_path, progress=False)
     (tmp_path / "times/good/third.txt").unlink()
 
-    def speed(*seconds):
+    def speed(*seconds, paused=0):
         for name, count in (("first", 6), ("second", 4)):
             rows = np.full((count, 2), seconds)
             rows[0] = 9.0  # the first frame does not count
+            rows[1 : 1 + paused] = 0.0  # as between a failure and the next start
             np.savetxt(tmp_path / "times/good" / f"{name}.txt", rows, delimiter=",")
         scores = scoring.score(benchmark, {"good": tmp_path / "results/good"}, tmp_path / "times")
         return [scores.number(name, scores.trackers["good"][name]) for name in scoring.SPEED]
 
     assert speed(0.01, 0.04) == ["25.0", "20.0"]
+    assert speed(0.01, 0.04, paused=2) == ["25.0", "20.0"]  # 3 + 1 frames of 5 + 3
     assert speed(0.01, 1e-5) == ["-", "-"]
+    assert speed(0.01, 0.0) == ["-", "-"]
 
 
 def test_scores_of_perfect_and_shifted(benchmark, tmp_path):
