@@ -68,15 +68,16 @@ def main(
     print(f"{out}: {', '.join(counts)}")
     for reason, count in manifest["skipped"].items():
         print(f"  skipped, {reason}: {count}")
-    print("".join(f"{line}\n" for line in _without_labels(manifest)), end="")
+    for line in _without_labels(manifest):
+        print(line)
 
 
 def _without_labels(about: Mapping[str, Any]) -> list[str]:
     """A line that names the first videos without labels, where a source knows of such."""
-    names = about.get("without_labels", ())
-    return [f"  videos without labels: {len(names)}, the first: {', '.join(names[:3])}"][
-        : len(names)
-    ]
+    names = about.get("without_labels")
+    if not names:
+        return []
+    return [f"  videos without labels: {len(names)}, the first: {', '.join(names[:3])}"]
 
 
 def _by_beam(source, out, options, arguments, beam_options) -> bool:
