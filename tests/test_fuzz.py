@@ -228,6 +228,7 @@ files.read_json npz.read
 METHODS = ("read_text", "read_bytes", "ParseFromString", "restore", "open", "frPyObjects")
 PLAIN = ("open", "read_json", "read_text")
 NOT_FOREIGN = {
+    "siamjax.finetuning.run:Finetuning.__init__": "the config that it was given, as JSON has it",
     "data_prep.parts:_write_spec": "writes what is not there already, byte by byte",
     "data_prep.parts:code_hash": "the source of this package",
     "data_prep.parts:make_part": "specifications that the same run wrote",

@@ -27,7 +27,6 @@ SOURCE is one of
 """ + "\n".join(f"  {name:<16}{what}" for name, what in _SOURCES.items())
 EXAMPLES = (
     "siamjax convert pysot model.pth weights.npz --config=resnet50",
-    "siamjax convert siamjax runs/demo/train weights.npz --half",
     "siamjax convert siamjax bundled long.npz --config.tracker.long_term=True",
 )
 
