@@ -14,7 +14,7 @@ it, and save the result.
 """
 EXAMPLES = (
     "siamjax serve",
-    "siamjax serve video.mp4 --checkpoint=runs/demo --port=8000",
+    "siamjax serve clip.mp4 --port=8000",
 )
 
 
