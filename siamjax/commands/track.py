@@ -8,7 +8,7 @@ from siamjax.media.formats import FORMATS, TRACK_FLAGS
 
 DESCRIPTION = "Follows one or several boxes through a video and writes where they went."
 EXAMPLES = (
-    "siamjax track video.mp4 --box=150,80,60,45",
+    "siamjax track clip.mp4 --box=207,45,78,65",
     "siamjax track 0 --show --box=300,200,80,80:cup --csv=cup.csv",
 )
 
@@ -43,7 +43,8 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="X,Y,W,H[:NAME]",
-        help="box in the first frame, px from 0; give it again for further targets",
+        help="box in the first frame, px from 0; again for further targets; siamjax serve VIDEO "
+        "draws boxes, in the browser",
     )
     add(
         "--add",
@@ -63,7 +64,11 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """The flags that `siamjax.commands.track_outputs` reads."""
     add = parser.add_argument
-    add("--out", help="annotated video, .mp4 or .webm; default NAME_tracked.mp4")
+    add(
+        "--out",
+        help="annotated video, .mp4, .webm, .mkv or .avi; where no other output is asked for, "
+        "NAME_tracked.mp4 in this folder",
+    )
     for name in TRACK_FLAGS:
         add(f"--{name}", help=FORMATS[name][1])
     add("--labels", metavar="FORMAT", help="labels of this format: " + ", ".join(FORMATS))

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import itertools
+import shlex
 import sys
 import zlib
 from collections.abc import Sequence
@@ -223,7 +224,8 @@ def _targets(args, video, window, number: int, first: np.ndarray, past: Past | N
         given = [Given(None, window.draw_box(first), "", "the drawn box")]
     if not given:
         raise UserError(
-            "--box=x,y,w,h: name the target in the first frame, or draw it with --show; "
+            "--box=x,y,w,h: give the target's place in the first frame, px; to draw it instead: "
+            f"siamjax serve {shlex.quote(args.video)}, in the browser; "
             "--add=FRAME:x,y,w,h for a target that comes later"
         )
     return target_flags.numbered(given, number, args.stride)
