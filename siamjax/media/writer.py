@@ -25,7 +25,7 @@ _CODECS = {
     ".mkv": ("libvpx",),
     ".avi": ("mjpeg",),
 }
-# H.264 takes a third of VP8's time, for the same error a third of its size. VP8 in real time takes
+# H.264 takes less of the processor than VP8, for the same error a third of its size. VP8 in real time takes
 # a quarter of the time of its default and looks the same at these rates.
 _OPTIONS: dict[str, dict[str, object]] = {
     "libx264": {"preset": "ultrafast", "crf": "18"},
@@ -55,7 +55,7 @@ class VideoWriter:
 
     Args:
         path: .mp4 (H.264, plays in browsers; recommended), .webm (VP8, plays in all browsers, takes
-            three times as long), .mkv (VP8) or .avi (MJPEG).
+            longer), .mkv (VP8) or .avi (MJPEG).
         fps: frames per second.
         once: what is written comes only once. It plays up to its last second also where the process
             is killed (its file has the temporary name then) or the disk is full (its own name).
