@@ -25,8 +25,8 @@ _CODECS = {
     ".mkv": ("libvpx",),
     ".avi": ("mjpeg",),
 }
-# H.264 takes less of the processor than VP8, for the same error a third of its size. VP8 in real time takes
-# a quarter of the time of its default and looks the same at these rates.
+# H.264 takes less of the processor than VP8, for the same error a third of its size. VP8 in real
+# time takes a quarter of the time of its default and looks the same at these rates.
 _OPTIONS: dict[str, dict[str, object]] = {
     "libx264": {"preset": "ultrafast", "crf": "18"},
     "libvpx": {"deadline": "realtime", "cpu-used": "4"},
