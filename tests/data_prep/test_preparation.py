@@ -57,7 +57,7 @@ def test_each_source_becomes_a_data_set(request, tmp_path, capsys, name):
     assert index.crops == count
     assert index.manifest["name"] == name
     assert shards.verify(out) == []
-    assert f"{count} crops, 1 shards" in capsys.readouterr().out
+    assert f"{count} crops, 1 shard\n" in capsys.readouterr().out
     assert sorted(p.name for p in out.parent.iterdir() if p.name.startswith("out")) == ["out"]
 
 

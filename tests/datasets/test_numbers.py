@@ -188,6 +188,7 @@ def test_labels_without_frames_begin_at_their_first_box(tmp_path):
         has_frames=False,
         images=(),
         count=9,
+        known=lambda frame: None,
         stated_size=(64, 48),
     )
     each = SimpleNamespace(frames=np.array([3, 4, 6]), boxes=np.ones((3, 4)), polygons=[None] * 3)

@@ -86,7 +86,7 @@ def slow():
     try:
         yield 0
         print("ready", flush=True)
-        time.sleep(1)
+        time.sleep(2)
         yield 1
     finally:
         print("closed", flush=True)
@@ -105,5 +105,6 @@ def test_interrupt_while_waiting_for_a_frame():
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, env=os.environ
     )
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # the main thread waits for the frame by now
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=120)[0] == "closed\ninterrupted 1\n"
