@@ -81,6 +81,7 @@ ROOMS = {
     "processes": "Worker processes",
     "compile_cache": "Compiled programs",
     "errors": "Errors and exit codes",
+    "wording": "Words of messages",
 }
 
 
