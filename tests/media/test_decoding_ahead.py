@@ -80,13 +80,14 @@ def test_closed_before_anything_was_asked_for():
 
 
 PROGRAM = """
-import contextlib, itertools, threading, time
+import contextlib, itertools, signal, threading, time
 from siamjax.media import ahead
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 def slow():
     try:
         yield 0
         print("ready", flush=True)
-        time.sleep(2)
+        time.sleep(1)
         yield 1
     finally:
         print("closed", flush=True)
@@ -105,6 +106,5 @@ def test_interrupt_while_waiting_for_a_frame():
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, env=os.environ
     )
     assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)  # the main thread waits for the frame by now
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=120)[0] == "closed\ninterrupted 1\n"
