@@ -141,7 +141,8 @@ class Run:
             UserError: no such checkpoint.
         """
         config = resolve(setting, variant, seed)
-        weights = checkpoint_identity(_place(variant.weights)) if variant.weights else ""
+        given = variant.weights
+        weights = checkpoint_identity(api.training_folder(given)) if given else ""
         return cls(setting, variant, seed, config, key_of(config, setting.data, weights))
 
     @property
@@ -156,8 +157,7 @@ class Run:
 
     def load(self) -> tuple[ml_collections.ConfigDict, dict]:
         """Config and variables of the trained network."""
-        weights = self.variant.weights
-        return api.load_variables(_place(weights) if weights else self.folder)
+        return api.load_variables(self.variant.weights or self.folder)
 
     def lock(self) -> Lock:
         """Held by the process that trains or measures the run.
@@ -202,8 +202,3 @@ class Run:
             write_whole(path, json.dumps(make()) + "\n")
             jax.clear_caches()
         return read_json(path, "a value of a study")
-
-
-def _place(weights: str) -> Path:
-    """Where given weights lie."""
-    return api.default_checkpoint() if weights == "bundled" else api.training_folder(weights)
