@@ -1,6 +1,5 @@
 """Where the frames of labels lie: a video file, a folder of images, or single images."""
 
-import contextlib
 import os
 import unicodedata
 from pathlib import Path
@@ -55,15 +54,17 @@ def check_rows(path: Path, count: int, found: dict) -> None:
     Raises:
         UserError: another number of rows than of frames.
     """
-    images, video = found.get("images", ()), found.get("media")
     if count == 1:
         return
-    frames, kind = len(images) or count, "image"
-    place = images[0].parent if images else video
-    if not images and video is not None:
-        kind = "frame"
-        with contextlib.suppress(UserError):
-            frames = frame_count(video, count)
+    if images := found.get("images"):
+        frames, kind, place = len(images), "image", images[0].parent
+    elif (place := found.get("media")) is not None:
+        try:
+            frames, kind = frame_count(place, count), "frame"
+        except UserError:
+            return
+    else:
+        return
     if count != frames:
         raise UserError(
             f"{path}: {count} rows for {counted(frames, kind)} in {place}; restore the missing"
