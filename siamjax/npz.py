@@ -23,7 +23,7 @@ _EXPANSION, _SLACK = 16, 16 << 20  # most bytes of all arrays: so many times the
 _MOST_MEMBERS, _LONGEST_NAME = 100_000, 1000
 _HEAD = 10_000  # most bytes of a member's head, as NumPy has it
 _HEADS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_BROKEN = (
+_BROKEN = (  # NotImplementedError: zipfile's word for a compression that it lacks
     *(OSError, EOFError, ValueError, KeyError, TypeError, SyntaxError, RecursionError),
     *(NotImplementedError, RuntimeError, OverflowError, zlib.error, zipfile.BadZipFile),
 )

@@ -30,7 +30,7 @@ def own_mounts(tmp_path) -> list[str]:
     """The start of a command that may mount disks, which it alone sees; skipped where none may."""
     command = ["unshare", "-rm"]
     mount = [*command, "mount", "-t", "tmpfs", "tmpfs", tmp_path]
-    if subprocess.run(mount, capture_output=True).returncode:
+    if subprocess.run(mount, capture_output=True).returncode:  # some containers forbid them
         pytest.skip("no mount namespaces here")
     return command
 

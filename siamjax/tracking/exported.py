@@ -27,7 +27,7 @@ MEMBERS = ("init", "update", "weights", "config.json")
 LIFETIME = datetime.timedelta(days=183)  # for which newer versions of jax promise to read it
 _EXPANSION, _SLACK = 16, 64 << 20  # most bytes of all members: so many times the file, and these
 _MOST_HEAD = 4 << 20
-_BROKEN = (  # much as in `siamjax.npz`; this file runs without it
+_BROKEN = (  # much as in `siamjax.npz`, where it says why; this file runs without it
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
     *(NotImplementedError, RuntimeError, OverflowError, zlib.error, zipfile.BadZipFile),
 )

@@ -96,7 +96,7 @@ def test_headings_of_a_wide_table_stand_on_several_lines():
 
 @pytest.mark.slow
 def test_tables_compile(tmp_path):
-    if shutil.which("pdflatex") is None:
+    if shutil.which("pdflatex") is None:  # no Python package brings it
         pytest.skip("needs pdflatex (Debian: texlive-latex-recommended)")
     some = scores(**{SPECIAL: (0.7, 1), "Žižek–Ångström": (0.6, 2), "_plain": (np.nan, 3)})
     wide = scores(**{SPECIAL: (0.7, 1)})

@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 def javascript(tmp_path):
     """Runs track.mjs on what it is given; its answer."""
     node = shutil.which("node")
-    if node is None:
+    if node is None:  # no Python package brings it
         pytest.skip("needs node")
 
     def run(**given):
@@ -245,7 +245,7 @@ def test_flags_that_do_not_fit(words, line, tmp_path, monkeypatch):
 def site(tmp_path_factory):
     """The bundled network's page; `SIAMJAX_ORT` names the folder of onnxruntime-web."""
     ort = os.environ.get("SIAMJAX_ORT")
-    if not ort:
+    if not ort:  # a package of npm, not of pip
         pytest.skip("name the folder of the npm package onnxruntime-web by SIAMJAX_ORT")
     folder = tmp_path_factory.mktemp("web") / "site"
     cli.dispatch(["export", "--web", f"--ort={ort}", f"--out={folder}"])

@@ -185,7 +185,7 @@ def interpreter_with_gstreamer() -> str | None:
 def rtsp():
     """start(frames) -> process and address of a server of a clip; frames -1: without an end."""
     python = interpreter_with_gstreamer()
-    if python is None:
+    if python is None:  # of the system's packages alone
         packages = "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good and -ugly"
         pytest.skip(f"no GStreamer RTSP server: apt install {packages}")
     processes = []
@@ -271,7 +271,7 @@ def test_rtsp_that_is_not_there(rtsp, short_waits):
 @pytest.mark.slow
 def test_track_on_udp(track, short_waits, caplog):
     """Its end is silence: after a second try the track stands."""
-    if shutil.which("ffmpeg") is None:
+    if shutil.which("ffmpeg") is None:  # PyAV has its libraries, not the program
         pytest.skip("no ffmpeg: apt install ffmpeg")
     port = free_port()
     picture = ["-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=6"]

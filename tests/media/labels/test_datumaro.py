@@ -42,7 +42,7 @@ FORMATS = {
 def test_datumaro_reads_it(name, clip, tmp_path):
     """datumaro takes the numbers of VOC and MOT as they stand, which count px from 1."""
     place = os.environ.get("SIAMJAX_DATUMARO")
-    if not place:
+    if not place:  # lives in an environment of its own
         pytest.skip("name the environment in which datumaro is installed by SIAMJAX_DATUMARO")
     theirs, first, inside = FORMATS[name]
     labels.write([clip], name, tmp_path, images=True)
