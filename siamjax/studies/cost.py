@@ -17,8 +17,8 @@ from siamjax.training import metrics
 # of its backbone's late layers training (benchmarks/results/gpu-h100.json)
 GPU = 3e14
 # of a pair of the narrow networks, at most; and what such a pair takes, s of processor time with
-# its share of rendering and scoring: the studies of docs/studies, 0.023 to 0.037
-SMALL, SMALL_PAIR = 1e9, 0.028
+# its share of rendering and scoring: the studies of docs/studies, 0.023 to 0.043
+SMALL, SMALL_PAIR = 1e9, 0.030
 PASSES = 3  # the backward pass costs twice the forward pass
 
 
