@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# which tests, as arguments of pytest; none: all
+TESTS ?=
 # versions that were tested together
 CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.version_info < (3, 12) else 'constraints-3.12.txt')")
 
@@ -20,7 +22,7 @@ demo: env  ## shards -> training -> tracking -> scores, report and video under r
 	$(BIN)/python -m siamjax.cli demo --out=runs/demo
 
 test: env  ## the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(TESTS)
 
 soak: env  ## five minutes of random interruptions: training, preparation, evaluation
 	$(BIN)/python tests/soak.py --minutes=5
