@@ -248,7 +248,7 @@ def main():
         report = {
             "machine": machine(),
             "opencv": cv2.__version__,
-            "shards": [str(s) for s in arguments.shards] or "synthetic",
+            "shards": [Path(s).name for s in arguments.shards] or "synthetic",
         }
         for name, measure in measurements.items():
             if name not in arguments.skip:
