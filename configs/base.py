@@ -170,6 +170,7 @@ def get_config():
     # weights to start from: a file (siamjax convert), or a run's folder to fine-tune, also at an
     # address; empty: random
     c.train.init_from = ""
+    c.train.init_parts = ("backbone", "neck", "head")  # what is taken of them; the rest: random
     # address, s3://bucket/run, where config, metrics and checkpoints are copied and from which an
     # empty workdir is filled; empty: none
     c.train.mirror = ""

@@ -189,7 +189,8 @@ def test_demo_does_the_whole_path_and_resumes(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(synthetic, "CLIPS", 2)
     monkeypatch.setattr(synthetic, "LENGTH", 8)
-    arguments = ["demo", f"--out={tmp_path}", "--videos=2", "--workers=0", *SMALLEST]
+    smallest = [*SMALLEST, "--config.train.init_from="]  # the bundled backbone is wider
+    arguments = ["demo", f"--out={tmp_path}", "--videos=2", "--workers=0", *smallest]
     dispatch(arguments)
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert set(scores["trackers"]) == {"siamjax", "static", "template_matching"}

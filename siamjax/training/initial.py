@@ -12,10 +12,12 @@ from siamjax.remote import weights as remote
 from siamjax.training import checkpoint
 from siamjax.training.state import misfit, named
 
+PARTS = ("backbone", "neck", "head")
+
 
 def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
-    """The variables a run starts from: drawn from the seed, then overwritten by those of
-    `train.init_from`, which has a part (backbone, neck, head) whole or not at all.
+    """The variables a run starts from: drawn from the seed, then, of the parts `train.init_parts`,
+    overwritten by those of `train.init_from`, which has a part whole or not at all.
 
     Args:
         config: the experiment.
@@ -24,8 +26,13 @@ def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
 
     Raises:
         UserError: `init_from` is neither a weights file nor a run's folder, cannot be fetched, or
-            does not fit the network.
+            does not fit the network; `init_parts` names what no network has.
     """
+    chosen = tuple(config.train.init_parts)
+    if unknown := sorted(set(chosen) - set(PARTS)):
+        raise UserError(
+            f"--config.train.init_parts: no part {unknown[0]!r}; there are {', '.join(PARTS)}"
+        )
     size = {"exemplar": config.crops.exemplar, "search": config.crops.search}
     variables = models.init_variables(model, config.seed, **size)
     source = config.train.init_from
@@ -41,6 +48,8 @@ def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
     result = {collection: dict(parts) for collection, parts in variables.items()}
     for collection, parts in result.items():
         for part, tree in given.get(collection, {}).items():
+            if part not in chosen:
+                continue
             prefix = f"{collection}/{part}/"
             wrong = misfit(named(parts.get(part, {}), prefix), named(tree, prefix))
             if wrong:

@@ -202,7 +202,7 @@ def checkpoint(tmp_path_factory):
     """A tiny network with random weights."""
     path = tmp_path_factory.mktemp("weights") / "tiny.npz"
     narrow = ["--config.model.width=0.05", "--config.model.levels=(2,)"]
-    config = load_config("demo", [*narrow, "--config.model.adjust_channels=(4,)"])
+    config = load_config("studies", [*narrow, "--config.model.adjust_channels=(4,)"])
     weights.save(path, config, init_variables(build(config), 0))
     return path
 

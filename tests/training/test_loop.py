@@ -12,10 +12,12 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from siamjax import cli, models
-from siamjax.config import from_json, to_json
+from siamjax.api import default_checkpoint
+from siamjax.config import from_json, load_config, to_json
 from siamjax.data import loader
 from siamjax.errors import UserError
 from siamjax.evaluation import validation
+from siamjax.models import weights
 from siamjax.training import checkpoint, initial, loop, losses, metrics, parallel, saving
 
 from .conftest import assert_same_run, lines
@@ -256,6 +258,31 @@ def test_fine_tuning_starts_from_a_run(whole, tiny, tmp_path):
     other = tiny(init_from=str(workdir), model__adjust_channels=(6,))
     with pytest.raises(UserError, match=r"head/.* is \(4,\) there, \(6,\) in the network"):
         initial.initial_variables(other, models.build(other))
+
+
+def test_parts_that_are_not_taken_are_random(whole, tiny):
+    workdir, _ = whole
+    config = tiny(init_from=str(workdir), init_parts=("backbone",))
+    model = models.build(config)
+    found = initial.initial_variables(config, model)
+    _, given, _ = checkpoint.load_variables(workdir)
+    drawn = initial.initial_variables(tiny(), model)
+    for collection, parts in found.items():
+        for part, tree in parts.items():
+            expected = (given if part == "backbone" else drawn)[collection][part]
+            jax.tree.map(np.testing.assert_array_equal, tree, expected)
+    with pytest.raises(UserError, match=r"init_parts: no part 'body'; there are backbone, neck"):
+        initial.initial_variables(tiny(init_parts=("body",)), model)
+
+
+def test_the_demo_starts_from_the_bundled_backbone():
+    config = load_config("demo")
+    config.model.adjust_channels = (4,)  # the parts that are drawn may be small
+    found = initial.initial_variables(config, models.build(config))
+    _, bundled = weights.load(default_checkpoint())
+    backbone = found["params"]["backbone"]
+    jax.tree.map(np.testing.assert_array_equal, backbone, bundled["params"]["backbone"])
+    assert found["params"]["neck"].keys() == bundled["params"]["neck"].keys()
 
 
 def test_a_run_of_version_0_1_resumes(shards, tmp_path, monkeypatch):
