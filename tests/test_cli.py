@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # a network and a run as small as they get
 SMALLEST = [
-    "--config.model.width=0.05",
+    "--config.model.width=0.0625",
     "--config.model.adjust_channels=(4,)",
     "--config.data.pairs_per_epoch=8",
     "--config.data.workers=0",

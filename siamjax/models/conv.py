@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
+from siamjax.errors import UserError
 from siamjax.models.formulations import FORMULATIONS, PRODUCT, Operations
 from siamjax.models.initialise import parameter
 from siamjax.models.norm import BatchNorm
@@ -75,6 +76,16 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x):
+        """The images, convolved.
+
+        Raises:
+            UserError: no channels, by too small a width.
+        """
+        if self.features < 1:
+            raise UserError(
+                f"{'/'.join(map(str, self.path))}: no channels are left; raise model.width or "
+                "model.adjust_channels"
+            )
         dtype, operations = self.numerics.dtype, self.numerics.operations
         inputs = 1 if self.depthwise else x.shape[-1]
         shape = (self.size, self.size, inputs, self.features)

@@ -343,6 +343,12 @@ def test_template_larger_than_search(small, crops):
         )
 
 
+def test_a_width_that_leaves_no_channels(small, family):
+    """Before: ZeroDivisionError: float division by zero."""
+    with pytest.raises(UserError, match=r"^backbone/\w+(/\w+)*: no channels .* model\.width or"):
+        init_variables(small(family, width=0.01), 0)
+
+
 def test_levels_of_different_strides_are_not_fused(small):
     with pytest.raises(UserError, match=r"levels=\(1, 2\).*\[25, 57\].*one stride"):
         shapes(small("resnet18", levels=(1, 2)))
