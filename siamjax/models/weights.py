@@ -130,7 +130,7 @@ def check_matches(model, variables, path) -> None:
         wanted = _shapes(shapes(model if isinstance(model, SiamRPN) else build(model)))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (ArithmeticError, TypeError, ValueError) as error:  # layers of no channel, and the like
+    except (ArithmeticError, TypeError, ValueError) as error:  # a stride of 0, and the like
         raise UserError(f"{path}: its config makes no network ({type(error).__name__})") from error
     given = _shapes(variables)
     faults = [

@@ -28,7 +28,7 @@ def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
         UserError: `init_from` is neither a weights file nor a run's folder, cannot be fetched, or
             does not fit the network; `init_parts` names what no network has.
     """
-    chosen = tuple(config.train.init_parts)
+    chosen = tuple(config.train.get("init_parts", PARTS))  # experiments before 0.3 lack the field
     if unknown := sorted(set(chosen) - set(PARTS)):
         raise UserError(
             f"--config.train.init_parts: no part {unknown[0]!r}; there are {', '.join(PARTS)}"

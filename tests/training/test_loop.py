@@ -1,6 +1,8 @@
 """Whole runs with a tiny network: what they write, and that stopping anywhere changes nothing."""
 
+import copy
 import functools
+import json
 import shutil
 import signal
 import time
@@ -18,7 +20,7 @@ from siamjax.data import loader
 from siamjax.errors import UserError
 from siamjax.evaluation import validation
 from siamjax.models import weights
-from siamjax.training import checkpoint, initial, loop, losses, metrics, parallel, saving
+from siamjax.training import checkpoint, initial, loop, losses, metrics, parallel, resume, saving
 
 from .conftest import assert_same_run, lines
 
@@ -305,6 +307,24 @@ def test_a_run_of_version_0_1_resumes(shards, tmp_path, monkeypatch):
     assert size == pytest.approx(143.45749843667727, rel=1e-4)
     momentum = rest["optimizer/inner_states/rest/inner_state/1/trace/head/level2/loc/out/bias"]
     assert np.abs(momentum).sum() == pytest.approx(21.837000914, rel=1e-4)
+
+
+def test_a_run_of_version_0_1_continues_with_the_fields_of_today(tmp_path):
+    """Each field added since says how runs without it were trained."""
+    shutil.unpack_archive(DATA / "run_0_1.tar.gz", tmp_path, filter="data")
+    old = json.loads((tmp_path / "run" / "config.json").read_text())
+    new = copy.deepcopy(old)
+    today = json.loads(to_json(load_config("base")))
+    for section in ("model", "anchors", "targets", "crops", "data", "train"):
+        added = {name: x for name, x in today[section].items() if name not in old[section]}
+        new[section].update(added)
+    new["data"]["negatives"] = "published"  # the one whose default is another rule
+    assert new["train"]["init_parts"] == list(initial.PARTS)
+    meta = {"config": old}
+    resume.check_meta(meta, from_json(json.dumps(new), "new"), {}, "--workdir=run")
+    new["train"]["init_parts"] = ["backbone"]
+    with pytest.raises(UserError, match=r"init_parts: \['backbone', 'neck', 'head'\] -> "):
+        resume.check_meta(meta, from_json(json.dumps(new), "new"), {}, "--workdir=run")
 
 
 def test_best_checkpoints_are_kept_by_score(tiny, tmp_path):
