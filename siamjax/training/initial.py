@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from siamjax import models
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 from siamjax.models import weights
 from siamjax.remote import weights as remote
 from siamjax.training import checkpoint
@@ -30,9 +30,8 @@ def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
     """
     chosen = tuple(config.train.get("init_parts", PARTS))  # experiments before 0.3 lack the field
     if unknown := sorted(set(chosen) - set(PARTS)):
-        raise UserError(
-            f"--config.train.init_parts: no part {unknown[0]!r}; there are {', '.join(PARTS)}"
-        )
+        hint = one_of(unknown[0], PARTS)
+        raise UserError(f"--config.train.init_parts: no part {unknown[0]!r}; {hint}")
     size = {"exemplar": config.crops.exemplar, "search": config.crops.search}
     variables = models.init_variables(model, config.seed, **size)
     source = config.train.init_from

@@ -273,8 +273,9 @@ def test_parts_that_are_not_taken_are_random(whole, tiny):
         for part, tree in parts.items():
             expected = (given if part == "backbone" else drawn)[collection][part]
             jax.tree.map(np.testing.assert_array_equal, tree, expected)
-    with pytest.raises(UserError, match=r"init_parts: no part 'body'; there are backbone, neck"):
-        initial.initial_variables(tiny(init_parts=("body",)), model)
+    hint = r"init_parts: no part 'necks'; choose one of backbone, neck, head; did you mean neck\?"
+    with pytest.raises(UserError, match=hint):
+        initial.initial_variables(tiny(init_parts=("necks",)), model)
 
 
 def test_the_demo_starts_from_the_bundled_backbone():
