@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(CONSTRAINTS)
 	@touch $@
 
 demo: env  ## shards -> training -> tracking -> scores, report and video under runs/demo
-	$(BIN)/python -m siamjax.cli demo --out=runs/demo
+	$(BIN)/python -m siamjax demo --out=runs/demo
 
 test: env  ## the tests
 	$(BIN)/python -m pytest -n 2 $(TESTS)

@@ -37,7 +37,7 @@ def write(path, count):
 
 def run(clip, folder, out, frames):
     """Wall and processor seconds of one command."""
-    command = [sys.executable, "-m", "siamjax.cli", "track", clip, f"--box={BOX}"]
+    command = [sys.executable, "-m", "siamjax", "track", clip, f"--box={BOX}"]
     command += [f"--frames={frames}", f"--csv={folder / 'a.csv'}"]
     command += [f"--out={folder / 'a'}{out}"] if out else []
     return child_seconds(command, capture_output=True)

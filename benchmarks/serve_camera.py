@@ -80,7 +80,7 @@ def main() -> None:
     pictures, given = clip(args.frames, args.targets)
     tracker = siamjax.load(args.checkpoint)
     flags = [f"--checkpoint={args.checkpoint}"] if args.checkpoint else []
-    command = [sys.executable, "-m", "siamjax.cli", "serve", "--port=0", *flags]
+    command = [sys.executable, "-m", "siamjax", "serve", "--port=0", *flags]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         address = server.stdout.readline().split()[0].rstrip("/")

@@ -262,7 +262,7 @@ def main() -> None:
             [
                 sys.executable,
                 "-m",
-                "siamjax.cli",
+                "siamjax",
                 "serve",
                 str(folder / "clip.webm"),
                 "--port=0",

@@ -17,7 +17,7 @@ REPEATS = 5
 
 def seconds(arguments: list[str]) -> float:
     """CPU time of one process."""
-    command = [sys.executable, "-m", "siamjax.cli", *arguments, "--help"]
+    command = [sys.executable, "-m", "siamjax", *arguments, "--help"]
     _, cpu = child_seconds(command, stdout=subprocess.DEVNULL)
     return cpu
 

@@ -139,7 +139,3 @@ def _complete() -> None:
 
     words = os.environ.get("COMP_LINE", "").split()[1:]
     argcomplete.autocomplete(build_parser({_chosen(words)} & COMMANDS.keys()))
-
-
-if __name__ == "__main__":
-    main()

@@ -162,7 +162,7 @@ class Job:
 
     def command(self, out: Path) -> list[str]:
         """The command line that writes to `out`."""
-        run, videos = [sys.executable, "-m", "siamjax.cli"], str(self.soak.folder / "videos")
+        run, videos = [sys.executable, "-m", "siamjax"], str(self.soak.folder / "videos")
         if self.name == "prepare":
             command = [sys.executable, "-m", "data_prep", "folder", f"--source={videos}"]
             return [*command, f"--out={out}", "--workers=2", "--shard_mb=1"]

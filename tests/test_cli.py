@@ -115,11 +115,11 @@ def test_an_unknown_argument_is_named(arguments, message):
             "error: --config.sead: no such field; did you mean --config.seed?",
         ),
         (
-            ["-m", "siamjax.cli", "train", "--config=configs/none.py", "--workdir=x"],
+            ["-m", "siamjax", "train", "--config=configs/none.py", "--workdir=x"],
             "error: --config=configs/none.py: no such file",
         ),
         (["run_eval.py", "--dataset=OTB10"], "OTB10"),
-        (["-m", "siamjax.cli", "track", "no.mp4", "--box=1,1,9,9"], "no.mp4"),
+        (["-m", "siamjax", "track", "no.mp4", "--box=1,1,9,9"], "no.mp4"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message):

@@ -113,7 +113,7 @@ def test_every_command_on_a_disk_that_refuses(videos, tmp_path, own_mounts, how)
     run = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True}
     table = commands(videos, good, disk)
     before = [*table["eval"][:-1], f"--out={good}"]
-    done = subprocess.run([sys.executable, "-m", "siamjax.cli", *before], **run)
+    done = subprocess.run([sys.executable, "-m", "siamjax", *before], **run)
     assert done.returncode == 0, done.stderr
     (tmp_path / "driver.py").write_text(DRIVER)
     driver = [sys.executable, str(tmp_path / "driver.py"), str(disk), how, json.dumps(table)]

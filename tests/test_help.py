@@ -110,7 +110,7 @@ def test_commands_that_compute_take_a_device(name, subparsers):
 @pytest.mark.skipif(os.environ.get("JAX_PLATFORMS") != "cpu", reason="needs to have no GPU")
 def test_an_absent_device_is_one_line(flag, variable, line):
     """Before: JAX_PLATFORMS=abacus gave a traceback of 40 lines."""
-    words = ["-m", "siamjax.cli", "inspect", "demo", *[flag] * bool(flag)]
+    words = ["-m", "siamjax", "inspect", "demo", *[flag] * bool(flag)]
     done = python(*words, JAX_PLATFORMS=variable)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""

@@ -82,7 +82,7 @@ def test_every_kind_is_there():
 
 
 def test_a_benchmark_and_a_measure(source, clips):
-    evaluate = ("-m", "siamjax.cli", "eval", "--dataset=Clips", f"--data_root={clips}")
+    evaluate = ("-m", "siamjax", "eval", "--dataset=Clips", f"--data_root={clips}")
     printed = run(source, *evaluate, "--baselines=static", "--out=out")
     assert "Clips: 2 of 2 sequences" in printed
     assert "success AUC" in printed
@@ -113,17 +113,17 @@ def test_a_label_format(source, tmp_path):
     assert run(source, "-c", script) == "2.50,4.00\n\n"
     (tmp_path / "boxes.csv").write_text("frame,target,x,y,w,h\n0,0,1,2,3,4\n")
     convert = ("labels", str(tmp_path / "boxes.csv"), "--to=centres", f"--out={tmp_path / 'o'}")
-    run(source, "-m", "siamjax.cli", *convert)
+    run(source, "-m", "siamjax", *convert)
     assert (tmp_path / "o" / "boxes.txt").read_text() == "2.50,4.00\n"
 
 
 def test_a_command(source, clips):
-    assert run(source, "-m", "siamjax.cli", "count", str(clips / "a" / "frames")) == "4\n"
-    assert "the frames of a video" in run(source, "-m", "siamjax.cli", "--help")
+    assert run(source, "-m", "siamjax", "count", str(clips / "a" / "frames")) == "4\n"
+    assert "the frames of a video" in run(source, "-m", "siamjax", "--help")
 
 
 def test_a_study(source):
-    study = ("-m", "siamjax.cli", "study", "boxes", "--workdir=boxes", "--clips=1", "--dry_run")
+    study = ("-m", "siamjax", "study", "boxes", "--workdir=boxes", "--clips=1", "--dry_run")
     printed = run(source, *study, "--weights=1.2,3", "--seeds=2")
     assert "4 runs, 4 trainings, 4 of them to be done" in printed
     assert "boxes, 3, seed 1: to do" in printed
@@ -141,7 +141,7 @@ def test_a_data_set_to_train_on(source, tmp_path):
 
 def test_a_backbone_is_inspected(source):
     """Before: `siamjax inspect configs/plain.py` ended with KeyError: 'plain', of PySOT's names."""
-    printed = run(source, "-m", "siamjax.cli", "inspect", "configs/plain.py")
+    printed = run(source, "-m", "siamjax", "inspect", "configs/plain.py")
     assert re.search(r"^backbone/conv4 +\d+x\d+x64 +8 +18,432 ", printed, re.MULTILINE)
     assert "tensors" not in printed
 
@@ -156,8 +156,8 @@ def test_a_backbone_trains_and_is_evaluated(source):
         "train.epochs": 2,
     }
     fields = [f"--config.{name}={value}" for name, value in small.items()]
-    run(source, "-m", "siamjax.cli", "train", "--config=plain", "--workdir=plain", *fields)
-    evaluate = ("-m", "siamjax.cli", "eval", "--dataset=synthetic", "--limit=1", "--out=scores")
+    run(source, "-m", "siamjax", "train", "--config=plain", "--workdir=plain", *fields)
+    evaluate = ("-m", "siamjax", "eval", "--dataset=synthetic", "--limit=1", "--out=scores")
     printed = run(source, *evaluate, "--checkpoint=plain", "--name=plain")
     assert re.search(r"^plain +\d\.\d{3}", printed, re.MULTILINE)
     assert "plain" in (source / "scores" / "report.html").read_text()

@@ -232,7 +232,7 @@ def test_the_whole_is_killed_and_resumed(videos, checkpoint, tmp_path, capsys):
     out = tmp_path / "run"
     command = ["finetune", str(videos), f"--checkpoint={checkpoint}", f"--out={out}", *QUICK]
     process = subprocess.Popen(
-        [sys.executable, "-m", "siamjax.cli", *command], cwd=ROOT, stderr=subprocess.PIPE
+        [sys.executable, "-m", "siamjax", *command], cwd=ROOT, stderr=subprocess.PIPE
     )
     metrics = out / "train" / "metrics.jsonl"
     begun = time.monotonic()

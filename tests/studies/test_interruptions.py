@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def start(experiment, out, *flags):
     """The study, its standard error in a file: nobody reads a pipe meanwhile."""
-    command = [sys.executable, "-m", "siamjax.cli", "study", "shift", f"--workdir={out}"]
+    command = [sys.executable, "-m", "siamjax", "study", "shift", f"--workdir={out}"]
     command += [f"--config={experiment}", "--videos=2", "--workers=0", "--clips=1", "--seeds=1"]
     command.append("--shifts=40")  # with and without padding: two trainings
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}

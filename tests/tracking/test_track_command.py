@@ -159,7 +159,7 @@ def test_names_that_are_not_utf8(checkpoint, clip, tmp_path):
     with VideoWriter(tmp_path / f"{name}.avi") as writer:
         for frame in clip.frames[:3]:
             writer.write(frame)
-    command = [sys.executable, "-m", "siamjax.cli", "track", f"{name}.avi", BOX]
+    command = [sys.executable, "-m", "siamjax", "track", f"{name}.avi", BOX]
     command += [f"--checkpoint={checkpoint}", "--frames=2", f"--csv={name}.csv"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
