@@ -124,6 +124,8 @@ def get_config():
     c.targets = ml_collections.ConfigDict()
     c.targets.positive_iou = 0.6  # anchors above are positive
     c.targets.negative_iou = 0.3  # anchors below are negative
+    # anchors above that are kept as neither learn the box alone; 1: none, as published
+    c.targets.loc_iou = 1.0
     c.targets.positives = 16  # most positives kept per pair
     c.targets.total = 64  # of them and the negatives; at most total - positives negatives
     c.targets.negatives = 16  # kept per negative pair

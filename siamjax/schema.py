@@ -46,6 +46,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "data.*": _COUNT,
     "targets.positive_iou": _SHARE,
     "targets.negative_iou": _SHARE,
+    "targets.loc_iou": _SHARE,
     "targets.*": _COUNT,
     "train.*": _ANY,
 }

@@ -66,7 +66,7 @@ class Example:
         template: (exemplar, exemplar, 3) uint8 BGR.
         search: (search, search, 3) uint8 BGR.
         template_noise, search_noise: (3,) float32, to be subtracted from the images.
-        label: (A, S, S) int8, 1 object, 0 background, -1 ignored.
+        label: (A, S, S) int8, see `siamjax.data.targets.assign`.
         box: (4,) float64 cx, cy, w, h of the object in the search crop, px.
         pair: what was drawn.
         bad: damaged records that came up before, as (source, crop, reason).

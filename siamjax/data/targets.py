@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+BOX_ALONE = 2  # label of an anchor that learns the box, while its class takes no part
+
 
 @dataclasses.dataclass(frozen=True)
 class TargetRule:
@@ -13,6 +15,8 @@ class TargetRule:
     Attributes:
         positive_iou: anchors with a larger overlap are positive, 0..1.
         negative_iou: anchors with a smaller overlap are negative, 0..1.
+        loc_iou: anchors with a larger overlap that are not kept as positives or negatives learn the
+            box alone, 0..1; 1: none, as published.
         positives: most positives kept.
         total: most positives and negatives kept; at most `total - positives` negatives, however few
             positives.
@@ -23,6 +27,7 @@ class TargetRule:
 
     positive_iou: float = 0.6
     negative_iou: float = 0.3
+    loc_iou: float = 1.0
     positives: int = 16
     total: int = 64
     negatives: int = 16
@@ -44,7 +49,7 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
         negative: whether the template shows another object.
 
     Returns:
-        (A, S, S) int8: 1 object, 0 background, -1 ignored.
+        (A, S, S) int8: 1 object, 0 background, `BOX_ALONE`, -1 ignored.
     """
     label = np.full(anchors_grid.shape[:3], -1, np.int8)
     flat = label.reshape(-1)
@@ -55,6 +60,7 @@ def assign(rng, rule: TargetRule, anchors_grid: np.ndarray, box, negative: bool)
     overlap = _overlap(anchors_grid, np.asarray(box, np.float64))
     positive = np.flatnonzero(overlap > rule.positive_iou)
     background = np.flatnonzero(overlap < rule.negative_iou)
+    flat[overlap.reshape(-1) > rule.loc_iou] = BOX_ALONE
     flat[_subset(rng, positive, rule.positives)] = 1
     flat[_subset(rng, background, rule.total - rule.positives)] = 0
     return label

@@ -13,9 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int8
 
+from siamjax.data.targets import BOX_ALONE
 from siamjax.geometry import anchors as anchors_lib
 
-Labels = Int8[np.ndarray | Array, "b a s s"]  # 1 positive, 0 negative, -1 takes no part
+# 1 positive, 0 negative, BOX_ALONE a positive of the regression alone, -1 takes no part
+Labels = Int8[np.ndarray | Array, "b a s s"]
 Scalar = Float32[Array, ""]
 
 
@@ -49,25 +51,25 @@ def targets_from_batch(
 
     Args:
         anchors: the anchor shapes.
-        batch: with `label` int8 (B, A, S, S) in {1, 0, -1} and `box` float32 (B, 4) cx, cy, w, h of
-            the target in the search crop, px.
+        batch: with `label` int8 (B, A, S, S), see `siamjax.data.targets.assign`, and `box` float32
+            (B, 4) cx, cy, w, h of the target in the search crop, px.
         search: side of the search crop, px.
 
     Returns:
         label: as given.
-        delta: offsets of the box from each anchor; 0 where the anchor is not positive.
-        weight: 1 / number of the pair's positives on its positives, else 0.
+        delta: offsets of the box from each anchor that learns it; 0 for the others.
+        weight: 1 / number of the pair's anchors that learn the box, on these; else 0.
     """
     label, box = batch["label"], batch["box"]
     grid = jnp.asarray(anchors.grid(label.shape[-1], centre=search // 2))
-    positive = label == 1
+    learns = (label == 1) | (label == BOX_ALONE)
     # A negative pair's box takes no part; a size of 1 keeps its logarithm finite.
-    used = jnp.any(positive, axis=(1, 2, 3))[:, None]
+    used = jnp.any(learns, axis=(1, 2, 3))[:, None]
     box = jnp.where(used, box, 1.0)
     delta = anchors_lib.encode(grid[None], box[:, None, None, None, :])
-    delta = jnp.where(positive[..., None], delta, 0.0)
-    number = jnp.sum(positive, axis=(1, 2, 3), keepdims=True, dtype=jnp.float32)
-    weight = positive.astype(jnp.float32) / (number + 1e-6)
+    delta = jnp.where(learns[..., None], delta, 0.0)
+    number = jnp.sum(learns, axis=(1, 2, 3), keepdims=True, dtype=jnp.float32)
+    weight = learns.astype(jnp.float32) / (number + 1e-6)
     return label, delta, weight
 
 

@@ -31,6 +31,7 @@ _BEFORE = {
     "data.alike": "0.0",
     "data.mined": "0.0",
     "data.mined_kept": "512",
+    "targets.loc_iou": "1.0",
     "train.init_parts": "['backbone', 'neck', 'head']",
 }
 _SAME_DATA = ("name", "crop", "jpeg_quality", "videos", "tracks", "crops")

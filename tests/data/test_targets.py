@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamjax.data.targets import TargetRule, assign
+from siamjax.data.targets import BOX_ALONE, TargetRule, assign
 from siamjax.geometry import boxes
 from siamjax.geometry.anchors import Anchors, encode
 
@@ -89,6 +89,36 @@ def test_at_most_16_positives_and_48_negatives():
     )
     assert (label == 1).sum() == 16
     assert (label == 0).sum() == 48
+
+
+def test_anchors_that_learn_the_box_alone_by_hand():
+    """A 64 x 64 box in the centre, square anchors: 8 px aside .778, 16 px .6, 24 px 40/88 = .455,
+    32 px 1/3; (8, 8) .620, (8, 16) 56 * 48 / (8192 - 2688) = .488, (16, 16) .391, (8, 24)
+    56 * 40 / (8192 - 2240) = .376.
+    """
+    rule = TargetRule(loc_iou=0.48, positives=1, total=2)
+    label = assign(np.random.default_rng(0), rule, GRID, (127, 127, 64, 64), False)
+    learns = np.zeros((25, 25), bool)
+    learns[10:15, 11:14] = learns[11:14, 10:15] = True
+    np.testing.assert_array_equal(label[2] >= 1, learns)
+    assert (label == 1).sum() == 1  # the other positives learn the box nevertheless
+    np.testing.assert_array_equal(label[2] == BOX_ALONE, learns & (label[2] != 1))
+
+
+def test_the_published_rule_is_the_same_draw_with_boxes_of_their_own():
+    published, more = (
+        assign(np.random.default_rng(7), TargetRule(loc_iou=x), GRID, (120, 130, 50, 70), False)
+        for x in (1.0, 0.35)
+    )
+    assert (more == BOX_ALONE).any()
+    np.testing.assert_array_equal(np.where(more == BOX_ALONE, -1, more), published)
+
+
+def test_a_kept_negative_does_not_learn_the_box():
+    rule = TargetRule(loc_iou=0.1, negative_iou=0.3, total=10**6)
+    label = assign(np.random.default_rng(0), rule, GRID, (127, 127, 64, 64), False)
+    assert (label == BOX_ALONE).any()
+    assert label[2, 12, 17] == 0  # 40 px aside: 24/104 = .231
 
 
 def test_negatives_are_not_topped_up():

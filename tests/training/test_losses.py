@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from siamjax.data.targets import BOX_ALONE
 from siamjax.geometry.anchors import Anchors
 from siamjax.training import losses
 
@@ -89,6 +90,25 @@ def test_targets_by_hand():
     assert not np.asarray(delta[1]).any()
     _, of_default, _ = losses.targets_from_batch(anchors, batch)
     np.testing.assert_array_equal(of_default, delta)
+
+
+def test_an_anchor_that_learns_the_box_alone(maps):
+    """Its class takes no part; its offsets have the weight of a positive's."""
+    cls, loc, *_ = maps
+    box = np.tile(np.float32([130, 120, 32, 64]), (4, 1))
+    labels = {value: np.full((4, A, S, S), -1, np.int8) for value in (1, BOX_ALONE)}
+    for value, label in labels.items():
+        label[:, 0, 1, 2], label[:, 1, 0, 1] = 1, value
+    anchors = Anchors(stride=8, ratios=(0.5, 1.0))
+
+    def both(value, cls, loc):
+        targets = losses.targets_from_batch(anchors, {"label": labels[value], "box": box})
+        return losses.rpn_loss(cls, loc, *targets)
+
+    np.testing.assert_array_equal(both(BOX_ALONE, cls, loc)[1], both(1, cls, loc)[1])
+    of_cls = jax.grad(lambda cls: sum(both(BOX_ALONE, cls, loc)))(cls)
+    assert of_cls[:, 1, 2, [0, A]].all()
+    assert not of_cls[:, 0, 1, [1, A + 1]].any()
 
 
 @pytest.mark.reference
