@@ -27,7 +27,7 @@ import cv2
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-CONFIG = "configs/mobilenetv3.py"
+CONFIG = "configs/bundled.py"
 # shards: the module of data_prep, the folder in the material, videos or clips that are taken (0:
 # all), on every other machine and with --tiny
 SETS = {
@@ -176,7 +176,7 @@ def train(args, overrides, end: float) -> dict:
 
 def make_shards(material: Path, data: Path, workers: int, tiny: bool) -> None:
     """All sets of shards at once, by the commands that users have; those that are there stay."""
-    from configs.mobilenetv3 import HELD_OUT
+    from configs.bundled import HELD_OUT
 
     waiting = []
     for name, (module, folder, most, least) in SETS.items():

@@ -1,70 +1,108 @@
-"""A MobileNetV2 tracker on a few real videos and many pasted clips.
+"""The bundled tracker: MobileNetV3-small, whose backbone has learned to track elsewhere.
 
-Command: siamjax convert mobilenetv2 mobilenetv2_imagenet.npz runs/mobilenetv2.npz
-             --config=configs/bundled.py
-         python run_train.py --config=configs/bundled.py --workdir=runs/bundled
-             --config.data.workers=15
-Hardware: one GPU with sixteen cores beside it; on two CPU cores it takes hours.
-Cost: 409,600 pairs in 4 min 40 s on an H100.
+Commands: siamjax convert nanotrack nanotrackv3_backbone.npz runs/nanotrack.npz
+              --config=configs/bundled.py
+          python run_train.py --config=configs/bundled.py --workdir=runs/bundled
+Hardware: two CPU cores; a pair takes 40 ms of processor time, and 2.3 ms in the loader.
+Cost: 217,600 pairs in 1 h 42 min on two cores of an EPYC, beside other work.
 Expected: success AUC 0.68 on seven targets of OTB2015 (Couple, Crossing, David, Football1, both of
-Jogging, Man) on crops half a pixel off, 0.69 after 25,600 pairs on mended ones; docs/bundled.md.
+Jogging, Man), 0.45 on six others (Biker, Diving, Dog, Freeman1, Jumping, Subway); docs/bundled.md.
+Data: the shards that `SHARDS` lists; `HELD_OUT` names the videos that stay out of them, for fitting
+what has to be fitted on videos that nobody trained on.
 """
 
 import ml_collections
 
 from configs import base
 
+# set: videos, by the names of data_prep, that are left out of training (--leave_out); about a
+# fifth, and no scene is on both sides
+HELD_OUT = {
+    "got10k_more": tuple(
+        f"train/GOT-10k_Train_{number:06d}" for number in (4, 10, 11, 19, 26, 33, 38)
+    ),
+    "davis": (
+        "bmx-bumps",
+        "breakdance-flare",
+        "drift-turn",
+        "horsejump-low",
+        "soccerball",
+        "swing",
+    ),
+    "mot": ("TUD-Campus",),
+    "vid": ("b/ILSVRC2015_train_00000001",),
+}
+# set: largest distance of a pair's frames, entries per round. All are small: each weighs by what it
+# teaches.
+SHARDS = {
+    "got10k": (100, 400),
+    "got10k_more": (36, 500),
+    "davis": (30, 400),
+    "vid": (200, 80),
+    "youtubebb": (3, 120),
+    "mot": (40, 160),
+    "coco": (1, 300),
+    "coco_animals": (1, 300),
+    "det": (1, 60),
+    "yolo": (1, 120),
+    "composite": (3, 800),
+    "composite_animals": (3, 800),
+    "synthetic": (20, 100),
+}
+
 
 def get_config():
     c = base.get_config()
     c.name = "bundled"
 
-    c.model.backbone = "mobilenetv2"
-    # layers 6 and 7 would cost more than all the others together
-    c.model.levels = (3, 5)
-    c.model.adjust_channels = (96,)
+    c.model.backbone = "mobilenetv3"
+    c.model.levels = (3, 6, 9)
+    # few: the head is most of a training step
+    c.model.adjust_channels = (48, 64, 64)
 
+    # The size of a target is hard to learn from few pairs: many anchors learn it, on crops of many
+    # sizes.
+    c.targets.loc_iou = 0.35
     c.targets.positives = 32
     c.targets.total = 256
     c.targets.negatives = 64
 
-    # All five sets are small: each weighs by what it teaches, and clips pasted from the objects of
-    # COCO's images keep the network from learning the few videos by heart.
-    c.data.sources = ml_collections.ConfigDict()
-    c.data.sources.got10k = base.source("data/got10k", 60, 400)
-    c.data.sources.vid = base.source("data/vid", 60, 120)
-    c.data.sources.youtubebb = base.source("data/youtubebb", 3, 120)
-    c.data.sources.coco = base.source("data/coco", 1, 400)
-    c.data.sources.det = base.source("data/det", 1, 65)
-    c.data.sources.composite = base.source("data/composite", 3, 900)
-    c.data.sources.synthetic = base.source("data/synthetic", 6, 100)
+    # found on the videos of HELD_OUT
+    c.tracker.penalty_k = 0.3
+    c.tracker.window_influence = 0.3
+    c.tracker.lr = 0.35
 
-    # the size must be seen, not assumed
-    c.data.search.scale = 0.3
-    # nor must the light: between a clip's frames, and in an image that is its own pair, it hardly
-    # changes
+    c.data.sources = ml_collections.ConfigDict(
+        {name: base.source(f"data/{name}", *row) for name, row in SHARDS.items()}
+    )
+    c.data.flip = 0.5
+    c.data.search.scale = 0.4
     c.data.template.exposure = 0.7
     c.data.search.exposure = 0.7
+    c.data.search.coarse = 0.2
     c.data.grey = 0.1
     c.data.negative = 0.3
-    c.data.pairs_per_epoch = 12_800
+    c.data.distractor = 0.5
+    c.data.pairs_per_epoch = 6_400
     c.data.workers = 1
 
-    c.train.epochs = 32
-    c.train.batch_size = 64
+    c.train.epochs = 34
+    c.train.batch_size = 16
+    c.train.loc_weight = 2.0
     c.train.weight_decay = 5e-4  # the paper's
     c.train.warmup_epochs = 1
     c.train.warmup_start = 0.005
-    c.train.warmup_end = 0.06
-    c.train.lr_start = 0.06
-    c.train.lr_end = 0.0012
-    c.train.unfreeze_epoch = 5
-    c.train.unfreeze_layers = ("layer3", "layer4", "layer5")
-    c.train.backbone_lr = 0.2
-    # the ImageNet weights come with their normalisations folded in: a batch's statistics would
-    # undo that
+    c.train.warmup_end = 0.03
+    c.train.lr_start = 0.03
+    c.train.lr_end = 0.0006
+    # Plain normalised correlation of its features finds targets displaced by 64 px in 0.898 of the
+    # cases with BGR and in 0.885 with RGB: images stay BGR.
+    # The backbone stays as it came: it has learned to track on far more videos than these. The
+    # layers are those that `siamjax finetune --backbone` trains.
+    c.train.unfreeze_layers = tuple(f"layer{i}" for i in range(4, 10))
+    c.train.unfreeze_epoch = 34
     c.train.freeze_backbone_bn = True
     c.train.ema = 0.998
-    c.train.keep = 32  # for the learning curve
-    c.train.init_from = "runs/mobilenetv2.npz"
+    c.train.keep = 10
+    c.train.init_from = "runs/nanotrack.npz"
     return c

@@ -20,6 +20,7 @@ def get_config():
 
     c.data.sources.synthetic.path = "runs/demo/shards"
     c.data.pairs_per_epoch = 1_600
+    c.targets.loc_iou = 0.35
     c.targets.positives = 32
 
     c.train.batch_size = 16

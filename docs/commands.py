@@ -30,7 +30,7 @@ LEFT_OUT = {
     r"--dataset=(OTB|VOT|LaSOT|UAV)": "needs the data set",
     r"configs/(resnet50|mobilenetv.|mine).*--workdir|--workdir.*init_from": "needs the full data",
     r"^siamjax inspect (pairs|shards)": "needs shards of the training sets",
-    r"runs/(resnet50|r50|mine|mobilenetv3)|r50\.npz|pysot|\.pth|\.model": "needs other weights",
+    r"runs/(resnet50|r50|mine|bundled)|r50\.npz|pysot|\.pth|\.model": "needs other weights",
     r"votenv|^vot |vot_results|VOT_RESULTS": "needs an environment of its own",
     r"^pip (un)?install|pip install|-m venv|^uv": "would change this environment",
     r"^siamjax (labels|finetune) mine|--data_root=held_out|--out_labels=video": "needs own videos",

@@ -25,6 +25,9 @@ later); x264 encodes `.mp4`. siamjax ships none of them; who passes an environme
 passes them on, too. With a PyAV that was built against an FFmpeg without x264, `.mp4` holds MPEG-4
 part 2, which browsers do not play, and all else works.
 
+The bundled weights hold the backbone of NanoTrackV3 (github.com/HonglinChu/SiamTrackers,
+Apache-2.0); their [training images](bundled.md) are under research licences.
+
 `docs/images/tracking.webp` shows frames of Big Buck Bunny, (c) Blender Foundation,
 www.bigbuckbunny.org, CC BY 3.0.
 """
