@@ -20,9 +20,9 @@ def get_config():
 
     c.data.sources.synthetic.path = "runs/demo/shards"
     c.data.pairs_per_epoch = 1_600
-    c.targets.loc_iou = 0.35
     c.targets.positives = 32
 
+    c.train.epochs = 8
     c.train.batch_size = 16
     c.train.weight_decay = 5e-4  # the paper's
     c.train.lr_end = 0.002
