@@ -135,7 +135,7 @@ def _named(text: str, rest: str) -> tuple[Box, str]:
 def _of_file(path: str, count: int | None, video: str | None) -> list[Given]:
     shown = f"--box_file={path}"
     if not Path(path).is_file():
-        raise UserError(f"{shown}: not a readable text file")
+        raise UserError(f"{shown}: no such file")
     by_frame = tables.has_frames(Path(path))
     if not by_frame:
         boxes = tables.read_boxes(Path(path))

@@ -15,6 +15,21 @@ from siamjax.training.state import misfit, named
 PARTS = ("backbone", "neck", "head")
 
 
+def doubt(train) -> str | None:
+    """A warning where the backbone keeps random weights for some of the run.
+
+    Args:
+        train: the section of the config.
+    """
+    frozen = min(train.unfreeze_epoch if train.unfreeze_layers else train.epochs, train.epochs)
+    if train.init_from or not frozen:
+        return None
+    return (
+        f"warning: the backbone's random weights stay fixed for {frozen} of {train.epochs} epochs; "
+        "give those of a pretrained one, --config.train.init_from (siamjax convert --help)"
+    )
+
+
 def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
     """The variables a run starts from: drawn from the seed, then, of the parts `train.init_parts`,
     overwritten by those of `train.init_from`, which has a part whole or not at all.

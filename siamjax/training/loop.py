@@ -33,7 +33,7 @@ from siamjax.training import (
     state,
     stopping,
 )
-from siamjax.training.initial import initial_variables
+from siamjax.training.initial import doubt, initial_variables
 from siamjax.training.resources import Resources
 from siamjax.training.step import make_step
 
@@ -169,6 +169,8 @@ class _Run:
         self._tell(self.saved.space(self.state, self.mirror is not None))
         begins = f"resumes from step {self.done} of {self.total}" if self.done else "training"
         self._tell(f"{self.workdir}: {begins}; {metrics.viewer(self.workdir)}")
+        if not self.done and (said := doubt(self.config.train)):
+            self._tell(said)
         folder, done, closing = self.workdir, self.done, resources.closing
         ends_epoch = done > 0 and done % self.per_epoch == 0
         unscored = validate is not None and ends_epoch and not self.saved.is_scored(done)

@@ -121,5 +121,5 @@ def test_a_table_of_frames_and_targets(tmp_path):
     boxes, names = numbered(f"--box_file={tmp_path}/t.csv", "--add=9:1,1,9,9:dog")
     assert boxes == [(0, 0, (5, 6, 7, 8)), (3, 1, (1, 2, 3, 4)), (9, 1, (1, 1, 9, 9))]
     assert names == ["", "dog"]
-    with pytest.raises(UserError, match=r"none\.txt: not a readable text file"):
+    with pytest.raises(UserError, match=r"none\.txt: no such file"):
         numbered("--box_file=none.txt")

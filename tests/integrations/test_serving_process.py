@@ -72,7 +72,10 @@ def test_an_address_that_is_taken_or_none():
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(UserError, match=rf"--port={port}: cannot listen there"):
+        said = (
+            rf"--port={port}: cannot listen there \(Address already in use\); give another --port$"
+        )
+        with pytest.raises(UserError, match=said):
             listen.run(serving.Server(None), "127.0.0.1", port)
     with pytest.raises(UserError, match="--port=70000: cannot listen there"):
         listen.run(serving.Server(None), "127.0.0.1", 70000)

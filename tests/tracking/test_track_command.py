@@ -120,7 +120,7 @@ def test_interrupt_keeps_what_there_is(track, folder, monkeypatch, capsys):
         (["--box=10,10,5"], "--box=10,10,5: give four numbers"),
         (["--box=a,b,c,d"], "give four numbers"),
         ([], "--box=x,y,w,h: give the target.s place .* siamjax serve .*, in the browser"),
-        (["--box_file=none.txt"], "none.txt: not a readable text file"),
+        (["--box_file=none.txt"], "none.txt: no such file"),
         ([BOX, "--frames=0"], "--frames=0"),
         ([BOX, "--out=out.gif"], "webm play in browsers"),
         ([BOX, "--csv=/proc/nowhere/a.csv"], "cannot make this folder"),

@@ -288,6 +288,23 @@ def test_the_demo_starts_from_the_bundled_backbone():
     assert found["params"]["neck"].keys() == bundled["params"]["neck"].keys()
 
 
+@pytest.mark.parametrize(
+    "layers, first, source, said",
+    [
+        (("layer2",), 10, "", "fixed for 10 of 20 epochs"),
+        (("layer2",), 30, "", "fixed for 20 of 20 epochs"),
+        ((), 0, "", "fixed for 20 of 20 epochs"),
+        (("layer2",), 0, "", None),
+        (("layer2",), 10, "weights.npz", None),
+    ],
+)
+def test_random_weights_that_stay_are_a_warning(layers, first, source, said):
+    train = load_config("resnet50").train
+    train.unfreeze_layers, train.unfreeze_epoch, train.init_from = layers, first, source
+    found = initial.doubt(train)
+    assert (found is None) if said is None else (said in found)
+
+
 def test_a_run_of_version_0_1_resumes(shards, tmp_path, monkeypatch):
     """The checkpoint of step 5 of 8, with moving averages, loads; its run ends as it did then."""
     monkeypatch.chdir(tmp_path)

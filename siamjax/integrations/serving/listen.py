@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -71,8 +72,11 @@ async def listening(server: Server, host: str, port: int):
             listener = await asyncio.get_running_loop().create_server(factory, host, port)
         except (OSError, OverflowError) as error:
             address = f"--host={host} --port={port}"
-            why = getattr(error, "strerror", None) or error
-            raise UserError(f"{address}: cannot listen there ({why})") from error
+            number = getattr(error, "errno", None)
+            # asyncio's own text repeats the address
+            why = os.strerror(number) if number else error
+            hint = "; give another --port" if number == errno.EADDRINUSE else ""
+            raise UserError(f"{address}: cannot listen there ({why}){hint}") from error
         yield listener.sockets[0].getsockname()[1]
         listener.close()
     finally:
