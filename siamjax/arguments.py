@@ -37,6 +37,8 @@ class Parser(argparse.ArgumentParser):
         """
         flag = argument.partition("=")[0]
         hint = near(flag, self._flags()) if flag.startswith("-") else ""
+        if argument.isdecimal() and "--box" in self._flags():
+            hint = "; a box is one word, --box=x,y,w,h"
         return UserError(f"unknown argument {argument}{hint or otherwise or self._see()}")
 
     def error(self, message: str) -> NoReturn:

@@ -66,6 +66,7 @@ def test_two_examples_of_every_command_parse(name, subparsers):
         (["prepare", "det", "--source=x", "--zzz"], r"--zzz; Beam's need --beam_runner beside"),
         (["prepare", "coc"], r"did you mean coco\?$"),
         (["track"], r"arguments are required: video; see siamjax track --help$"),
+        (["track", "v.mp4", "--box", "1", "2", "3", "4"], r"argument 2; a box .* --box=x,y,w,h$"),
         (["track", "v.mp4", "--zzz"], r"unknown argument --zzz; see siamjax track --help$"),
         ([], r"required: COMMAND; see siamjax --help$"),
     ],
