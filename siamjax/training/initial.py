@@ -15,18 +15,22 @@ from siamjax.training.state import misfit, named
 PARTS = ("backbone", "neck", "head")
 
 
-def doubt(train) -> str | None:
-    """A warning where the backbone keeps random weights for some of the run.
+def begins(train, done: int, total: int) -> str:
+    """How a run begins, for the line that says so; with a warning where the backbone keeps random
+    weights for some epochs.
 
     Args:
         train: the section of the config.
+        done, total: steps.
     """
+    if done:
+        return f"resumes from step {done} of {total}"
     frozen = min(train.unfreeze_epoch if train.unfreeze_layers else train.epochs, train.epochs)
     if train.init_from or not frozen:
-        return None
+        return "training"
     return (
-        f"warning: the backbone's random weights stay fixed for {frozen} of {train.epochs} epochs; "
-        "give those of a pretrained one, --config.train.init_from (siamjax convert --help)"
+        f"training; warning: the backbone's random weights stay fixed for {frozen} of "
+        f"{train.epochs} epochs, give a pretrained one's by --config.train.init_from"
     )
 
 

@@ -20,6 +20,7 @@ from siamjax.files import write_whole
 from siamjax.training import (
     checkpoint,
     hosts,
+    initial,
     metrics,
     mining,
     mirroring,
@@ -33,7 +34,6 @@ from siamjax.training import (
     state,
     stopping,
 )
-from siamjax.training.initial import doubt, initial_variables
 from siamjax.training.resources import Resources
 from siamjax.training.step import make_step
 
@@ -125,7 +125,7 @@ class _Run:
         self.mirror = mirroring.of(config, workdir, data)
         filled = self.mirror is not None and self.mirror.fills
         resumed = filled or bool(checkpoint.saved_steps(workdir / "checkpoints"))
-        variables = initial_variables(config, self.model, given=not resumed)
+        variables = initial.initial_variables(config, self.model, given=not resumed)
         self.labels = optimizer.label(variables["params"], config.train.unfreeze_layers)
         transform, scale = optimizer.make(config.train, self.labels), scaling.start(config.model)
         self.state = state.create(variables, transform, config.train.ema > 0, scale)
@@ -167,10 +167,8 @@ class _Run:
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""
         self._tell(self.saved.space(self.state, self.mirror is not None))
-        begins = f"resumes from step {self.done} of {self.total}" if self.done else "training"
+        begins = initial.begins(self.config.train, self.done, self.total)
         self._tell(f"{self.workdir}: {begins}; {metrics.viewer(self.workdir)}")
-        if not self.done and (said := doubt(self.config.train)):
-            self._tell(said)
         folder, done, closing = self.workdir, self.done, resources.closing
         ends_epoch = done > 0 and done % self.per_epoch == 0
         unscored = validate is not None and ends_epoch and not self.saved.is_scored(done)

@@ -301,8 +301,9 @@ def test_the_demo_starts_from_the_bundled_backbone():
 def test_random_weights_that_stay_are_a_warning(layers, first, source, said):
     train = load_config("resnet50").train
     train.unfreeze_layers, train.unfreeze_epoch, train.init_from = layers, first, source
-    found = initial.doubt(train)
-    assert (found is None) if said is None else (said in found)
+    found = initial.begins(train, 0, 400)
+    assert (found == "training") if said is None else (said in found)
+    assert initial.begins(train, 20, 400) == "resumes from step 20 of 400"
 
 
 def test_a_run_of_version_0_1_resumes(shards, tmp_path, monkeypatch):
