@@ -92,7 +92,7 @@ def write_api_pages(*_) -> None:
     modules = sorted(
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in package.rglob("*.py")
-        if path.stem not in ("__init__", "version", "cli")
+        if path.stem not in ("__init__", "__main__", "version", "cli")
     )
     lost = {name.split(".")[1] for name in modules} - ROOMS.keys()
     if lost:
