@@ -37,4 +37,5 @@ def preparation(folder: Path) -> str:
     runs = '__name__ == "__main__"'  # in the modules of data_prep that are training sets
     module = FOLDER / "data_prep" / f"{folder.name}.py"
     name = folder.name if module.is_file() and runs in module.read_text() else "NAME"
-    return f"write it with python -m data_prep {name} --out={folder}"
+    source = "" if name == "synthetic" else "--source=DIR "
+    return f"write it with python -m data_prep {name} {source}--out={folder}"

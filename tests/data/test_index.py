@@ -91,8 +91,8 @@ def test_missing_folder(tmp_path):
 @pytest.mark.parametrize(
     "folder, words",
     [
-        ("data/coco", "write it with python -m data_prep coco --out=data/coco"),
-        ("data/mine", "write it with python -m data_prep NAME --out=data/mine"),
+        ("data/coco", "write it with python -m data_prep coco --source=DIR --out=data/coco"),
+        ("data/mine", "write it with python -m data_prep NAME --source=DIR --out=data/mine"),
         ("runs/demo/shards", "siamjax demo --out=runs/demo writes it, and trains with it"),
     ],
 )
