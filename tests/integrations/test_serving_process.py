@@ -79,6 +79,9 @@ def test_an_address_that_is_taken_or_none():
             listen.run(serving.Server(None), "127.0.0.1", port)
     with pytest.raises(UserError, match="--port=70000: cannot listen there"):
         listen.run(serving.Server(None), "127.0.0.1", 70000)
+    with pytest.raises(UserError, match=r"cannot listen there \((?!Unknown error)") as error:
+        listen.run(serving.Server(None), "nowhere.invalid", 8765)
+    assert isinstance(error.value.__cause__, socket.gaierror)
 
 
 SERVE = """

@@ -72,9 +72,9 @@ async def listening(server: Server, host: str, port: int):
             listener = await asyncio.get_running_loop().create_server(factory, host, port)
         except (OSError, OverflowError) as error:
             address = f"--host={host} --port={port}"
-            number = getattr(error, "errno", None)
-            # asyncio's own text repeats the address
-            why = os.strerror(number) if number else error
+            number = getattr(error, "errno", None) or 0
+            # asyncio's own text repeats the address; a name that is not found has a number below 0
+            why = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
             hint = "; give another --port" if number == errno.EADDRINUSE else ""
             raise UserError(f"{address}: cannot listen there ({why}){hint}") from error
         yield listener.sockets[0].getsockname()[1]
