@@ -100,7 +100,7 @@ def get_config():
     # The backbone stays as it came: it has learned to track on far more videos than these. The
     # layers are those that `siamjax finetune --backbone` trains.
     c.train.unfreeze_layers = tuple(f"layer{i}" for i in range(4, 10))
-    c.train.unfreeze_epoch = 34
+    c.train.unfreeze_epoch = c.train.epochs  # never
     c.train.freeze_backbone_bn = True
     c.train.ema = 0.998
     c.train.keep = 10

@@ -26,12 +26,17 @@ def begins(train, done: int, total: int) -> str:
     if done:
         return f"resumes from step {done} of {total}"
     frozen = min(train.unfreeze_epoch if train.unfreeze_layers else train.epochs, train.epochs)
-    if train.init_from or not frozen:
+    if not frozen or (train.init_from and "backbone" in _taken(train)):
         return "training"
     return (
         f"training; warning: the backbone's random weights stay fixed for {frozen} of "
         f"{train.epochs} epochs, give a pretrained one's by --config.train.init_from"
     )
+
+
+def _taken(train) -> tuple[str, ...]:
+    """`init_parts`, which experiments before 0.3 lack."""
+    return tuple(train.get("init_parts", PARTS))
 
 
 def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def initial_variables(config, model, given: bool = True) -> dict[str, Any]:
         UserError: `init_from` is neither a weights file nor a run's folder, cannot be fetched, or
             does not fit the network; `init_parts` names what no network has.
     """
-    chosen = tuple(config.train.get("init_parts", PARTS))  # experiments before 0.3 lack the field
+    chosen = _taken(config.train)
     if unknown := sorted(set(chosen) - set(PARTS)):
         hint = one_of(unknown[0], PARTS)
         raise UserError(f"--config.train.init_parts: no part {unknown[0]!r}; {hint}")

@@ -303,6 +303,8 @@ def test_random_weights_that_stay_are_a_warning(layers, first, source, said):
     train.unfreeze_layers, train.unfreeze_epoch, train.init_from = layers, first, source
     found = initial.begins(train, 0, 400)
     assert (found == "training") if said is None else (said in found)
+    train.init_from, train.init_parts = "weights.npz", ("head",)
+    assert ("fixed" in initial.begins(train, 0, 400)) == (not layers or first > 0)
     assert initial.begins(train, 20, 400) == "resumes from step 20 of 400"
 
 
