@@ -4,13 +4,14 @@ import functools
 import itertools
 import pkgutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.source import Skipped, Source, Target, Targets, Video, Videos
 from siamjax.errors import UserError
 from siamjax.media import labels
 from siamjax.media.decoded import DecodedFrames
+from siamjax.media.labels import fit
 
 _READERS = tuple(m.name for m in pkgutil.iter_modules(labels.__path__, "siamjax.media.labels."))
 
@@ -43,12 +44,23 @@ class Labelled(Source):
         Raises:
             UserError: the folder does not have the layout.
         """
-        return labels.read(self.root, self.format)
+        return labels.read(self.root, self.format, compare=False)  # `videos` does, once
 
     def videos(self) -> Videos:
-        """One per video with labels; the payload is a hash of them."""
+        """One per video with labels; the payload is a hash of them.
+
+        Raises:
+            UserError: labels that cannot be those of their frames.
+        """
         for name, video in sorted(self.known.items()):
+            if name not in self.left_out:
+                fit.check(video)
             yield Video(name, video.boxes, video.digest())
+
+    def box_files(self, names: Collection[str]) -> list[Path]:
+        """The label files of these videos."""
+        found = [self.known[name].source or self.root for name in names]
+        return list(dict.fromkeys(found))
 
     def about(self) -> dict:
         """How many tracks each category has, and the videos without any."""

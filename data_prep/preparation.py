@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,6 +26,7 @@ from siamjax.data import index, shards
 from siamjax.errors import UserError
 from siamjax.files import replacing
 from siamjax.processes import begin_worker
+from siamjax.wording import counted
 
 Make = Callable[[list[int]], None]
 
@@ -128,6 +129,8 @@ class Preparation:
         """Puts the parts together in a folder that is there."""
         plan = self.plan
         columns, files, skipped = parts.join_parts(self.work, len(plan.parts))
+        if not len(columns["frame"]):
+            raise UserError(self._no_crop(skipped))
         options = dataclasses.asdict(plan.options)
         del options["shard_mb"]
         head = {
@@ -143,6 +146,18 @@ class Preparation:
             **plan.source.about(),
         }
         shards.write_set(folder, files, columns, head, {}, place=_link)
+
+    def _no_crop(self, skipped: Mapping[str, int]) -> str:
+        source = self.plan.source
+        found = source.box_files(sorted(video.name for part in self.plan.parts for video in part))
+        named = f"{', '.join(map(str, found[:3]))}{', ...' * (len(found) > 3)}"
+        reasons = [f"{reason}: {counted(count, 'box')}" for reason, count in skipped.items()]
+        if not reasons:
+            return f"{named}: no crop was written, there is no box in it; {source.layout()}"
+        return (
+            f"{named}: no crop was written ({', '.join(reasons)}); put the labels of the videos in"
+            f" {source.root} there"
+        )
 
     def _watch(self, stop: threading.Event) -> None:
         """A progress bar over the finished parts."""

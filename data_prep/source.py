@@ -5,7 +5,7 @@ import itertools
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,6 +128,10 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def targets(self, video: Video, skipped: Skipped) -> Targets:
         """The boxes of a video in the order of frames; counts those left out by reason."""
+
+    def box_files(self, names: Collection[str]) -> list[Path]:
+        """Where the boxes of videos of these names are written down, for messages."""
+        return [self.root]
 
     def about(self) -> dict:
         """Further entries of the manifest, JSON values."""

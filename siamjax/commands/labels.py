@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
     """Prints what is there; converts it where a format is named.
 
     Raises:
-        UserError: bad arguments or input.
+        UserError: bad arguments or input; labels that cannot be read, or not be those of their
+            frames, when everything else is printed.
     """
     if (args.to is None) != (args.out is None):
         raise UserError("--to and --out: give both to convert, neither to look")
@@ -57,14 +58,23 @@ def run(args: argparse.Namespace) -> None:
     if args.to is None:
         unread: dict[str, UserError] = {}
         videos = labels.read(args.source, args.format, args.media, unread)
-        lines = report(videos, looks_right=not unread)
-        print("\n".join([*lines, *(f"cannot be read: {e}" for e in unread.values())]))
+        if videos:
+            print("\n".join(report(videos, looks_right=not unread)))
+        _refuse(list(unread.values()))
         return
     videos = labels.read(args.source, args.format, args.media)
     made = labels.write(videos, args.to, args.out, args.images)
     print(f"{_counts(videos)} -> {counted(len(made), 'file')}, {args.out}")
     for reason, count in sorted(_skipped(videos).items()):
         print(f"  left out, {reason}: {count}")
+
+
+def _refuse(errors: Sequence[UserError]) -> None:
+    """Names labels that are no use, the last one as what ends the command."""
+    for error in errors[:-1]:
+        print(f"cannot be used: {error}")
+    if errors:
+        raise errors[-1]
 
 
 def report(videos: Sequence[labels.Video], looks_right: bool = True) -> list[str]:

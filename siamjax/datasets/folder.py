@@ -103,12 +103,6 @@ def _sequence(name: str, video: Video, each: Track) -> Sequence:
     frames = video.frames()[first:last] if video.has_frames else NoFrames(last - first, place)
     if single:
         return Sequence(name, frames, each.boxes, image_size=video.stated_size)
-    there = video.known(last - 1)
-    if video.has_frames and there is not None and last > there:
-        raise UserError(
-            f"{video.source}: frame {last - 1} of {name} has a box, but there are {there}"
-            f" {'images; restore the missing ones' if video.images else 'frames; correct it'}"
-        )
     outlines = [outline for outline in each.polygons if outline is not None]
     corners = len(outlines) == len(each) and all(outline.size == 8 for outline in outlines)
     truth = np.stack(outlines).reshape(-1, 8) if corners else each.boxes

@@ -13,6 +13,7 @@ import ml_collections
 
 from siamjax import api, files, locks
 from siamjax.config import load_config, to_json
+from siamjax.data import index
 from siamjax.datasets import folder as own_videos
 from siamjax.datasets import registry
 from siamjax.datasets.registry import Benchmark
@@ -116,6 +117,8 @@ class Finetuning:
             page = pictures.page(self.videos, self.plan.left_out)
             files.write_whole(self.out / "labels.html", page)
             prepare(self.plan.trained, self.out / "shards", self.config.crops)
+            for reason, count in index.read_manifest(self.out / "shards")["skipped"].items():
+                say(f"  skipped, {reason}: {count}")
             benchmark = self._benchmark()
             if not (self.plan.speed or self.plan.steps):
                 self._measure()

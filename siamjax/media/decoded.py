@@ -30,13 +30,14 @@ class DecodedFrames(Sequence):
     Attributes:
         path: of the file.
         rate: frames per second.
+        stored: as of `siamjax.media.source.Video`.
     """
 
     def __init__(self, path: Path, numbers: range | None = None):
         """Args: numbers: of the file's frames that are taken; None: all."""
         self.path = Path(path)
         video = media.read_video(path)
-        self.rate = video.fps
+        self.rate, self.stored = video.fps, video.stored
         self._claimed = video.count or 0
         self._numbers = numbers
         self._rest: Iterator[np.ndarray] | None = None

@@ -25,6 +25,7 @@ class Decoder:
     Attributes:
         fps: frames per second; 25 where it does not say.
         announced: the number of frames that it announces, an estimate; None where it does not.
+        size: width and height of a frame in px, before it is turned as its metadata say.
 
     Args:
         source: a file, or an address.
@@ -69,6 +70,7 @@ class Decoder:
         rate = self._stream.average_rate or self._stream.guessed_rate or 0
         self.fps = float(rate) if 0 < rate < 1000 else DEFAULT_FPS
         self.announced = self._stream.frames or self._by_duration()
+        self.size = self._stream.codec_context.width, self._stream.codec_context.height
 
     def _check_size(self, shown: str, most: int) -> None:
         codec = self._stream.codec_context

@@ -23,9 +23,12 @@ class Video(Iterable[np.ndarray], abc.ABC):
         live: whether the frames come as time passes: a camera or a stream. Then the newest frame
             is given, and `dropped` counts those that came while nobody asked.
         dropped: frames of a live source that were left out, in the last or current pass.
+        stored: width and height of a frame in px before it is turned as its metadata say; None:
+            not known.
     """
 
     live = False
+    stored: tuple[int, int] | None = None
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class VideoFile(Video):
         self._shown, self._connect, self._again = shown, connect, again
         decoder = connect()
         self._rate, self._announced = decoder.fps, decoder.announced
+        self.stored = decoder.size
         if next(decoder.frames(), None) is None:
             raise UserError(f"{shown}: a video without a readable frame; encode it again")
         super().__init__(name, selection, self._rate, self._announced)

@@ -217,7 +217,7 @@ def folder_tree(tmp_path):
         writer.write(np.full((48, 64, 3), 40 * i, np.uint8))
     writer.release()
     rows = ["frame,track,left,top,width,height", "3,a,5,5,20,20", "1,a,4,5,20,20", "1,b,30,5,20,20"]
-    write_text(root / "cat.csv", "\n".join([*rows, "9,a,5,5,20,20", "x,a,5,5,20,20"]) + "\n")
+    write_text(root / "cat.csv", "\n".join([*rows, "x,a,5,5,20,20"]) + "\n")
     sequence(root / "dog", 3, digits=4, key=20)
     write_text(root / "dog.txt", "5,5,20,20\nNaN,NaN,NaN,NaN\n6,5,20,20\n")
     sequence(root / "run", 3, digits=6, key=40)

@@ -17,7 +17,7 @@ from siamjax import files
 from siamjax.errors import UserError, one_of
 from siamjax.media.formats import FORMATS
 from siamjax.media.frames import images_of, readable
-from siamjax.media.labels import jsons, own
+from siamjax.media.labels import fit, jsons, own, xml
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.pictures import paths as frame_paths
 from siamjax.media.labels.pictures import pictures
@@ -26,6 +26,7 @@ from siamjax.media.tracks import Tracks
 
 __all__ = ["FORMATS", "Shape", "Track", "Video", "detect", "read", "text", "track", "write"]
 
+_BUILT = {".json": jsons.load, ".xml": xml.load}  # they say where a file is damaged
 FOLDER = "folder"  # own videos with labels of any format beside them
 
 
@@ -49,7 +50,7 @@ def detect(source: Path) -> str:
     """The format of a file or folder.
 
     Raises:
-        UserError: it is not there, or of no format.
+        UserError: it is not there, damaged, or of no format.
     """
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
@@ -62,6 +63,8 @@ def detect(source: Path) -> str:
         return FOLDER
     if source.suffix.lower() in (".zip", ".gz", ".tar", ".7z"):
         raise UserError(f"{source}: an archive; unpack it and name what was in it")
+    if source.suffix.lower() in _BUILT:
+        _BUILT[source.suffix.lower()](source)
     raise UserError(f"{source}: labels of no known format; name it: {', '.join(FORMATS)}")
 
 
@@ -70,6 +73,7 @@ def read(
     format: str | None = None,
     media: str | Path | None = None,
     faults: dict[str, UserError] | None = None,
+    compare: bool = True,
 ) -> list[Video]:
     """Reads labels.
 
@@ -78,11 +82,12 @@ def read(
             or inside.
         format: a name in `FORMATS`; None: found out.
         media: the video, or the folder in which the frames lie; None: beside the labels.
-        faults: takes what is wrong with one of several own videos, by its name; None: that is
-            raised.
+        faults: takes what is wrong with one of several videos, by its name; None: that is raised.
+        compare: look whether the labels can be those of the frames, see
+            `siamjax.media.labels.fit.check`.
 
     Raises:
-        UserError: it can't be read; names the file and the fix.
+        UserError: it can't be read, or contradicts the frames; names the file and the fix.
     """
     source = Path(source)
     if not source.exists():
@@ -100,7 +105,19 @@ def read(
     finally:
         jsons.forget()
     _check_names(videos, str(source))
-    return videos
+    return [video for video in videos if _fits(video, faults)] if compare else videos
+
+
+def _fits(video: Video, faults: dict[str, UserError] | None) -> bool:
+    """Whether labels can be those of their frames; keeps the fault where there is a place."""
+    try:
+        fit.check(video)
+    except UserError as error:
+        if faults is None:
+            raise
+        faults[video.name] = error
+        return False
+    return True
 
 
 def _check_names(videos: Sequence[Video], shown: str) -> None:

@@ -78,7 +78,7 @@ def _video(
     stop = int(task.findtext("stop_frame") or -1)
     size = int(task.findtext("size") or 0)
     step = int((task.findtext("frame_filter") or "1").rpartition("=")[2])
-    end = stop + 1 if stop >= 0 else start + size * step or None
+    end = stop + 1 if stop >= 0 else start + (size - 1) * step + 1 if size else None
     frames = range(start, end, step) if end and step > 1 else None
     skipped: Counter[str] = Counter()
     tracks = [_track(node, end, frames, skipped) for node in nodes]

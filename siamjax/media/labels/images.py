@@ -94,12 +94,17 @@ def join(
     place = {path.stem: i for i, path in enumerate(images)}
     stems = [PurePosixPath(p.name).stem for p in pictures]
     order = sorted(set(stems), key=lambda stem: (frame_number(f"{stem}.x"), stem))
-    place = place if set(stems) <= place.keys() else {stem: i for i, stem in enumerate(order)}
+    found = set(stems) <= place.keys()
+    place = place if found else {stem: i for i, stem in enumerate(order)}
     skipped: Counter[str] = Counter()
     by_id: dict[tuple[str, str], list[tuple[int, Item]]] = defaultdict(list)
     loose: dict[str, list[tuple[int, Item]]] = defaultdict(list)
+    sizes: dict[int, tuple[int, int]] = {}
     for picture, stem in zip(pictures, stems):
-        frame = place[stem] if picture.frame is None else picture.frame
+        # the number in the video is none of a folder that has some of its frames alone
+        frame = place[stem] if found or picture.frame is None else picture.frame
+        if picture.size:
+            sizes[frame] = picture.size
         for item in picture.items:
             if item.id:
                 by_id[item.id, item.category].append((frame, item))
@@ -117,7 +122,8 @@ def join(
             tracks += (_track(f"{category} {n}", category, [row]) for n, row in enumerate(rows))
     size = next((p.size for p in pictures if p.size), None)
     length = max(len(images), max(place.values(), default=-1) + 1)
-    return Video(name, tracks, None, tuple(images), size, None, length, skipped, source)
+    video = Video(name, tracks, None, tuple(images), size, None, length, skipped, source)
+    return video.replace(frame_sizes=sizes)
 
 
 def _track(id: str, category: str, rows: Iterable[tuple[int, Item]], skipped=None) -> Track:

@@ -4,8 +4,9 @@ Format: labelstud.io/tags/videorectangle. Frames count from 1; between keyframes
 interpolated; one with `enabled` false is seen in its frame and no longer. The last holds to the
 end of the video. Label Studio counts frames at the rate that its labelling interface is told (24 or
 25 unless set): where its count of frames and duration give another rate than the video's, frames
-are matched by time. A region's name is the text of its `meta`. Exports of the kind JSON_MIN are
-read, too.
+are matched by time. As that count is the rate times the duration, which may be that of the sound,
+the last frames may not be there; labels of these, up to a second, are those of the last one that
+is. A region's name is the text of its `meta`. Exports of the kind JSON_MIN are read, too.
 """
 
 import json
@@ -16,7 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from siamjax.errors import UserError
 from siamjax.media.decoded import DecodedFrames
+from siamjax.media.labels.fit import count_of
 from siamjax.media.labels.images import turned
 from siamjax.media.labels.jsons import built_as, head_of, load
 from siamjax.media.labels.keyframes import Key, filled
@@ -77,10 +80,12 @@ def _video(task: dict, source: Path, places: Places) -> Video:
         real = DecodedFrames(video.media).rate
         rate = count / duration
     scale = real / rate if abs(real / rate - 1) > 0.02 else 1.0
-    end = round(count * scale) if count else None
+    told = round(count * scale) if count else None
+    end = told and _end(video, told, count / duration * scale if duration else _RATE)
     size = np.array([*video.size, *video.size]) / 100
     skipped: Counter[str] = Counter()
-    tracks = [_track(k, region, size, scale, end, skipped) for k, region in enumerate(regions)]
+    ends = told, end
+    tracks = [_track(k, region, size, scale, ends, skipped) for k, region in enumerate(regions)]
     if scale != 1:
         skipped[f"frames matched by time, {rate:.3g} to {real:.3g} per second"] += 0
     fps = real if video.media else (count / duration if count and duration else None)
@@ -89,10 +94,25 @@ def _video(task: dict, source: Path, places: Places) -> Video:
     )
 
 
+def _end(video: Video, stated: int, rate: float) -> int:
+    """The frame behind the last that is there, if that is less than a second before the stated."""
+    try:
+        there = count_of(video, stated) if video.has_frames else stated
+    except UserError:  # told where the frames are read
+        there = stated
+    return there if 0 < stated - there <= rate else stated
+
+
 def _track(
-    number: int, region: dict, size: np.ndarray, scale: float, end: int | None, skipped
+    number: int,
+    region: dict,
+    size: np.ndarray,
+    scale: float,
+    ends: tuple[int | None, int | None],
+    skipped: Counter[str],
 ) -> Track:
     value = region["value"]
+    stated, end = ends
     keys = []
     for at in value["sequence"]:
         box = np.array([at["x"], at["y"], at["width"], at["height"]], np.float64) * size
@@ -100,6 +120,8 @@ def _track(
         if at.get("rotation"):
             box, polygon = turned(box, float(at["rotation"]), box[:2])
         frame = round((int(at["frame"]) - 1) * scale)
+        if stated is not None and end is not None and end <= frame < stated:
+            frame = end - 1
         keys.append(Key(Shape(frame, tuple(box), polygon), True, bool(at.get("enabled", True))))
     labels = value.get("labels") or value.get("videolabels") or [""]
     texts = (region.get("meta") or {}).get("text") or [""]

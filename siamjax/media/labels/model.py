@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from siamjax.errors import UserError
-from siamjax.media.decoded import DecodedFrames, frame_count
+from siamjax.media.decoded import DecodedFrames
 from siamjax.media.frames import ImageFiles
+from siamjax.media.labels.sizes import image_size
 
 MOST_FRAMES = 10_000_000  # more than any video has
 
@@ -164,6 +165,7 @@ class Video:
         checkpoint: the weights that tracked it; empty: labelled by a person, or not said.
         per_frame: whether the labels have a row for each frame, so that a frame without a box is
             one, too; a single row is the first box of any number of frames.
+        frame_sizes: width and height in px of single frames, where the labels say them one by one.
     """
 
     name: str
@@ -177,6 +179,7 @@ class Video:
     source: Path | None = None
     checkpoint: str = ""
     per_frame: bool = False
+    frame_sizes: Mapping[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def last(self) -> int:
@@ -190,18 +193,6 @@ class Video:
         if not known and self.media is not None:
             known = len(DecodedFrames(self.media))
         return max(self.last + 1, known)
-
-    def known(self, frame: int) -> int | None:
-        """Number of frames as images or labels tell; of a video file counted where it claims to end
-        before `frame`. None: not known."""
-        if self.images or self.length:
-            return len(self.images) or self.length
-        try:
-            if self.media is None or len(DecodedFrames(self.media)) > frame:
-                return None
-            return frame_count(self.media, frame + 1)
-        except UserError:  # told where the frames are read
-            return None
 
     def digest(self) -> str:
         """Of its targets' titles, frames and boxes."""
@@ -244,6 +235,17 @@ class Video:
         """
         if self.stated_size is not None:
             return self.stated_size
+        return self.shown_size
+
+    @cached_property
+    def shown_size(self) -> tuple[int, int]:
+        """Width and height of the first frame as it is shown, px, whatever the labels say.
+
+        Raises:
+            UserError: it is not there, or not readable.
+        """
+        if self.images:
+            return image_size(self.images[0])
         height, width = self.frames()[0].shape[:2]
         return width, height
 

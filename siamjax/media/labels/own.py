@@ -193,7 +193,10 @@ def _inside(folder: Path, found: dict, read_file: Reader) -> Video:
     for place in dict.fromkeys((*(image.parent for image in images[:1]), folder)):
         files = _label_files(place)
         if any(path.stem in stems for path in files):
-            return _joined(place, name, read_file(place, Places(place, None)), found)
+            read = read_file(place, Places(place, None))
+            if len(read) == 1 and read[0].length != 1:  # its targets have ids: a video already
+                return read[0].replace(name=name, **found)
+            return _joined(place, name, read, found)
         if len(files) > 1:
             listed = ", ".join(sorted(path.name for path in files)[:4])
             raise UserError(

@@ -100,11 +100,13 @@ def test_cvat_shapes_that_are_no_upright_boxes(tmp_path):
 
 
 def test_cvat_finds_the_video_it_names(tmp_path):
-    image(tmp_path / "images" / "frame_000000.png")
+    names = [f"frame_{i:06d}.png" for i in range(10)]
+    for name in names:
+        image(tmp_path / "images" / name)
     cvat(tmp_path / "annotations.xml", [(0, 0, 1)])
     (video,) = labels.read(tmp_path)  # an export as it is unpacked
     assert video.name == "cam 1"
-    assert [path.name for path in video.images] == ["frame_000000.png"]
+    assert [path.name for path in video.images] == names
 
 
 def studio(sequence, count=6, duration=0.24, video="/data/upload/3/0a1b2c3d-clip.mp4", **value):
@@ -132,7 +134,8 @@ def test_label_studio_of_the_short_kind(tmp_path):
     task = studio([key(1, 50)])[0]
     value = task["annotations"][0]["result"][0]["value"]
     path = put(tmp_path / "x.json", [{"video": "clip.mp4", "id": 1, "box": [value]}])
-    image(tmp_path / "clip" / "0.png", (200, 100))
+    for i in range(6):
+        image(tmp_path / "clip" / f"{i}.png", (200, 100))
     (video,) = labels.read(path)
     assert rows(video.tracks[0])[0] == [100, 10, 10, 20]
 
@@ -140,10 +143,10 @@ def test_label_studio_of_the_short_kind(tmp_path):
 def test_label_studio_at_another_rate_than_the_video(tmp_path):
     """Labelled at 20 frames per second, the video has 10: key 5 (0.2 s) is frame 2."""
     writer = cv2.VideoWriter(
-        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48)
+        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (200, 100)
     )
     for _ in range(4):
-        writer.write(np.zeros((48, 64, 3), np.uint8))
+        writer.write(np.zeros((100, 200, 3), np.uint8))
     writer.release()
     sequence = [key(1, 0), key(5, 20)]
     path = put(tmp_path / "x.json", studio(sequence, 8, 0.4, "clip.avi"))
@@ -438,7 +441,7 @@ FOREIGN = {
     "mot/gt/labels.txt": (b"caf\xe9\n", ""),
     "mot/seqinfo.ini": (b"[Sequence]\nframeRate=x\nimWidth=3t\nseqLength=\n", ""),
     "vot/list.txt": (b"b\xccg\n", "no video in it"),
-    "a.xml": (b'<?xml version="1.0" encoding="u"?><annotations/>', "labels of no known format"),
+    "a.xml": (b'<?xml version="1.0" encoding="u"?><annotations/>', "not an XML file"),
     "a.json": (json.dumps({"images": [INFINITE], "annotations": []}).encode(), "export it again"),
     "a.mot": (b"inf,1,1,2,3,4\n1,1,1,2,3,4,1,nan,1\n", ""),
 }
@@ -481,9 +484,10 @@ def test_yolo_of_darknet(tmp_path):
 def test_label_studio_at_about_the_rate_of_the_video(tmp_path):
     """A duration is not exact: 9.9 for 10 frames per second moves nothing."""
     writer = cv2.VideoWriter(
-        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48)
+        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (200, 100)
     )
-    writer.write(np.zeros((48, 64, 3), np.uint8))
+    for _ in range(200):
+        writer.write(np.zeros((100, 200, 3), np.uint8))
     writer.release()
     sequence = [key(151, 10, False)]
     path = put(tmp_path / "x.json", studio(sequence, 200, 20.2, "clip.avi"))

@@ -1,6 +1,8 @@
 """One layout of own videos, whatever the labels; what is written never replaces what is read."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import cv2
@@ -26,7 +28,7 @@ def film(path, count=5, size=(64, 48)):
     """A video whose frame i has the value 40 * i."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, size)
     for i in range(count):
-        writer.write(np.full((size[1], size[0], 3), 40 * i, np.uint8))
+        writer.write(np.full((size[1], size[0], 3), 40 * i % 256, np.uint8))
     writer.release()
     return path
 
@@ -108,7 +110,7 @@ def test_the_layout_serves_training_and_evaluation(mine, tmp_path):
 
 
 def test_a_target_is_a_sequence_from_its_first_box_on(tmp_path):
-    film(tmp_path / "a.avi")
+    film(tmp_path / "a.avi", 10)
     cvat(tmp_path / "a.xml", [(1, 0, 5), (3, 1, 5)], [(2, 0, 7), (3, 1, 7), (4, 0, 9)])
     first, second = registry.load("folder", tmp_path).sequences
     assert [first.name, second.name] == ["a.0", "a.1"]
@@ -443,11 +445,24 @@ def test_what_render_writes_is_read_from_1(tmp_path):
 
 def test_a_look_says_what_cannot_be_read(mine, capsys):
     put(mine / "frames.txt", "1,2,3,4\n" * 3)
-    dispatch(["labels", str(mine)])
+    put(mine / "beside.xml", "<annotations>")
+    with pytest.raises(UserError, match=r"frames\.txt: 3 rows for 5 images"):
+        dispatch(["labels", str(mine)])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("6 videos")
-    assert lines[-1].startswith("cannot be read: ")
-    assert "frames.txt: 3 rows for 5 images" in lines[-1]
+    assert lines[0].startswith("5 videos")
+    assert "nothing looks wrong" not in lines
+    assert lines[-1].startswith(f"cannot be used: {mine / 'beside.xml'}: ")
+
+
+def test_the_only_labels_cannot_be_read(tmp_path, capsys):
+    """Before: "0 videos, 0 targets, 0 boxes", and exit code 0."""
+    film(tmp_path / "a.avi")
+    put(tmp_path / "a.json", '{"images": [')
+    with pytest.raises(UserError, match=r"a\.json: not a JSON file .* export it again"):
+        dispatch(["labels", str(tmp_path)])
+    assert capsys.readouterr().out == ""
+    command = [sys.executable, "-m", "siamjax", "labels", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True).returncode == 2
 
 
 @pytest.mark.parametrize("count", [3, 7])
@@ -458,10 +473,9 @@ def test_rows_of_a_video_file_are_counted(mine, tmp_path, capsys, count):
     film(mine / "film.avi")
     with pytest.raises(UserError, match=rf"film\.txt: {count} rows for 5 frames in .*film\.avi;"):
         labels.read(mine)
-    dispatch(["labels", str(mine)])
-    lines = capsys.readouterr().out.splitlines()
-    assert f"film.txt: {count} rows for 5 frames" in lines[-1]
-    assert "nothing looks wrong" not in lines
+    with pytest.raises(UserError, match=f"{count} rows for 5 frames"):
+        dispatch(["labels", str(mine)])
+    assert "nothing looks wrong" not in capsys.readouterr().out
     benchmark = registry.load("folder", mine)
     assert f"{count} rows for 5 frames" in benchmark.left_out["film"]
     put(mine / "film.txt", "5,5,20,20\n" * 5)
@@ -476,15 +490,14 @@ def test_a_container_that_claims_another_number_is_counted(tmp_path, monkeypatch
     assert decoded.frame_count(tmp_path / "film.avi", 6) == 5
 
 
-def test_a_table_with_a_frame_behind_the_end_of_a_video_file(tmp_path, capsys):
+def test_a_table_with_a_frame_behind_the_end_of_a_video_file(tmp_path):
     """Before: `siamjax eval` ended in a traceback, and `siamjax labels` found nothing."""
     film(tmp_path / "film.avi", 5)
     put(tmp_path / "film.csv", "frame,x,y,w,h\n0,5,5,20,20\n6,5,5,20,20\n")
-    dispatch(["labels", str(tmp_path)])
-    assert "film: frame 6 has a box, but there are 5 frames" in capsys.readouterr().out
-    with pytest.raises(
-        UserError, match=r"film\.csv: frame 6 of film has a box, but there are 5 fr"
-    ):
+    message = r"film\.csv: frame 6 of film has a box, but there are 5 fr"
+    with pytest.raises(UserError, match=message):
+        dispatch(["labels", str(tmp_path)])
+    with pytest.raises(UserError, match=message):
         registry.load("folder", tmp_path)
 
 
@@ -503,7 +516,7 @@ def test_decomposed_names_of_macos_meet_composed_ones(tmp_path):
 
 
 def test_an_unpacked_export_beside_its_video(tmp_path):
-    film(tmp_path / "bat.avi")
+    film(tmp_path / "bat.avi", 10)
     cvat(tmp_path / "bat" / "annotations.xml", [(0, 0, 5), (1, 1, 5)])
     (video,) = labels.read(tmp_path)
     assert (video.name, video.boxes, video.media) == ("bat", 1, tmp_path / "bat.avi")
