@@ -184,7 +184,7 @@ LABELS = {
         "siamjax.media.labels.motchallenge:_info",
         "siamjax.media.labels.places:lines_of",
     ),
-    "yolo": ("siamjax.media.labels.yolo:_names", "siamjax.media.labels.sizes:image_size"),
+    "yolo": ("siamjax.media.labels.yolo:_names", "siamjax.media.labels.sizes:image_sizes"),
     "vot": (),
     "mot": (),
     "txt": (),

@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.folder import Folder
+from data_prep.parts import Options
+from data_prep.preparation import Preparation
 from siamjax import api
 from siamjax.cli import dispatch
 from siamjax.config import load_config, to_json
@@ -145,6 +147,30 @@ def test_videos_without_labels_are_left_aside_by_name(tmp_path, videos, checkpoi
         run.Finetuning(own, tmp_path / "run", new).run(stop, said.append)
     assert said[0] == "left aside, less than two boxes or no frames: dog"
     assert said[1].startswith("1/4 labels: 1 video to train on, 1 not")
+
+
+def test_boxes_that_give_no_crop_are_counted(tmp_path, videos, checkpoint, monkeypatch):
+    """Before: nothing said that a part of the labels was not trained on."""
+    own, out = tmp_path / "own", tmp_path / "run"
+    shutil.copytree(videos, own)
+    for name in ("cat", "dog", "fox"):
+        path = own / f"{name}.csv"
+        path.write_text(path.read_text().replace("\n3,0,", "\n3,0,900"))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def prepare(names, place, crops):
+        options = Options(crop=crops.stored, exemplar=crops.exemplar, context=crops.context)
+        Preparation(Folder(own, names), place, options).prepare(workers=1)
+
+    monkeypatch.setattr(run.Finetuning, "_benchmark", stop)
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        run.Finetuning(own, out, plan.Plan(str(own), str(checkpoint), False, 1.0, 0)).run(
+            prepare, said.append
+        )
+    assert said[1] == "  skipped, box is outside of the image: 2"  # of the two that are trained on
 
 
 def scores(**gains):

@@ -86,7 +86,7 @@ def _count_fault(video: Video) -> str:
         return ""
     if needed <= there:
         return ""
-    said = f"frame {video.last} of {video.name} has a box"
+    said = f"frame {video.last} of {video.name} (the first is 0) has a box"
     if stated > there:
         said = f"says that {video.name} has {counted(stated, 'frame')}"
     if video.images:

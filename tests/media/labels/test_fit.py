@@ -57,13 +57,17 @@ SAYS_FRAMES = {
     "csv": (
         "a.csv",
         lambda path: put(path, "frame,x,y,w,h\n0,5,5,20,20\n5,5,5,20,20\n"),
-        "frame 5 of a has a box",
+        "frame 5 of a (the first is 0) has a box",
     ),
-    "json": ("a.json", lambda path: put(path, own_json(5)), "frame 5 of a has a box"),
+    "json": (
+        "a.json",
+        lambda path: put(path, own_json(5)),
+        "frame 5 of a (the first is 0) has a box",
+    ),
     "mot": (  # counts from 1: frame 6 is the sixth
         "a.mot",
         lambda path: put(path, "6,1,5,5,20,20,1,-1,-1,-1\n"),
-        "frame 5 of a has a box",
+        "frame 5 of a (the first is 0) has a box",
     ),
 }
 FIVE = "<stop_frame>4</stop_frame>"
