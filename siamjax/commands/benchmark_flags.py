@@ -19,8 +19,10 @@ def load_benchmark(args: argparse.Namespace, images: bool = True) -> registry.Be
     """The benchmark that the flags name.
 
     Raises:
-        UserError: as `siamjax.datasets.registry.load`; a limit below 1.
+        UserError: as `siamjax.datasets.registry.load`; a limit below 1; a folder for the synthetic
+            set.
     """
     check_least(args, limit=1)
+    registry.check_root([args.dataset], args.data_root)
     wanted = None if args.sequences is None else args.sequences.split(",")
     return registry.load(args.dataset, args.data_root, wanted, args.limit, images)

@@ -12,6 +12,7 @@ from siamjax.media.frames import ImageFiles, frame_number, list_images
 from siamjax.media.lines import read_text
 from siamjax.media.tables import read_table
 
+EMBEDDED = "embedded"  # the source of a data set without files
 _LONGEST_NAME = 200  # characters; longer ones are no file's
 
 

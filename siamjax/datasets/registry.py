@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.datasets.dataset import Dataset
+from siamjax.datasets.dataset import EMBEDDED, Dataset
 from siamjax.datasets.sequence import Absent, Sequence, alike, composed, key
 from siamjax.errors import UserError, nearest
 
@@ -29,6 +29,18 @@ MODULES = (
     "siamjax.datasets.folder",
 )
 ROOT_VARIABLE = "SIAMJAX_DATA"
+
+
+class NotFound(UserError):
+    """A benchmark that is in none of the folders where it was looked for.
+
+    Attributes:
+        places: these folders.
+    """
+
+    def __init__(self, message: str, places: list[Path]):
+        super().__init__(message)
+        self.places = places
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +109,20 @@ def _nearest(name: str, by_key: dict):
     return by_key[nearest(key(name), by_key)]
 
 
+def check_root(names: Iterable[str], data_root: str | Path | None) -> None:
+    """Refuses a folder that no data set would be looked for in.
+
+    Raises:
+        UserError: all of them are made without files; an unknown one.
+    """
+    found = [get(name) for name in names]
+    if data_root is not None and all(dataset.source == EMBEDDED for dataset in found):
+        raise UserError(
+            f"--data_root={data_root}: --dataset={found[0].name} is made without files; leave out"
+            " --data_root, or give another --dataset"
+        )
+
+
 def load(
     dataset: str,
     data_root: str | Path | None = None,
@@ -114,9 +140,9 @@ def load(
         images: whether sequences without images are left out; scoring of result files needs none.
 
     Raises:
-        UserError: unknown data set, folder not found (with what it needs, its source and the
-            folders searched), a name in `sequences` that the benchmark does not have or that cannot
-            be used, or nothing usable at all.
+        NotFound: no folder has it; says what it needs, its source and the folders searched.
+        UserError: unknown data set, a name in `sequences` that the benchmark does not have or that
+            cannot be used, or nothing usable at all.
     """
     info = get(dataset)
     root = _find(info, data_root)
@@ -155,8 +181,8 @@ def _find(info: Dataset, data_root: str | Path | None) -> Path:
     """The benchmark's own folder.
 
     Raises:
-        UserError: not there; names what it needs, where to get it, the folders searched, and what
-            works at once.
+        NotFound: not there; names what it needs, where to get it, the folders searched, and what
+            works at once; of a folder that was given, what is missing in it.
     """
     if data_root is not None:
         places = [Path(data_root)]
@@ -166,15 +192,31 @@ def _find(info: Dataset, data_root: str | Path | None) -> Path:
     found = next(filter(None, map(info.find, places)), None)
     if found is not None:
         return found
+    if data_root is not None:
+        raise NotFound(_unfit(info, places[0]), places)
     layout = "\n".join("    " + line for line in info.layout.splitlines())
     searched = "\n".join(f"    {place.resolve()}" for place in places)
-    raise UserError(
+    raise NotFound(
         f"{info.name} was not found; give its folder as --data_root=DIR\n"
         f"  it needs:\n{layout}\n"
         f"  get it from:\n    {info.source}\n"
         f"  looked in:\n{searched}\n"
         f"    (--data_root, or ${ROOT_VARIABLE}, or ./data)\n"
-        "  to try siamjax without it: --dataset=synthetic works at once"
+        "  to try siamjax without it: --dataset=synthetic works at once",
+        places,
+    )
+
+
+def _unfit(info: Dataset, root: Path) -> str:
+    """What is wrong with a folder that was given, and what was expected of it."""
+    if not root.is_dir():
+        return f"--data_root={root}: {'not a folder' if root.exists() else 'no such folder'}"
+    held = sorted(path.name for path in root.iterdir())
+    holds = f"it holds {', '.join(held[:3])}{', ...' * (len(held) > 3)}" if held else "it is empty"
+    needs = "; ".join(info.layout.splitlines())
+    return (
+        f"--data_root={root}: nothing of the data set {info.name} in it; {holds}\n"
+        f"  expected, from {info.source}: {needs}"
     )
 
 

@@ -7,7 +7,7 @@ No texture of it occurs in the training world. Nothing is downloaded and nothing
 import dataclasses
 from pathlib import Path
 
-from siamjax.datasets.dataset import Dataset
+from siamjax.datasets.dataset import EMBEDDED, Dataset
 from siamjax.datasets.sequence import Sequence
 from siamjax.synthetic import SyntheticVideo
 
@@ -39,7 +39,5 @@ class Synthetic(Dataset):
 
 
 DATASETS = (
-    Synthetic(
-        name="synthetic", total=CLIPS, source="embedded", layout="nothing on disk", test=False
-    ),
+    Synthetic(name="synthetic", total=CLIPS, source=EMBEDDED, layout="nothing on disk", test=False),
 )

@@ -25,8 +25,9 @@ def benchmarks(names: str, data_root: str | None, clips: int) -> tuple[Benchmark
         clips: of the rendered ones.
 
     Raises:
-        UserError: an unknown data set, or one that is not there.
+        UserError: an unknown data set, or one that is not there; a folder for rendered ones alone.
     """
+    registry.check_root(names.split(","), data_root)
     found: list[Benchmark] = []
     for name in names.split(","):
         if registry.get(name).name != "synthetic":

@@ -95,5 +95,6 @@ def test_a_new_data_set_and_form_need_one_file_and_one_line(extended, tmp_path, 
     (run,) = store.read("t", ball)
     np.testing.assert_array_equal(run.regions, ball.boxes + [1, 0, 0, 0])
 
-    with pytest.raises(UserError, match=r"Squares was not found(.|\n)*example\.org"):
-        registry.load("Squares", tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"nothing of the data set Squares(.|\n)*example\.org"):
+        registry.load("Squares", tmp_path / "empty")

@@ -22,6 +22,32 @@ def test_missing_root_says_what_where_and_how(tmp_path, monkeypatch):
     assert len(text.splitlines()) < 24
 
 
+@pytest.mark.parametrize(
+    "place, dataset, words",
+    [
+        ("none", "folder", "no such folder"),
+        ("full/x.txt", "folder", "not a folder"),
+        ("empty", "folder", "nothing of the data set folder in it; it is empty"),
+        ("full", "OTB100", "nothing of the data set OTB100 in it; it holds a, b, x.txt, ..."),
+    ],
+)
+def test_a_given_folder_without_the_data_set_is_named(tmp_path, place, dataset, words):
+    """Before: "folder was not found; give its folder as --data_root=DIR" and twelve more lines, as
+    if none had been given."""
+    (tmp_path / "empty").mkdir()
+    for name in "ab":
+        (tmp_path / "full" / name).mkdir(parents=True)
+    (tmp_path / "full" / "x.txt").touch()
+    (tmp_path / "full" / "y.txt").touch()
+    with pytest.raises(registry.NotFound) as caught:
+        registry.load(dataset, tmp_path / place)
+    first, *more = str(caught.value).splitlines()
+    assert first == f"--data_root={tmp_path / place}: {words}"
+    layout = {"folder": "DIR/cat.mp4 and DIR/cat.xml", "OTB100": "OTB100/Basketball/img"}
+    assert len(more) == (1 if "nothing of" in words else 0)
+    assert all(layout[dataset] in line for line in more)
+
+
 def test_synthetic_is_there_at_once():
     benchmark = registry.load("synthetic", limit=2)
     assert benchmark.title == "subset of synthetic"

@@ -49,6 +49,11 @@ def run_eval(*flags, cwd=None):
             "--convention=otb is about one-pass figures",
         ),
         (["--dataset=synthetic", "--results=/tmp", "--baselines=static"], "leave out"),
+        (
+            ["--dataset=Synthetic", "--data_root=x", "--baselines=static"],
+            "--data_root=x: --dataset=synthetic is made without files; leave out --data_root",
+        ),
+        (["--dataset=synthetic", "--baselines=static", "--submission"], "synthetic has no server"),
     ],
 )
 def test_bad_input_is_one_message(flags, message, tmp_path, monkeypatch):
