@@ -66,16 +66,32 @@ def override(
             raise UserError(f"--config.{name}: no such field; {hint}")
         if "=" not in argument:
             raise UserError(f"{argument}: give the value as {argument}=VALUE")
+    given = {argument.split("=", 1)[0]: argument for argument in overrides}
     values, argv = flags.FlagValues(), ["siamjax", *overrides]
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
         values(argv)
     except flags.Error as error:
-        raise UserError(" ".join(str(error).split())) from error
+        text = " ".join(str(error).split())
+        for argument in overrides:
+            if text.startswith(f"flag {' '.join(argument.split())}: "):
+                text = _unfit(argument, known)
+        raise UserError(text) from error
+    for name, argument in given.items():  # what is no tuple is taken for a word
+        text = argument.split("=", 1)[1]
+        if text[:1] in ("(", "[") and config[name.removeprefix("--config.")] == (text,):
+            raise UserError(_unfit(argument, known))
     if fault := schema.fault(config.to_dict(), whole=False):
-        raise UserError(f"--config.{fault}")
+        name = f"--config.{fault.partition('=')[0]}"
+        shown = f"{given[name]}: {fault.rpartition(': ')[2]}" if name in given else ""
+        raise UserError(shown or f"--config.{fault}")
     config.lock()
     return config
+
+
+def _unfit(argument: str, known: dict[str, object]) -> str:
+    name = argument.split("=", 1)[0].removeprefix("--config.")
+    return f"{argument}: {schema.expected(name, known[name])} expected"
 
 
 def to_json(config: ml_collections.ConfigDict) -> str:

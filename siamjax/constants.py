@@ -22,9 +22,12 @@ RANGES: dict[str, tuple[float, float]] = {
 LONG_TERM = ("lost_instance", "lost_window_influence", "confidence_high", "presence_high")
 
 
-def parse(texts: Iterable[str] | None) -> dict[str, float]:
+def parse(texts: Iterable[str] | None, given: str = "") -> dict[str, float]:
     """`["penalty_k=0.1", "lr=0.3,instance=287"]` -> names and numbers; of a name given twice the
     last.
+
+    Args:
+        given: the argument that holds them, for the message; "": --set.
 
     Raises:
         UserError: a name that is no constant (the known ones are named), no number, or one outside
@@ -33,9 +36,10 @@ def parse(texts: Iterable[str] | None) -> dict[str, float]:
     constants = {}
     for pair in filter(None, (pair for text in texts or () for pair in text.split(","))):
         name, _, text = (part.strip() for part in pair.partition("="))
+        shown = given or f"--set {pair}"
         if name not in RANGES:
             hint = f"did you mean {nearest(name, RANGES)}? Known: {', '.join(RANGES)}"
-            raise UserError(f"--set {pair}: no constant '{name}'; {hint}")
+            raise UserError(f"{shown}: no constant '{name}'; {hint}")
         try:
             value = float(text)
         except ValueError:
@@ -44,7 +48,7 @@ def parse(texts: Iterable[str] | None) -> dict[str, float]:
         whole = name.endswith("instance")
         if not low <= value <= high or (whole and value % 1):
             kind = "whole number" if whole else "number"
-            raise UserError(f"--set {pair}: give {name} as a {kind} from {low} to {high}")
+            raise UserError(f"{shown}: give {name} as a {kind} from {low} to {high}")
         constants[name] = value
     return constants
 
@@ -60,7 +64,7 @@ def apply(config, constants: Mapping[str, float]) -> None:
     if unread and not config.tracker.long_term:
         known = ", ".join(name for name in RANGES if name not in LONG_TERM)
         raise UserError(
-            f"--set {unread[0]}: has no effect, this tracker is not a long-term one"
+            f"constant {unread[0]}: has no effect, this tracker is not a long-term one"
             f" (tracker.long_term of its config); constants with an effect: {known}"
         )
     judged = "confidence" if config.tracker.get("presence") else "presence"
@@ -68,7 +72,7 @@ def apply(config, constants: Mapping[str, float]) -> None:
         why = "have a map of presence, which decides in the place of the score"
         if judged == "presence":
             why = "have no map of presence; siamjax study presence fits one"
-        raise UserError(f"--set {unused[0]}: has no effect, these weights {why}")
+        raise UserError(f"constant {unused[0]}: has no effect, these weights {why}")
     with config.unlocked():
         for name, value in constants.items():
             config.tracker[name] = int(value) if name.endswith("instance") else float(value)

@@ -72,6 +72,20 @@ def fault(config: Mapping[str, Any], whole: bool = True) -> str | None:
     return _section(config, _known(), "")
 
 
+def expected(name: str, value: Any) -> str:
+    """What a field takes, in words.
+
+    Args:
+        name: "section.field".
+        value: that it has, of its type.
+    """
+    if isinstance(value, Mapping):
+        return "a section of fields"
+    if isinstance(value, tuple):
+        return f"a list such as {value!r}" if value else "a list, texts in quotes,"
+    return _fits(name, None, type(value))[1] if type(value) in _KINDS else "another value"
+
+
 @functools.cache
 def _known() -> dict[str, Any]:
     base = runpy.run_path(str(bundled.experiments()["base"]))["get_config"]().to_dict()
@@ -150,7 +164,7 @@ def _fits(name: str, value: Any, kind: type) -> tuple[bool, str]:
     low, high = RANGES[group] if group else _ANY
     given = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     good = given and low <= value <= high and not (isinstance(value, float) and math.isnan(value))
-    return good, f"{_KINDS[kind]} from {low:g} to {high:g}"
+    return good, _KINDS[kind] + ("" if (low, high) == _ANY else f" from {low:g} to {high:g}")
 
 
 def _groups(name: str):

@@ -46,7 +46,22 @@ def test_overrides_take_the_type_of_their_field():
     [
         ("--config.train.batchsize=3", "did you mean --config.train.batch_size?"),
         ("--config.model.level=(4,)", "did you mean --config.model.levels?"),
-        ("--config.train.batch_size=many", "--config.train.batch_size=many"),
+        (
+            "--config.train.batch_size=many",
+            "--config.train.batch_size=many: a whole number expected",
+        ),
+        ("--config.train.epochs=1.5", "--config.train.epochs=1.5: a whole number expected"),
+        ("--config.train.lr_start=abc", "--config.train.lr_start=abc: a number expected"),
+        ("--config.train.sync_bn=maybe", "--config.train.sync_bn=maybe: True or False expected"),
+        (
+            "--config.model.levels=(2,",
+            "--config.model.levels=(2,: a list such as (2, 3, 4) expected",
+        ),
+        ("--config.model.levels=(2,x)", "levels=(2,x): a list such as (2, 3, 4) expected"),
+        ("--config.anchors.ratios=(0.5,x)", "ratios=(0.5,x): a list such as (0.33, "),
+        ("--config.anchors.ratios=abc", "--config.anchors.ratios=abc: a number from 0.01 to 100"),
+        ("--config.train.evaluate=(a,1)", "evaluate=(a,1): a list, texts in quotes, expected"),
+        ("--config.train=5", "--config.train=5: a section of fields expected"),
         ("--config.train.batch_size", "=VALUE"),
         ("--batch=3", "--config.section.field=value"),
     ],
@@ -56,6 +71,7 @@ def test_a_bad_override_is_one_line_that_names_the_fix(argument, message):
         load_config(BASE, [argument])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+    assert "literal" not in str(error.value)  # Python's own words
 
 
 def test_a_missing_experiment_file_is_named():

@@ -87,12 +87,12 @@ def parse(text: str, constants: Mapping[str, float] | None = None) -> Spec:
     opencv = baselines.opencv_name(base)
     if base.lower() == "bundled":
         path: str | Path = api.default_checkpoint()
-        return of_checkpoint(path, name or "bundled", _constants(constants, options))
+        return of_checkpoint(path, name or "bundled", _constants(text, constants, options))
     if base.lower() in baselines.OWN or opencv is not None:
         return _built_in(base, name or base, options)
     if is_address(base):
         own = Place(base).name.removesuffix(".npz")
-        return of_checkpoint(base, name or own, _constants(constants, options))
+        return of_checkpoint(base, name or own, _constants(text, constants, options))
     if not Path(base).exists() and re.fullmatch(r"[\w.]+:[\w.]+", base):
         return _own(base, name, options)
     if not Path(base).exists():
@@ -103,7 +103,7 @@ def parse(text: str, constants: Mapping[str, float] | None = None) -> Spec:
         )
     path = Path(base)
     own = path.name if path.is_dir() else path.stem
-    return of_checkpoint(base, name or own, _constants(constants, options))
+    return of_checkpoint(base, name or own, _constants(text, constants, options))
 
 
 def of_checkpoint(
@@ -159,8 +159,11 @@ def _split(text: str) -> tuple[str, str, dict[str, str]]:
     return name, base, options
 
 
-def _constants(constants: Mapping[str, float] | None, options: dict[str, str]) -> dict[str, float]:
-    own = settable.parse([f"{name}={value}" for name, value in options.items()])
+def _constants(
+    text: str, constants: Mapping[str, float] | None, options: dict[str, str]
+) -> dict[str, float]:
+    pairs = [f"{name}={value}" for name, value in options.items()]
+    own = settable.parse(pairs, given=f"--tracker={text}")
     return {**(constants or {}), **own}
 
 
