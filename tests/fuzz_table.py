@@ -268,7 +268,12 @@ def images(folder):
     return [(path, content) for content in stills.values()], read
 
 
-@reader("siamjax.media.decoder:Decoder.__init__", "siamjax.media.decoder:_pixels", examples=0)
+@reader(
+    "siamjax.media.decoder:Decoder.__init__",
+    "siamjax.media.decoder:_other_kind",
+    "siamjax.media.decoder:_pixels",
+    examples=0,
+)
 def videos(folder):
     from siamjax import media
     from siamjax.media.decoded import DecodedFrames
@@ -281,6 +286,7 @@ def videos(folder):
             for key in range(4):
                 writer.write(picture((64, 48), key))
         seeds.append((path, made.read_bytes()))
+    seeds.append((path, b"a text"))
 
     def read():
         attempt(lambda: [*media.read_video(path)], lambda: DecodedFrames(path)[1])
@@ -760,7 +766,7 @@ def result_archives(folder):
     "siamjax.files:read_json",
     "siamjax.evaluation.finished:read",
     "siamjax.evaluation.search:_read",
-    "siamjax.evaluation.trackers:_claimed",
+    "siamjax.evaluation.claims:_read",
     "siamjax.finetuning.plan:read",
     "siamjax.studies.displaced:kept",
     "siamjax.studies.kept:arrays",
@@ -769,12 +775,13 @@ def result_archives(folder):
 )
 def own_records(folder):
     from siamjax import checksums
-    from siamjax.evaluation import finished, search, specs, trackers
+    from siamjax.evaluation import claims, finished, search
     from siamjax.finetuning import plan
     from siamjax.studies import displaced, kept, report
 
-    spec = specs.parse("static")
-    trackers.claim(folder, "static", spec)
+    (folder / "results" / "static").mkdir(parents=True)
+    (folder / "results" / "static" / "a.txt").touch()
+    claims.claim(folder, "static", "static")
     evaluation = {"dataset": "OTB100", "data_root": None, "sequences": ["a"], "results": "results"}
     files = {
         finished.FILE: json.dumps(evaluation),
@@ -803,7 +810,8 @@ def own_records(folder):
         attempt(
             lambda: finished.read(str(folder)),
             lambda: search._read(folder / "search/scores/a.json", "k"),
-            lambda: trackers.claim(folder, "static", spec),
+            lambda: claims.claim(folder, "static", "static"),
+            lambda: claims.notes("static", folder / "results" / "static"),
             lambda: plan.read(folder),
             lambda: displaced.kept(folder / "displaced.json", "k", lambda: (1, 2)),
             lambda: report.write(folder / "studies"),

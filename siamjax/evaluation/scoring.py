@@ -14,7 +14,7 @@ from siamjax.datasets.registry import Benchmark
 from siamjax.datasets.results import Run, Store
 from siamjax.datasets.sequence import Sequence
 from siamjax.errors import UserError, one_of
-from siamjax.evaluation import assumptions
+from siamjax.evaluation import assumptions, claims
 from siamjax.evaluation.protocols import EXPERIMENTS
 from siamjax.measures import conventions, table
 from siamjax.measures.result import Figure, Result
@@ -52,7 +52,8 @@ class Scores(Result):
         convention: the toolkit whose rules the figures follow; "": those of the published figures.
         left_out: sequence -> reason.
         assumptions: what was taken for granted, a line each; they stand below every table.
-        problems: what was found in the result files, a line with file and rows each.
+        problems: what was found in the result files, a line with file and rows each, or beside
+            them: that a tracker's code has changed since the first of them.
         without: folders beside the trackers' that hold no result.
         beside: evaluations of the data set by the same rules in tables of their own, with the
             number of their sequences.
@@ -100,10 +101,22 @@ class Scores(Result):
             lines.append(f"in other tables, as their sequences differ from these: {others}")
         if self.without:
             lines.append(f"no results in: {some(self.without)}")
+        lines += self._without_eao()
         lines += [f"found: {problem}" for problem in self.problems[:NAMED]]
         if len(self.problems) > NAMED:
             lines.append(f"found: {len(self.problems) - NAMED} more files, named in scores.json")
         return lines
+
+    def _without_eao(self) -> list[str]:
+        """Why trackers have no EAO: "-" in the tables."""
+        without = [t for t, row in self.trackers.items() if not np.isfinite(row.get("eao", 0))]
+        if not without or self.interval is None:
+            return []
+        low, high = self.interval
+        return [
+            f"no EAO of {some(without)}: it is taken over lengths {low}..{high}, and no stretch of"
+            f" a run here is {low} frames long"
+        ]
 
     def to_dict(self) -> dict:
         """JSON's form; NaN becomes None."""
@@ -162,7 +175,8 @@ def score(
         left_out=benchmark.left_out | reasons,
         assumptions=assumptions.lines(benchmark, known, found, results, length, rules),
         problems=[
-            note.text for own in found.values() for one in own for run in one for note in run.notes
+            *(text for name, places in results.items() for text in _claims(name, places)),
+            *(n.text for own in found.values() for one in own for run in one for n in run.notes),
         ],
     )
     unscored: dict[str, dict] = {s.name: {} for s in kept}
@@ -174,6 +188,11 @@ def score(
         scores.overlap += f"; {secret} with no public ground truth"
     _add_speed(scores, kept, runs, times)
     return scores
+
+
+def _claims(name: str, places: Path | AbstractSequence[Path]) -> list[str]:
+    folders = [places] if isinstance(places, Path) else places
+    return [text for folder in folders for text in claims.notes(name, folder)]
 
 
 def _read_all(benchmark: Benchmark, results, length: str) -> dict[str, dict[str, list[Run]]]:

@@ -2,21 +2,19 @@
 
 import contextlib
 import functools
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from siamjax import api, checksums
+from siamjax import api
 from siamjax import constants as settable
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
-from siamjax.evaluation import protocols, runner, scoring, specs
+from siamjax.evaluation import claims, protocols, runner, scoring, specs
 from siamjax.evaluation.runner import Failed, Shard
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.specs import Spec
-from siamjax.files import remove_partials, write_whole
+from siamjax.files import remove_partials
 from siamjax.locks import Lock
 
 
@@ -135,7 +133,7 @@ def run(
         if shard.count == 1:  # else other processes write there
             _tidy(out, [spec.name + suffix for spec in chosen])
         for spec in chosen:
-            claim(out, spec.name + suffix, spec)
+            claims.claim(out, spec.name + suffix, spec.identity, spec.code, shard.count == 1)
         for spec in chosen:
             name, make = spec.name + suffix, spec.make
             if batch and spec.checkpoint is not None:
@@ -188,51 +186,3 @@ def _alone(out: Path, shard: Shard) -> Iterator[None]:
             if int(count) != shard.count:
                 lock(int(index), int(count)).close()
         yield
-
-
-def claim(out: Path, name: str, spec: Spec) -> None:
-    """Records whose results a folder holds, so that those of two trackers are never mixed under
-    one name.
-
-    Raises:
-        UserError: it holds those of another tracker.
-    """
-    path = out / "results" / f"{name}.json"
-    before: dict[str, str] = {}
-    if path.is_file():
-        try:
-            before = _claimed(path)
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise UserError(
-                f"{path}: cannot be read, so it is not known whose results {path.with_suffix('')}"
-                " holds; delete both, or choose another --out"
-            ) from error
-    held = before.get("identity", before.get("checkpoint", spec.identity))
-    if held != spec.identity:
-        raise UserError(
-            f"{path.with_suffix('')}: holds results of another checkpoint or tracker, says"
-            f" {path.name}; choose another --out or name, or delete both"
-        )
-    if before.get("code", spec.code) != spec.code:
-        print(
-            f"{name}: its code has changed since {path.with_suffix('')} was begun; what is there"
-            " is kept: delete it to run all again",
-            file=sys.stderr,
-        )
-    if not before:
-        made = {"identity": spec.identity, "code": spec.code}
-        write_whole(path, json.dumps(made | {"crc32c": checksums.of_values(made)}) + "\n")
-
-
-def _claimed(path: Path) -> dict[str, str]:
-    """What `claim` wrote. Any exception means that it cannot be read.
-
-    Raises:
-        ValueError: damaged.
-    """
-    content = dict(json.loads(path.read_text()))
-    if not checksums.unseal(content, "crc32c", content):
-        raise ValueError("the checksum differs")
-    if content.keys() not in ({"identity", "code"}, {"checkpoint"}):
-        raise ValueError("it says nothing that is known")
-    return content
