@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int | None:
         benchmark = runner.with_protocol(benchmark, args.protocol)
     if args.measures is not None:
         benchmark = runner.with_toolkit_measures(benchmark)
+    if args.submission:
+        submission.check(benchmark)
     rules = conventions.get(args.convention, benchmark.name)
     table.check_rules(benchmark.dataset.measures, rules)
     out = Path(args.out or f"runs/eval/{benchmark.name}")
@@ -96,6 +98,9 @@ def run(args: argparse.Namespace) -> int | None:
             benchmark, results, out / "times", length=args.length, convention=args.convention
         )
         _report(args, benchmark, out, scores, results)
+        _tell_others(out, results)
+    elif (out / "report.html").is_file():
+        print(f"{out / 'report.html'}: of an earlier call; this one has no result", file=sys.stderr)
     return _explain(out, failed)
 
 
@@ -140,6 +145,16 @@ def _report(args, benchmark: Benchmark, out: Path, scores: scoring.Scores, resul
     if args.submission:
         for tracker, folder in results.items():
             print(f"submission: {submission.write(benchmark, tracker, folder, out)}")
+
+
+def _tell_others(out: Path, results: dict) -> None:
+    """Names the trackers of earlier calls whose results the report leaves out."""
+    there = sorted(path.name for path in (out / "results").iterdir() if path.is_dir())
+    if others := [name for name in there if name not in results]:
+        print(
+            f"not in this report, in {out / 'results'} from earlier calls: {scoring.some(others)};"
+            f" siamjax report {out} shows all"
+        )
 
 
 def _plan(args: argparse.Namespace) -> finished.Plan:

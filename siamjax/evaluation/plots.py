@@ -1,7 +1,8 @@
 """The plots of a report, from the descriptions that a measure gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from siamjax.evaluation import attribute_plots, difference_plots, style
 from siamjax.evaluation.canvas import Canvas, finished
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.style import Medium, Style
+from siamjax.measures import table
 from siamjax.measures.result import Plot
 
 
@@ -39,6 +41,23 @@ def draw_all(
     if two is not None:
         drawers["differences"] = partial(difference_plots.bars, canvas, *two)
     return finished(medium, drawers)
+
+
+def remove_others(folder: Path, drawn: Collection[str], medium: Medium) -> None:
+    """Removes plots of an earlier report that a new one does not replace; files of other names
+    stay.
+
+    Args:
+        drawn: names of the new one's plots.
+        medium: of the new one.
+    """
+    written = {f"{name}.{kind}" for name in drawn for kind in medium.formats}
+    described = table.plot_names()
+    panels = {f"{name}_by_attribute" for name in described}
+    for name in described | panels | {"attributes", "differences"}:
+        for kind in {kind for medium in style.MEDIA.values() for kind in medium.formats}:
+            if f"{name}.{kind}" not in written:
+                (folder / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def _draw(canvas: Canvas, plot: Plot) -> Figure:

@@ -222,6 +222,7 @@ def _write_page(
         _write_tables(out / name, scores)
         drawn = plots.draw_all(scores, sizes, styles)
         svgs = {plot: canvas.to_svg(figure) for plot, figure in drawn.items()}
+        plots.remove_others(out / name / "plots", drawn, sizes)
         canvas.save(drawn, out / name / "plots", sizes, svgs)
         shown = {t: colours[t] for t in scores.ranked()}
         frames = (
@@ -237,8 +238,13 @@ def _write_tables(out: Path, scores: Scores) -> None:
     write_whole(out / "table.tex", latex.table(scores))
     write_whole(out / "trackers.csv", trackers_csv(scores))
     write_whole(out / "sequences.csv", sequences_csv(scores))
-    if scores.attributes:
-        write_whole(out / "attributes.tex", latex.attribute_tables(scores))
-    if len(scores.trackers) > 1:
-        write_whole(out / "differences.csv", differences_csv(scores))
-        write_whole(out / "sequence_differences.csv", sequence_differences_csv(scores))
+    several = len(scores.trackers) > 1
+    for name, make, there in (
+        ("attributes.tex", latex.attribute_tables, bool(scores.attributes)),
+        ("differences.csv", differences_csv, several),
+        ("sequence_differences.csv", sequence_differences_csv, several),
+    ):
+        if there:
+            write_whole(out / name, make(scores))
+        else:  # an earlier report's
+            (out / name).unlink(missing_ok=True)

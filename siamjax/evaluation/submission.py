@@ -31,18 +31,10 @@ def write(benchmark: Benchmark, tracker: str, results: Path, out: Path) -> Path:
         UserError: the benchmark has no server, results of some sequences are missing, or a file is
             not as the server takes it: all of them, a line each. Nothing is written then.
     """
-    if not benchmark.dataset.server:
-        known = ", ".join(name for name, dataset in datasets().items() if dataset.server)
-        raise UserError(f"--submission: {benchmark.name} has no server; for {known}")
+    check(benchmark)
     store = Store(results.parent, benchmark.dataset)
     runs = {s.name: store.read(results.name, s) for s in benchmark.sequences}
-    lacking = benchmark.total - len(benchmark.sequences)
-    lacking += sum(not own for own in runs.values())
-    if lacking:
-        raise UserError(
-            f"--submission: {lacking} of {benchmark.total} sequences have no results;"
-            f" the server of {benchmark.name} scores complete archives only"
-        )
+    _check_whole(benchmark, sum(not own for own in runs.values()), "have no results")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for sequence in benchmark.sequences:
@@ -56,6 +48,34 @@ def write(benchmark: Benchmark, tracker: str, results: Path, out: Path) -> Path:
         head = f"--submission: {results}: the server of {benchmark.name} would not score this:"
         raise UserError("\n".join([head, *found[:NAMED], *more]))
     return write_whole(out / f"{tracker}_{benchmark.name}.zip", archive.getvalue())
+
+
+def check(benchmark: Benchmark) -> None:
+    """Whether its server would take results of these sequences, before there are any.
+
+    Raises:
+        UserError: the benchmark has no server, its protocol is not the server's, or sequences are
+            left out or not there.
+    """
+    known = [name for name, dataset in datasets().items() if dataset.server]
+    if benchmark.name not in known:
+        raise UserError(f"--submission: {benchmark.name} has no server; for {', '.join(known)}")
+    own = datasets()[benchmark.name].protocol
+    if benchmark.protocol != own:
+        raise UserError(
+            f"--protocol={benchmark.protocol}: the server of {benchmark.name} takes results of"
+            f" {own}; leave out --protocol, or --submission"
+        )
+    absent = benchmark.total - len(benchmark.sequences)
+    _check_whole(benchmark, absent, "are left out (--sequences, --limit) or not there")
+
+
+def _check_whole(benchmark: Benchmark, lacking: int, words: str) -> None:
+    if lacking:
+        raise UserError(
+            f"--submission: {lacking} of {benchmark.total} sequences {words};"
+            f" the server of {benchmark.name} scores complete archives only"
+        )
 
 
 def _files(form: Form, sequence: Sequence, runs: list[Run]) -> dict[str, str]:

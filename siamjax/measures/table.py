@@ -39,6 +39,12 @@ MEASURES = {
 }
 
 
+def plot_names() -> set[str]:
+    """Of the plots of all measures."""
+    modules = (calibration, *map(import_module, MEASURES.values()))
+    return {name for module in modules for name in module.PLOTS}
+
+
 def check_rules(name: str, rules: Rules) -> None:
     """Whether a measure can follow a convention.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamjax import errors
+from siamjax import cli, errors
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
@@ -357,7 +357,7 @@ def test_submission_of_a_test_set_without_truth(tmp_path):
     assert set(scores.trackers["static"]) == {"fps", "fps_with_reading"}
     assert "no public ground truth" in report.markdown(scores)
     report.write(tmp_path / "out", scores, part, {"static": results})
-    with pytest.raises(errors.UserError, match="178 of 180 sequences have no results"):
+    with pytest.raises(errors.UserError, match="178 of 180 sequences are left out"):
         submission.write(part, "static", results, tmp_path)
     whole = dataclasses.replace(part, total=2)
     first = submission.write(whole, "static", results, tmp_path).read_bytes()
@@ -390,6 +390,63 @@ def test_attributes_get_a_table(benchmark, tmp_path):
     page = report.write(tmp_path, scores).read_text()
     assert "success AUC by attribute" in (tmp_path / "table.md").read_text()
     assert page.count("<svg") == 4  # with the radar
+
+
+def test_a_report_leaves_nothing_of_an_earlier_one(benchmark, tmp_path):
+    """Before: differences.csv and plots of trackers, measures and media that were not asked for."""
+    sequences = tuple(dataclasses.replace(s, attributes=("SV",)) for s in benchmark.sequences)
+    rich = dataclasses.replace(benchmark, sequences=sequences)
+    pair = {"good": factory(benchmark), "bad": factory(benchmark, 12.0)}
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    report.write(out, runner.evaluate(rich, pair, tmp_path, progress=False), medium="paper")
+    (out / "plots" / "mine.png").touch()
+
+    def files(folder):
+        return {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+
+    optional = {"attributes.tex", "differences.csv", "sequence_differences.csv"}
+    assert optional | {"plots/success.pdf", "plots/differences.svg"} <= files(out)
+    one = scoring.score(benchmark, {"good": tmp_path / "results" / "good"})
+    report.write(out, one)
+    report.write(fresh, one)
+    assert files(out) == files(fresh) | {"plots/mine.png"}
+
+
+def test_trackers_of_earlier_calls_are_named(benchmark, tmp_path, monkeypatch, capsys):
+    """Before: nothing said that `siamjax report` would show them."""
+    monkeypatch.chdir(tmp_path)
+    command = ["eval", "--dataset=folder", "--data_root=videos", "--out=out"]
+    cli.dispatch([*command, "--baselines=static,template_matching"])
+    assert "earlier calls" not in capsys.readouterr().out
+    cli.dispatch([*command, "--baselines=static"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        "not in this report, in out/results from earlier calls: template_matching;"
+        " siamjax report out shows all"
+    )
+    (tmp_path / "fails.py").write_text("def make():\n    raise ValueError('x')\n")
+    assert cli.dispatch([*command, "--tracker=fails:make"]) == 1
+    assert "out/report.html: of an earlier call; this one has no result" in capsys.readouterr().err
+
+
+def test_a_missing_eao_has_its_reason_below_the_table(benchmark, tmp_path):
+    """Before: "-" alone."""
+    restarts = runner.with_protocol(benchmark, "supervised")
+    line = (
+        "no EAO of t: it is taken over lengths 7..9, and no stretch of a run here is 7 frames long"
+    )
+    for low in (6, 7):  # the longest has six frames
+        timed = runner.with_interval(restarts, (low, 9))
+        scores = runner.evaluate(timed, {"t": StaticFactory()}, tmp_path, progress=False)
+        found = [text for text in scores.footer if "EAO" in text]
+        assert np.isfinite(scores.trackers["t"]["eao"]) == (low == 6)
+        assert found == ([] if low == 6 else [line])
+        assert all(text in report.terminal(scores) for text in found)
+        toolkit = runner.with_toolkit_measures(timed)
+        scores = scoring.score(toolkit, {"t": tmp_path / "results/t"})
+        assert ("no EAO of t" in report.markdown(scores)) == bool(
+            np.isnan(scores.trackers["t"]["eao"])
+        )
 
 
 def test_one_sequence_has_no_interval(benchmark, tmp_path):

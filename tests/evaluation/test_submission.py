@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from siamjax import cli
 from siamjax.datasets import registry
 from siamjax.errors import UserError
-from siamjax.evaluation import submission
+from siamjax.evaluation import runner, submission
 
 COUNT = 4
 
@@ -74,6 +75,21 @@ def test_the_archive_holds_what_the_server_takes(got10k, results, tmp_path):
         assert archive.read(names(1)[0]).decode() == "2.000,3.000,10.000,8.000\n" * COUNT
         assert archive.read(names(1)[1]).decode() == "0.01000000\n" * COUNT
     assert submission.faults(path, got10k) == []
+
+
+def test_what_no_server_takes_is_refused_before_anything_runs(got10k, tmp_path, monkeypatch):
+    """Before: all sequences were tracked first."""
+    with pytest.raises(UserError, match=r"^--submission: 178 of 180 sequences are left out .*comp"):
+        submission.check(dataclasses.replace(got10k, total=180))
+    with pytest.raises(
+        UserError, match=r"^--protocol=supervised: the server of GOT-10k-test takes"
+    ):
+        submission.check(runner.with_protocol(got10k, "supervised"))
+    monkeypatch.chdir(tmp_path)
+    command = ["eval", "--dataset=GOT-10k-test", "--data_root=data", "--submission", "--out=out"]
+    with pytest.raises(UserError, match="178 of 180 sequences are left out"):
+        cli.dispatch([*command, "--tracker=static"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_repetitions_are_packed(got10k, results, tmp_path):
