@@ -1,11 +1,15 @@
 """Validation while training: the current weights on benchmarks, every so many epochs."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from siamjax import api
 from siamjax.datasets import registry
+from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
 from siamjax.evaluation import runner
 
@@ -36,8 +40,9 @@ def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
         if every < 1:
             raise UserError(
                 f"--config.train.evaluate: {entry!r} is not (data set, every N epochs[, sequences])"
+                "; for example (('synthetic', 1),)"
             )
-        plan.append((registry.load(name, limit=limit), every))
+        plan.append((_load(name, limit), every))
 
     def validate(config, variables, epoch, step):
         main = {}
@@ -47,7 +52,25 @@ def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
             out = Path(workdir) / "validation" / benchmark.name / str(step)
             current = {"siamjax": lambda: api.make_tracker(config, variables)}
             scores = runner.evaluate(benchmark, current, out, progress=False)
-            main[benchmark.name] = float(scores.trackers["siamjax"][scores.main])
+            value = scores.trackers["siamjax"][scores.main]
+            shown = f"{scores.label(scores.main)} {scores.number(scores.main, value)}"
+            # beside the bar of the training
+            tqdm.write(f"validation at step {step}: {benchmark.name}, {shown}", file=sys.stderr)
+            main[benchmark.name] = float(value)
         return main
 
     return validate
+
+
+def _load(name: str, limit: int | None) -> Benchmark:
+    try:
+        return registry.load(name, limit=limit)
+    except registry.NotFound as error:
+        places = " or ".join(map(str, error.places))
+        raise UserError(
+            f"--config.train.evaluate: {name} is not in {places}; set {registry.ROOT_VARIABLE} to"
+            " the folder that holds it, or --config.train.evaluate='()' leaves it out"
+        ) from None
+    except UserError as error:  # of a flag that training lacks
+        words = str(error).removeprefix("--dataset=")
+        raise UserError(f"--config.train.evaluate: {words}") from None

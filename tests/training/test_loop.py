@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import re
 import shutil
 import signal
 import time
@@ -373,6 +374,11 @@ def test_validation_on_a_benchmark(tiny, tmp_path, run_train):
     assert process.returncode == 0, errors
     scored = {n["step"]: n["scores"] for n in lines(tmp_path / "run") if "scores" in n}
     assert list(scored) == [8, 16]
+    told = re.findall(r"^.*(validation at step \d+: .*)$", errors, re.MULTILINE)
+    assert told == [
+        f"validation at step {step}: synthetic, success AUC {scores['synthetic']:.3f}"
+        for step, scores in scored.items()
+    ]
     assert all(list(scores) == ["synthetic"] for scores in scored.values())
     results = tmp_path / "run/validation/synthetic/8/results/siamjax/clip000.txt"
     assert len(results.read_text().splitlines()) == 120
@@ -413,10 +419,22 @@ def test_validation_where_the_frame_size_changes(tiny, tmp_path, monkeypatch):
 def test_malformed_validation(tiny, tmp_path):
     for entry, message in (
         (("synthetic", 0), "not .data set, every N epochs"),
-        (("synthetik", 1), "did you mean synthetic"),
+        (("synthetik", 1), "^--config.train.evaluate: synthetik: .* did you mean synthetic"),
     ):
         with pytest.raises(UserError, match=message):
             validation.make(tiny(evaluate=(entry,)), tmp_path)
+
+
+def test_validation_on_what_is_not_there_names_what_helps(tiny, tmp_path, monkeypatch):
+    """Before: "give its folder as --data_root=DIR", which training does not take."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIAMJAX_DATA", raising=False)
+    with pytest.raises(UserError) as caught:
+        validation.make(tiny(evaluate=(("OTB100", 1),)), tmp_path)
+    assert str(caught.value) == (
+        "--config.train.evaluate: OTB100 is not in data/OTB100 or data; set SIAMJAX_DATA to the"
+        " folder that holds it, or --config.train.evaluate='()' leaves it out"
+    )
 
 
 @pytest.mark.slow
