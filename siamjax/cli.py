@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from siamjax import devices, installation, opencv, processes
 from siamjax.arguments import Parser
-from siamjax.errors import importing, run_main
+from siamjax.errors import UserError, importing, run_main
 from siamjax.version import __version__
 
 # name -> module, one-line help
@@ -98,10 +98,13 @@ def dispatch(argv: Sequence[str] | None = None, prog: str = "") -> int | None:
         prog: as `build_parser` takes it.
 
     Raises:
-        UserError: what the command found wrong, an argument that it does not take, a device that
+        UserError: no command, what it found wrong, an argument that it does not take, a device that
             is not there, or a package that is not installed.
     """
     argv = sys.argv[1:] if argv is None else argv
+    if not argv:
+        lines = "".join(f"\n  {name:9} {text}" for name, (_, text) in COMMANDS.items())
+        raise UserError(f"give a command; siamjax COMMAND --help says what it takes{lines}")
     parser = build_parser({_chosen(argv)}, prog)
     args, rest = parser.parse_known_args(argv)
     overrides = [argument for argument in rest if argument.startswith("--config.")]

@@ -162,13 +162,15 @@ def _anew() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def announced(what: str) -> Iterator[None]:
+def announced(what: str, maybe_kept: bool = False) -> Iterator[None]:
     """Logs that something is compiled, when that takes seconds: this block and those before it.
 
     Args:
         what: is compiled.
+        maybe_kept: whether it may come from the folder: JAX looks there after the tracing.
     """
     folder = jax.config.values["jax_compilation_cache_dir"]
+    doing = "loading or compiling" if folder and maybe_kept else "compiling"
     kept = f"kept in {folder} for the next start" if folder else "SIAMJAX_CACHE=off: not kept"
     began, done = time.monotonic() - _spent.get(what, 0.0), threading.Event()
 
@@ -176,7 +178,7 @@ def announced(what: str) -> Iterator[None]:
         while not done.wait(0.1):
             if time.monotonic() - began >= _LONG and what not in _said:
                 _said.add(what)
-                _log.warning("compiling %s ... (%s)", what, kept)
+                _log.warning("%s %s ... (%s)", doing, what, kept)
 
     threading.Thread(target=watch, daemon=True).start()
     try:
@@ -201,7 +203,7 @@ class Announcing:
         """The program's value."""
         if self._called:
             return self._program(*arguments)
-        with announced(self._what):
+        with announced(self._what, maybe_kept=True):
             value = self._program(*arguments)
         self._called = True
         return value

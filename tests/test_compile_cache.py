@@ -257,7 +257,7 @@ def test_a_long_compilation_is_announced_once(folder, caplog, monkeypatch):
     monkeypatch.setattr(compile_cache, "_spent", {"the network": 3600.0})
     program, wanted = compile_cache.Announcing(compiled, "the network"), 1
     assert [program(2), program(3)] == [4, 6]  # the second call compiles nothing
-    line = f"compiling the network ... (kept in {folder} for the next start)"
+    line = f"loading or compiling the network ... (kept in {folder} for the next start)"
     assert caplog.messages == [line]
     assert compile_cache.Announcing(compiled, "the network")(1) == 2
     assert compile_cache.Announcing(compiled, "the step")(1) == 2

@@ -68,7 +68,6 @@ def test_two_examples_of_every_command_parse(name, subparsers):
         (["track"], r"arguments are required: video; see siamjax track --help$"),
         (["track", "v.mp4", "--box", "1", "2", "3", "4"], r"argument 2; a box .* --box=x,y,w,h$"),
         (["track", "v.mp4", "--zzz"], r"unknown argument --zzz; see siamjax track --help$"),
-        ([], r"required: COMMAND; see siamjax --help$"),
     ],
 )
 def test_a_near_miss_is_named(arguments, message):
@@ -77,6 +76,16 @@ def test_a_near_miss_is_named(arguments, message):
     with pytest.raises(UserError, match=message) as caught:
         cli.dispatch(arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_no_command_lists_the_commands():
+    """Before: "the following arguments are required: COMMAND; see siamjax --help"."""
+    done = python("-m", "siamjax")
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *lines = done.stderr.splitlines()
+    assert first.startswith("error: give a command; siamjax COMMAND --help")
+    assert [line.split()[0] for line in lines] == [*cli.COMMANDS]
+    assert lines[0] == f"  convert   {cli.COMMANDS['convert'][1]}"
 
 
 def test_nearest_words():

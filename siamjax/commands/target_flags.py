@@ -135,7 +135,8 @@ def _named(text: str, rest: str) -> tuple[Box, str]:
 def _of_file(path: str, count: int | None, video: str | None) -> list[Given]:
     shown = f"--box_file={path}"
     if not Path(path).is_file():
-        raise UserError(f"{shown}: no such file")
+        wrong = "a folder; give a file of boxes" if Path(path).is_dir() else "no such file"
+        raise UserError(f"{shown}: {wrong}")
     by_frame = tables.has_frames(Path(path))
     if not by_frame:
         boxes = tables.read_boxes(Path(path))

@@ -104,6 +104,10 @@ class Finetuning:
             KeyboardInterrupt: Ctrl-C or SIGTERM; the same command resumes.
             UserError: what the user has to change.
         """
+
+        def told(step: str, done: bool) -> None:
+            say(f"{step}: done before" if done else step)
+
         with locks.Lock(self.out, fix="wait for it to end, or give another --out"):
             if self.without:
                 names = f"{', '.join(self.without[:3])}{', ...' * (len(self.without) > 3)}"
@@ -125,16 +129,18 @@ class Finetuning:
             if not self.plan.steps:
                 self._steps()  # before more time is spent
             if benchmark is not None:
-                say(f"2/4 tracking {counted(len(benchmark.sequences), 'target')} before training")
+                targets = counted(len(benchmark.sequences), "target")
+                told(f"2/4 tracking {targets} before training", self.plan.tracking > 0)
                 self._track(benchmark, self.plan.checkpoint, BEFORE)
             if not self.plan.steps:
                 self._keep(steps=self._steps())
-            say(f"3/4 training {counted(self.plan.steps, 'step')} -> {self.out / 'train'}")
+            steps = counted(self.plan.steps, "step")
+            told(f"3/4 training {steps} -> {self.out / 'train'}", self._done())
             if not self._done():
                 self._train()
             scores = None
             if benchmark is not None:
-                say("4/4 tracking after training")
+                told("4/4 tracking after training", self.plan.finished)
                 self._track(benchmark, self.out / "train", AFTER)
                 scores = self._score(benchmark)
             self._keep(finished=True)

@@ -4,6 +4,7 @@ FFmpeg prints nothing: PyAV sets its log level so, once, when it is imported, an
 user's `av.logging` from then on. `frames` does the same for OpenCV.
 """
 
+import codecs
 import functools
 import os
 from collections.abc import Callable, Generator, Iterator
@@ -51,7 +52,8 @@ class Decoder:
         try:
             self._container = av.open(name, timeout=wait, options=options | bound)
         except (av.FFmpegError, OSError, ValueError) as error:
-            fix = "not a video that FFmpeg can read; encode it again"
+            fix = _other_kind(name) if file else ""
+            fix = fix or "not a video that FFmpeg can read; encode it again"
             if isinstance(error, av.error.ExitError):
                 fix = f"no answer within {wait:g} s"
             elif not file:
@@ -120,6 +122,19 @@ class Decoder:
     def close(self) -> None:
         """For a video whose frames are not wanted."""
         self._container.close()
+
+
+def _other_kind(path: str) -> str:
+    """What a file is that is no video at all; "" where it may be a damaged one."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except (OSError, ValueError):
+        return ""
+    if not head:
+        return "an empty file, not a video"
+    return "" if "\0" in text else "a text file, not a video"
 
 
 def _is_cover(stream) -> bool:

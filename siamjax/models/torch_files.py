@@ -21,7 +21,8 @@ def read(path) -> dict:
     torch = _torch()
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such file")
+        wrong = "a folder; give a file of weights" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {wrong}")
     try:
         # Weights only: a checkpoint from the net runs no code.
         content = torch.load(path, map_location="cpu", weights_only=True)

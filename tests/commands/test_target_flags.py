@@ -123,3 +123,5 @@ def test_a_table_of_frames_and_targets(tmp_path):
     assert names == ["", "dog"]
     with pytest.raises(UserError, match=r"none\.txt: no such file"):
         numbered("--box_file=none.txt")
+    with pytest.raises(UserError, match=r"^--box_file=.*: a folder; give a file of boxes$"):
+        numbered(f"--box_file={tmp_path}")  # before: "no such file"

@@ -89,7 +89,7 @@ def fault(text: str) -> str:
         if parser is None:
             return f"no command {rest[0]}"
     elif program.startswith("python") and rest[:1] == ["-m"]:
-        if rest[1].split(".")[0] not in ("siamjax", "data_prep"):
+        if rest[1].split(".")[0] not in ("siamjax", "data_prep") or rest[1:] == ["siamjax"]:
             return ""
         parser = parser_of("data_prep." + rest[2] if rest[1] == "data_prep" else rest[1])
     elif program.startswith("python") and rest and rest[0].endswith(".py"):

@@ -286,7 +286,11 @@ def test_the_whole_is_killed_and_resumed(videos, checkpoint, tmp_path, capsys):
     with pytest.raises(UserError, match=r"another config \(train\.lr_start"):
         dispatch([*command, "--config.train.lr_start=0.1"])
     dispatch([*command, "--minutes=77"])
-    assert "finished before, with --minutes=10: its result is shown" in capsys.readouterr().out
+    printed = capsys.readouterr().out.splitlines()
+    assert "finished before, with --minutes=10: its result is shown" in printed
+    steps = [line for line in printed if line[1:2] == "/"]
+    assert len(steps) == 4
+    assert all(line.endswith(": done before") for line in steps[1:])  # before: as if they began
 
 
 @pytest.mark.slow

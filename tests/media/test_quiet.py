@@ -82,9 +82,15 @@ def test_no_module_replaces_descriptors():
 
 
 def test_a_video_that_is_none_is_said_in_a_line(tmp_path):
-    (tmp_path / "text.mp4").write_text("no video")
-    with pytest.raises(UserError, match=r"text\.mp4: not a video that FFmpeg can read"):
-        read_video(tmp_path / "text.mp4")
+    """Before: "encode it again" of a text file, too."""
+    for content, words in (
+        ("no video, größer\n".encode() * 400, "a text file, not a video"),
+        (b"", "an empty file, not a video"),
+        (b"no\0video", "not a video that FFmpeg can read; encode it again"),
+    ):
+        (tmp_path / "text.mp4").write_bytes(content)
+        with pytest.raises(UserError, match=f"text.mp4: {words}$"):
+            read_video(tmp_path / "text.mp4")
 
 
 def test_frames_are_freed_without_the_collector(movie):

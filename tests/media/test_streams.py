@@ -139,7 +139,7 @@ def test_no_server_is_one_line(site, tmp_path):
     with pytest.raises(UserError, match=r"http://127\.0\.0\.1:\d+/clip: no answer \(.*refused"):
         read_video(f"http://127.0.0.1:{free_port()}/clip")
     (tmp_path / "text.mp4").write_text("no video")
-    with pytest.raises(UserError, match=r"http://127.*/text\.mp4: not a video that FFmpeg can"):
+    with pytest.raises(UserError, match=r"http://127.*/text\.mp4: a text file, not a video"):
         read_video(f"{site}/text.mp4")
     with pytest.raises(UserError, match=r"--record=all\.webm: only for live streams; .* is a file"):
         read_video(f"{site}/clip.mp4", record="all.webm")

@@ -95,7 +95,7 @@ def test_uploads_that_are_refused(serve, video):
     assert [status for status, _ in answers[:4]] == [413, 400, 400, 400]
     assert "too large" in answers[0][1]
     assert "clip.exe: not one of" in answers[1][1]
-    assert "text.mp4: not a video that FFmpeg can read; encode it again" in answers[3][1]
+    assert "text.mp4: a text file, not a video" in answers[3][1]
     assert all(status == 413 for status, _ in answers[4:-1])
     assert "1 videos are kept at most" in answers[-1][1]
 
