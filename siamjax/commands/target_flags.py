@@ -58,7 +58,10 @@ def read_given(args: argparse.Namespace, count: int | None) -> list[Given]:
     """
     given = [_box(text) for text in args.box]
     if args.box_file is not None:
-        given += _of_file(args.box_file, count, getattr(args, "video", None))
+        first = tables.first_pixel(Path(args.box_file))
+        for one in _of_file(args.box_file, count, getattr(args, "video", None)):
+            x, y, w, h = one.box
+            given.append(one._replace(box=(x - first, y - first, w, h)))
     return given + [_added(text) for text in args.add]
 
 

@@ -105,6 +105,12 @@ def read_box_rows(path: Path) -> BoxRows:
     return _box_rows(lines)
 
 
+def first_pixel(path: Path) -> int:
+    """What the left and upper edge of the first pixel are called: 1 in the files of OTB and of
+    `siamjax render`, groundtruth_rect.txt, else 0."""
+    return int(path.name.startswith("groundtruth_rect"))
+
+
 def has_frames(path: Path) -> bool:
     """Whether a table names the frame of each row, as `read_box_rows` needs it.
 

@@ -95,6 +95,14 @@ def test_a_file_with_a_box_per_frame_is_one_target(tmp_path, capsys):
         numbered(f"--box_file={path}", count=120)
 
 
+def test_otbs_own_file_counts_pixels_from_one(tmp_path):
+    path = tmp_path / "groundtruth_rect.txt"
+    path.write_text("11,21,30,40\n12,22,30,40\n")
+    assert numbered(f"--box_file={path}", count=2)[0] == [(0, 0, (10, 20, 30, 40))]
+    path = path.rename(tmp_path / "groundtruth.txt")
+    assert numbered(f"--box_file={path}", count=2)[0] == [(0, 0, (11, 21, 30, 40))]
+
+
 def test_rows_of_one_target_for_another_number_of_frames(tmp_path, capsys):
     """Before: 50 rows of a target in a video of 60 frames were 50 targets of its first frame."""
     path = tmp_path / "truth.txt"

@@ -29,9 +29,8 @@ def read(source: Path, places: Places) -> list[Video]:
     Raises:
         UserError: not such a table.
     """
-    boxes = tables.read_table(source)
-    if source.stem.startswith("groundtruth_rect"):
-        boxes = boxes - [1, 1, 0, 0]
+    first = tables.first_pixel(source)
+    boxes = tables.read_table(source) - [first, first, 0, 0]
     good = np.flatnonzero(np.isfinite(boxes).all(1))
     tracks = [track("0", [Shape(int(i), boxes[i]) for i in good])] if len(good) else []
     found = places.media(source.stem)
