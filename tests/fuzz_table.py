@@ -831,7 +831,7 @@ def journals(folder):
     written = journal.Journal(path, {"names": ["a"], "video": "v"})
     for frame in range(3):
         row = Row(frame, 0, 1.0, 2.0, 3.0, 4.0, 0.5, 0.1, False)
-        written.append([row], [journal.State(1.0, 2.0, 3.0, 4.0, False)])
+        written.append([row], [journal.State(1.0, 2.0, 3.0, 4.0, False, 2.0)])
     written.close()
 
     def read():

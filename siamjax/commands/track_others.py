@@ -31,6 +31,7 @@ class Motion(NamedTuple):
     centre: np.ndarray
     size: np.ndarray
     lost: bool = False
+    evidence: float = 0.0
 
 
 class Target:

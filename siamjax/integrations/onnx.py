@@ -99,6 +99,8 @@ def _constants(constants: TrackerConfig, config) -> dict:
         **dataclasses.asdict(constants),
         "shapes": constants.anchors.shapes().tolist(),  # width and height of the anchors of a cell
         "knots": presence.KNOTS,
+        "memory": presence.MEMORY,
+        "start": presence.START,
         "name": str(config.name),
         "siamjax": __version__,
     }

@@ -21,7 +21,7 @@ from siamjax.files import Appending, write_whole
 from siamjax.media.tracks import Row
 
 SUFFIX = ".rows.csv"
-STATE = ("state_cx", "state_cy", "state_w", "state_h", "state_lost")
+STATE = ("state_cx", "state_cy", "state_w", "state_h", "state_lost", "state_evidence")
 SEAL = "crc32c"
 _COLUMNS = (*Row._fields, "name", *STATE, SEAL)
 
@@ -34,6 +34,7 @@ class State(NamedTuple):
     w: float
     h: float
     lost: bool
+    evidence: float
 
 
 class Past(NamedTuple):
@@ -92,7 +93,8 @@ class Journal:
         for row, state in zip(rows, states, strict=True):
             text = io.StringIO()
             words = (*row[:-2], int(row.lost), row.presence, names.get(row.target, ""))
-            csv.writer(text, lineterminator="").writerow((*words, *state[:-1], int(state.lost)))
+            where = (*state[:4], int(state.lost), state.evidence)
+            csv.writer(text, lineterminator="").writerow((*words, *where))
             lines += f"{text.getvalue()},{_seal(text.getvalue())}\n"
         self._file.append(lines.encode())
         self.frames += 1
@@ -171,11 +173,12 @@ def table(text: str) -> tuple[str, int]:
 
 
 def _parsed(words: list[str]) -> tuple[Row, State]:
-    frame, target, *numbers, lost, presence, _, cx, cy, width, height, wide = words
+    frame, target, *numbers, lost, presence, _, cx, cy, width, height, wide, evidence = words
     x, y, w, h, score, second_peak = map(float, numbers)
     judged = float(presence) if presence else None
     row = Row(int(frame), int(target), x, y, w, h, score, second_peak, lost == "1", judged)
-    return row, State(float(cx), float(cy), float(width), float(height), wide == "1")
+    place = float(cx), float(cy), float(width), float(height)
+    return row, State(*place, wide == "1", float(evidence))
 
 
 def _seal(text: str) -> str:

@@ -17,7 +17,7 @@ from siamjax.measures.robustness import HELD
 from siamjax.studies.views import followable
 from siamjax.tracking import decode
 from siamjax.tracking.session import Tracker
-from siamjax.tracking.tracker import Motion
+from siamjax.tracking.tracker import begin
 
 DISTANCE = 64.0  # px of the search crop
 DIRECTIONS = 8
@@ -47,14 +47,12 @@ def share_found(tracker: Tracker, sequence: Sequence, every: int) -> tuple[int, 
 
 def _hits(tracker: Tracker, frame: np.ndarray, truth: np.ndarray) -> int:
     """Of the directions in one frame; the tracker's box is moved."""
-    x, y, w, h = truth
-    centre, size = np.array([x + w / 2, y + h / 2]), np.array([w, h])
-    tracker.motion = Motion(centre, size, np.bool_(False))
+    tracker.motion = there = begin(truth, exact=True)
     scale = tracker.search(frame).window.scale
     hits = 0
     for angle in 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
         away = DISTANCE / scale * np.array([np.cos(angle), np.sin(angle)])
-        tracker.motion = Motion(centre + away, size, np.bool_(False))
+        tracker.motion = there._replace(centre=there.centre + away)
         search = tracker.search(frame)
         values, _ = tracker.answer(search)
         best = decode.unpack(np.asarray(values))

@@ -2,10 +2,12 @@
 its box holds the target.
 
 The tracker follows labelled clips that it was not trained on, and each frame gives the four signs
-of `siamjax.tracking.presence` and whether the overlap was at least 0.5. Weights are those of the
-largest likelihood among the monotone maps, with a small ridge; each clip counts the same, so that
-no long clip decides. Reliability diagram and calibration error follow Guo et al. 2017
-(`siamjax.measures.calibration`). No network is trained.
+of `siamjax.tracking.presence` and whether the overlap was at least 0.5. The pieces of the signs are
+smoothed over the frames as the tracker smooths their sum, so that the map is fitted to what it will
+say, calibrated and judged as that. Weights are those of the largest likelihood among the monotone
+maps, with a small ridge; each clip counts the same, so that no long clip decides. Reliability
+diagram and calibration error follow Guo et al. 2017 (`siamjax.measures.calibration`). No network is
+trained.
 """
 
 import argparse
@@ -58,15 +60,15 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """The frames of one run after its first.
+    """The frames of one run after its first; of several runs, one after the other.
 
     Attributes:
-        signs: (4, N) the fields of `Signs`.
+        pieces: (P, N) of `smoothed`, P the map's count of weights.
         score: (N,) 0..1.
         overlap: (N,) with the true box; NaN where there is none.
     """
 
-    signs: np.ndarray
+    pieces: np.ndarray
     score: np.ndarray
     overlap: np.ndarray
 
@@ -143,7 +145,7 @@ def _tracks(
     clips = [clip for clip in clips if starts(clip)]  # others are too short
     for clip in tqdm(clips, "tracks", unit="clip", disable=not clips):
         path = folder / f"{clip.name}.npz"
-        key = f"{spec.identity} {len(clip)}"
+        key = f"{spec.identity} {len(clip)} memory {presence.MEMORY}"
         saved = kept.arrays(path, key, names, functools.partial(_track, make, clip))
         found.append(Track(*(saved[name] for name in names)))
     return found
@@ -156,7 +158,7 @@ def _track(make: Callable[[], Tracker], clip: Clip) -> dict[str, np.ndarray]:
 
 
 def follow(tracker: Tracker, clip: Clip) -> Track:
-    """Follows a clip from its first box and notes the signs of each frame.
+    """Follows a clip from its first box and notes what each frame looks like.
 
     Args:
         tracker: of siamjax; it forgets its target.
@@ -173,7 +175,23 @@ def follow(tracker: Tracker, clip: Clip) -> Track:
         scores.append(float(candidate.score))
         boxes.append(np.asarray(tracker.advance(search, values, response).box))
     overlap = robustness.overlaps(clip.boxes, np.array(boxes, np.float64))[1:]
-    return Track(np.array(rows, np.float64).T, np.array(scores), overlap)
+    return Track(smoothed(np.array(rows, np.float64).T), np.array(scores), overlap)
+
+
+def smoothed(signs: np.ndarray) -> np.ndarray:
+    """The pieces (P, N) of the signs (4, N) of a run's frames after its first, each the running
+    mean of `presence.remember` that begins at 0."""
+    now = np.stack(presence.pieces(Signs(*signs)))
+    mean = np.zeros(len(now))
+    return np.stack([mean := presence.remember(mean, each) for each in now.T], 1)
+
+
+def evidence(weights: Sequence[float] | np.ndarray, pieces: np.ndarray) -> np.ndarray:
+    """The tracker's evidence (N,) in frames with the pieces (P, N) of `smoothed`.
+
+    The constant's piece tells how much of the mean comes from the frames; the rest is the start's.
+    """
+    return np.asarray(weights) @ pieces + presence.START * (1 - pieces[0])
 
 
 def fit(tracks: Sequence[Track]) -> tuple[float, ...]:
@@ -182,18 +200,19 @@ def fit(tracks: Sequence[Track]) -> tuple[float, ...]:
     for track in tracks:
         known = np.isfinite(track.overlap)
         if known.any():
-            features.append(np.stack(presence.pieces(Signs(*track.signs[:, known])), 1))
+            features.append(track.pieces[:, known])
             good.append(track.overlap[known] >= robustness.HELD)
             share.append(np.full(known.sum(), 1 / known.sum()))
-    x, y, weight = map(np.concatenate, (features, good, share))
+    x = np.concatenate(features, 1)
+    y, weight = map(np.concatenate, (good, share))
     weight = weight / weight.sum()
 
     def loss(weights):
-        logit = x @ weights
+        logit = evidence(weights, x)
         penalty = RIDGE * (weights[1:] ** 2).sum()
         value = (weight * np.logaddexp(0, np.where(y, -logit, logit))).sum() + penalty
         wrong = weight * (1 / (1 + np.exp(-np.clip(logit, -50, 50))) - y)
-        slope = x.T @ wrong
+        slope = x @ wrong
         slope[1:] += 2 * RIDGE * weights[1:]
         return value, slope
 
@@ -213,7 +232,7 @@ def crossed(tracks: Sequence[Track]) -> list[np.ndarray]:
 
 
 def _judged(fitted: tuple[float, ...], track: Track) -> np.ndarray:
-    return presence.probability(fitted, Signs(*track.signs))
+    return presence.probability(evidence(fitted, track.pieces))
 
 
 Judged = dict[str, calibration.Frames]  # "score" and "presence"

@@ -114,11 +114,13 @@ def _row(number: int, target, found) -> Row:
 
 
 def _state(target) -> State:
-    (cx, cy), (w, h) = target.motion.centre.tolist(), target.motion.size.tolist()
-    return State(cx, cy, w, h, bool(target.motion.lost))
+    motion = target.motion
+    (cx, cy), (w, h) = motion.centre.tolist(), motion.size.tolist()
+    return State(cx, cy, w, h, bool(motion.lost), float(motion.evidence))
 
 
 def _restore(targets: Targets, past: Past) -> None:
-    for target, (cx, cy, w, h, lost) in past.states.items():
-        motion = Motion(np.array([cx, cy]), np.array([w, h]), np.bool_(lost))
+    for target, (cx, cy, w, h, lost, evidence) in past.states.items():
+        where = np.array([cx, cy]), np.array([w, h])
+        motion = Motion(*where, np.bool_(lost), np.float64(evidence))
         targets.targets[target].motion = motion

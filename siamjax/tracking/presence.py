@@ -2,10 +2,12 @@
 
 The score says how much the chosen candidate resembles the target, and it stays high where the box
 has gone over to something alike. Three further signs tell more: the second peak, the change of
-size and the distance moved. Probability: the logistic function of a sum with a part for each sign,
-piecewise linear and monotone (an additive model, Hastie and Tibshirani 1986, with the constraint
-on the signs that keeps it plausible beyond the tracks it was fitted on). The weights are fitted on
-tracks by `siamjax.studies.presence` and kept as `tracker.presence` of the config.
+size and the distance moved. The logit of a frame is a sum with a part for each sign, piecewise
+linear and monotone (an additive model, Hastie and Tibshirani 1986, with the constraint on the signs
+that keeps it plausible beyond the tracks it was fitted on). The evidence is the mean of these
+logits over the frames since the template's, weighted exponentially; probability: its logistic
+function. The weights are fitted on tracks by `siamjax.studies.presence`, the mean included, and
+kept as `tracker.presence` of the config.
 """
 
 from itertools import pairwise
@@ -20,6 +22,10 @@ KNOTS: dict[str, tuple[float, ...]] = {
     "resize": (0.0, 0.1, 0.3, 0.7),  # logarithm of the change of size, without sign
     "moved": (0.0, 0.3, 1.0),  # distance in sides of the target
 }
+# Share of the old evidence that a frame leaves. A lost target stays lost for a while, so that the
+# frames before tell of this one, and one odd answer weighs less than several.
+MEMORY = 0.6
+START = 2.0  # evidence in the template's frame, whose box was given: a probability of 0.88
 COUNT = 1 + sum(len(knots) - 1 for knots in KNOTS.values())  # weights, the constant first
 _FAR = 30.0  # logits
 _SURE = 1e-6  # share that a score keeps from 0 and 1, float32's
@@ -78,13 +84,31 @@ def limits() -> list[tuple[float | None, float | None]]:
     return free + [limit for part in parts for limit in part]
 
 
-def probability(weights: tuple[float, ...], of: Signs) -> Any:
-    """That the box holds the target (overlap of at least 0.5), 0..1.
+def logit(weights: tuple[float, ...], of: Signs) -> Any:
+    """What the signs of one frame alone say.
 
     Args:
         weights: `COUNT` numbers, the config's `tracker.presence`.
         of: the signs.
     """
-    xp = namespace(of.score)
-    total = sum(weight * piece for weight, piece in zip(weights, pieces(of), strict=True))
-    return 1 / (1 + xp.exp(-xp.clip(total, -_FAR, _FAR)))
+    return sum(weight * piece for weight, piece in zip(weights, pieces(of), strict=True))
+
+
+def remember(before: Any, now: Any) -> Any:
+    """The running mean after a frame, of logits or of pieces alike: a logit is linear in them.
+
+    Args:
+        before: the mean up to the last frame, NumPy or JAX; of logits, `START` at first.
+        now: this frame's.
+    """
+    return MEMORY * before + (1 - MEMORY) * now
+
+
+def probability(evidence: Any) -> Any:
+    """That the box holds the target (overlap of at least 0.5), 0..1.
+
+    Args:
+        evidence: the running mean of the logits, NumPy or JAX.
+    """
+    xp = namespace(evidence)
+    return 1 / (1 + xp.exp(-xp.clip(evidence, -_FAR, _FAR)))

@@ -34,7 +34,8 @@ class Prediction:
             the score below `confidence_low`.
         anchor: index of the chosen anchor, a S S + row S + column.
         presence: probability that the box overlaps the target by at least 0.5, from score, second
-            peak, change of size and distance moved; None: the weights have no map fitted for it.
+            peak, change of size and distance moved, of this frame and the ones before; None: the
+            weights have no map fitted for it.
     """
 
     box: tuple[float, float, float, float]
@@ -268,7 +269,7 @@ class Tracker:
 
     def blank_search(self, lost: bool) -> Search:
         """A search as of `search` in a black frame, to compile with."""
-        still = tracker.Motion(np.zeros(2), np.full(2, 64.0), False)
+        still = tracker.begin(np.array([0.0, 0, 64, 64]))
         window = tracker.window(self.constants, self._settings, still, lost)
         kernels = steps.encode(self._model, self._variables, _blank(self.constants.exemplar))
         return Search(

@@ -38,6 +38,7 @@ class Motion(NamedTuple):
     centre: Any  # (2,) px
     size: Any  # (2,) width and height, px
     lost: Any  # () bool: the next frame is searched in the large region (long-term only)
+    evidence: Any  # () running logit of presence; `presence.START` where no map was fitted
 
 
 class State(NamedTuple):
@@ -151,7 +152,9 @@ def begin(box: Box, exact: bool = False) -> Motion:
             the pixels it covers.
     """
     box = xywh_to_cxcywh(box) if exact else xywh_to_pixel_centre(box)
-    return Motion(box[:2], box[2:], namespace(box).bool_(False))
+    xp = namespace(box)
+    evidence = xp.full((), presence.START, box.dtype)
+    return Motion(box[:2], box[2:], xp.bool_(False), evidence)
 
 
 def template_window(config: TrackerConfig, motion: Motion):
@@ -251,8 +254,9 @@ def advance(
         centre=motion.centre + candidate.offset / scale,
         size=motion.size * (1 - rate) + candidate.size / scale * rate,
         lost=motion.lost,
+        evidence=judge(config, motion, candidate, scale),
     )
-    held = judge(config, motion, candidate, scale)
+    held = presence.probability(moved.evidence) if config.presence else None
     trust, low, high = candidate.score, settings.confidence_low, settings.confidence_high
     if held is not None:
         trust, low, high = held, settings.presence_low, settings.presence_high
@@ -261,20 +265,21 @@ def advance(
     inside = xp.clip(moved.centre, 0, limit)
     allowed = xp.maximum(_SMALLEST, xp.minimum(moved.size, limit))
     box = cxcywh_to_xywh(xp.concatenate([inside, allowed]))
-    moved = moved if config.long_term else Motion(inside, allowed, motion.lost)
+    moved = moved if config.long_term else moved._replace(centre=inside, size=allowed)
     return moved, box, Verdict(held, trust < low)
 
 
 def judge(config: TrackerConfig, motion: Motion, candidate: decode.Candidate, scale):
-    """Probability that a candidate holds the target, 0..1; None where no map was fitted.
+    """The motion's evidence after a candidate, see `presence.remember`; where no map was fitted, it
+    stays.
 
     Args:
         motion, candidate, scale: as `advance` takes them.
     """
     if not config.presence:
-        return None
+        return motion.evidence
     signs = presence.signs(candidate, motion.size * scale, motion.lost)
-    return presence.probability(config.presence, signs)
+    return presence.remember(motion.evidence, presence.logit(config.presence, signs))
 
 
 def _whole(value):

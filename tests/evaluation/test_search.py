@@ -83,7 +83,7 @@ def test_snapped_windows_are_shared_by_more_settings_and_stay_close(tiny, clips,
 
 
 def motion_at(centre):
-    return Motion(np.array(centre), np.array([20.0, 14.0]), np.bool_(False))
+    return Motion(np.array(centre), np.array([20.0, 14.0]), np.bool_(False), np.float64(2))
 
 
 def test_search_writes_and_resumes(tiny, clips, tmp_path):

@@ -42,7 +42,7 @@ class Standing:
 
     def add(self, frame, box, name=None):
         x, y, w, h = box
-        motion = Motion(np.array([x + w / 2, y + h / 2]), np.array([w, h], float), False)
+        motion = Motion(np.array([x + w / 2, y + h / 2]), np.array([w, h], float), False, 2.0)
         self.targets[name] = SimpleNamespace(motion=motion)
         return name
 
@@ -55,8 +55,8 @@ class Standing:
             raise RuntimeError("a fault of the tracker")
         self.still.tracked += bool(self.targets)
         for target in self.targets.values():
-            centre, size, _ = target.motion
-            target.motion = Motion(centre + [self.still.step, 0], size, False)
+            centre = target.motion.centre + [self.still.step, 0]
+            target.motion = target.motion._replace(centre=centre)
         return {name: self.found(target.motion) for name, target in self.targets.items()}
 
     def found(self, motion):

@@ -83,6 +83,7 @@ CONFIGS = {
     "exact windows": dataclasses.replace(BASE, exact_windows=True, lr=0.6),
     "long-term": dataclasses.replace(BASE, **LONG),
     "presence": dataclasses.replace(BASE, presence=WEIGHTS, **LONG),
+    "presence, short-term": dataclasses.replace(BASE, presence=WEIGHTS),
 }
 
 
@@ -138,11 +139,13 @@ def test_the_tracker_equals_pythons(javascript):
         constants = dataclasses.asdict(config) | {
             "shapes": config.anchors.shapes().tolist(),
             "knots": presence.KNOTS,
+            "memory": presence.MEMORY,
+            "start": presence.START,
         }
         runs.append({"constants": constants, "box": box, "answers": answers})
         expected.append((steps, cut))
     answer = javascript(frames=[sent(frame) for frame in frames], runs=runs)
-    assert {lost for steps, _ in expected[2:] for *_, lost in steps} == {True, False}
+    assert {lost for steps, _ in expected[2:4] for *_, lost in steps} == {True, False}
     for name, (steps, cut), got in zip(CONFIGS, expected, answer["runs"], strict=True):
         assert got["crops"] == cut, name
         for (box, found, held, _), step in zip(steps, got["steps"], strict=True):

@@ -22,7 +22,7 @@ def step(frame, targets=2):
         x = frame / 7 + k / 3
         presence = None if frame == 3 else x / 17
         rows.append(Row(frame, k, x, x / 11, 1 / 3, 2e-17 + x, 0.1 * k, 1 / 7, bool(k), presence))
-        states.append(journal.State(x * 3, x / 13, 1e300 / 7, 5e-324, not k))
+        states.append(journal.State(x * 3, x / 13, 1e300 / 7, 5e-324, not k, -x / 7))
     return rows, states
 
 
@@ -75,7 +75,7 @@ def test_no_flipped_bit_is_taken_for_what_was_written(path, monkeypatch):
     made = journal.Journal(path, {"starts": [], "names": ["\u00e4"]})
     for frame in (2, 3):
         row = Row(frame, 0, 1.5, 2.0, 3.25, 4.0, 0.5, 0.0, True, 0.75)
-        made.append([row], [journal.State(1.5, 2.5, 3.0, 4.0, False)])
+        made.append([row], [journal.State(1.5, 2.5, 3.0, 4.0, False, 2.0)])
     made.close()
     data, whole, refused = path.read_bytes(), journal.read(path), set()
     assert (list(whole.rows), whole.damaged) == ([2], None)

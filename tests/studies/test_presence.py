@@ -16,7 +16,8 @@ from siamjax.tracking.presence import Signs
 
 
 def made(seed, frames=400):
-    """A track whose boxes hold the target by a known monotone law of its signs, and that law."""
+    """A track whose boxes hold the target by a known monotone law of its signs, which remembers,
+    and that law."""
     rng = np.random.default_rng(seed)
     signs = np.stack(
         [
@@ -27,10 +28,13 @@ def made(seed, frames=400):
         ]
     )
     truth = (0.0, *[1.2] * 5, *[-1.0] * 5, *[-0.8] * 3, *[0.0] * 2)
-    chance = presence.probability(truth, Signs(*signs))
+    logits, evidence = presence.logit(truth, Signs(*signs)), [presence.START]
+    for logit in logits:
+        evidence.append(presence.MEMORY * evidence[-1] + (1 - presence.MEMORY) * logit)
+    chance = presence.probability(np.array(evidence[1:]))
     held = rng.uniform(size=frames) < chance
     score = 1 / (1 + np.exp(-signs[0]))
-    return study.Track(signs, score, np.where(held, 0.8, 0.05)), chance
+    return study.Track(study.smoothed(signs), score, np.where(held, 0.8, 0.05)), chance
 
 
 def test_the_law_is_recovered():
@@ -40,7 +44,7 @@ def test_the_law_is_recovered():
         assert low is None or weight >= low
         assert high is None or weight <= high
     other, chance = made(99, 2000)
-    found = presence.probability(fitted, Signs(*other.signs))
+    found = study._judged(fitted, other)
     assert np.abs(found - chance).mean() < 0.05
     figures = study._figures([other], [found])
     assert figures["presence"]["calibration_error"] < 0.05
@@ -53,8 +57,7 @@ def test_clips_are_judged_by_maps_that_have_not_seen_them():
     judged = study.crossed(tracks)
     alone = study.fit([tracks[i] for i in (1, 2, 3, 4)])  # without the part of clips 0 and 5
     for i in (0, 5):
-        expected = presence.probability(alone, Signs(*tracks[i].signs))
-        np.testing.assert_array_equal(judged[i], expected)
+        np.testing.assert_array_equal(judged[i], study._judged(alone, tracks[i]))
 
 
 def test_no_clip_is_more_than_a_quarter_of_the_frames():
@@ -107,7 +110,7 @@ def test_command_fits_and_keeps_the_map(data, checkpoint, tmp_path, capsys):
     tracked = api.load(tmp_path / "weights.npz")
     clip = study.targets("--data", f"folder={data}")[1]
     track = study.follow(tracked, clip)
-    expected = presence.probability(config.tracker.presence, Signs(*track.signs))
+    expected = study._judged(config.tracker.presence, track)
     tracked.init(clip.frames[0], np.array(clip.boxes[0]) + [0.5, 0.5, 0, 0])
     answers = [tracked.update(clip.frames[i]) for i in range(1, len(clip))]
     np.testing.assert_allclose([each.presence for each in answers], expected, atol=1e-6)

@@ -97,7 +97,8 @@ def test_device_state_equals_the_host_state(long_term):
         np.testing.assert_allclose(device_box, box, rtol=1e-4, atol=1e-2)
         assert bool(device.lost) == bool(host.lost)
         # continue from the same state: float32 would drift
-        device = tracker.Motion(*(jnp.asarray(v, jnp.float32) for v in host[:2]), device.lost)
+        centre, size_now = (jnp.asarray(v, jnp.float32) for v in host[:2])
+        device = device._replace(centre=centre, size=size_now)
 
 
 class ColourNetwork(models.SiamRPN):

@@ -191,7 +191,7 @@ def test_warm_up_compiles_everything(session, clip, tiny):
 
 def test_motion_may_be_set(session, clip):
     session.init(clip.frames[0], clip.boxes[0])
-    session.motion = tracker.Motion(np.array([80.0, 60.0]), np.array([20.0, 20.0]), False)
+    session.motion = tracker.Motion(np.array([80.0, 60.0]), np.array([20.0, 20.0]), False, 2.0)
     x, y, w, h = session.update(clip.frames[1]).heatmap.extent
     assert (x + w / 2, y + h / 2) == pytest.approx((80, 60))
 

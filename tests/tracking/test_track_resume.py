@@ -215,6 +215,26 @@ def test_long_term_runs_resume(track, folder, tiny, tmp_path):
     assert b",1\n" in before  # a target was lost
 
 
+def test_the_memory_of_presence_resumes(track, whole, folder, tiny, tmp_path):
+    """The evidence is taken up to the bit: presence says the same in all frames."""
+    config = tiny.config.copy_and_resolve_references().unlock()
+    config.tracker.presence = (0.7, *[0.9] * 5, *[-0.4] * 10)
+    weights.save(tmp_path / "fitted.npz", config, tiny.variables)
+
+    def run(*arguments):
+        more = (*GIVEN, *TABLES, "--checkpoint=fitted.npz")
+        return cli.dispatch(["track", str(folder), *more, *arguments])
+
+    run()
+    before = contents()
+    assert before["out.csv"] != whole["out.csv"]
+    with stopped(13):
+        run()
+    assert contents() != before
+    run("--resume")
+    assert contents() == before
+
+
 def test_resume_without_rows_starts_at_the_start(track, whole, folder, capsys):
     assert track(folder, *GIVEN, *TABLES, "--resume") is None
     assert f"no rows in {ROWS}: from the start" in capsys.readouterr().out
@@ -230,7 +250,7 @@ def test_rows_of_a_camera_are_not_resumed(tmp_path):
             kept.begin({"names": []})
             for frame in range(2):
                 row = Row(frame, 0, 1.0, 2.0, 3.0, 4.0, 0.5, 0.1, False)
-                kept.append([row], [journal.State(1.0, 2.0, 3.0, 4.0, False)])
+                kept.append([row], [journal.State(1.0, 2.0, 3.0, 4.0, False, 2.0)])
             raise UserError("disk")
 
     table = f"siamjax labels {rows} --to=csv --out=NAME.csv makes a table of them"

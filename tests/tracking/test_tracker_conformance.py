@@ -68,7 +68,7 @@ def test_tracker_frame_by_frame(case):
     boxes, scores, wrong = [], [], []
     for i, frame in enumerate(case.frames[1:], 1):
         before = track["state_before"][i]
-        case.session.motion = tracker.Motion(before[:2], before[2:], False)
+        case.session.motion = tracker.Motion(before[:2], before[2:], False, 2.0)
         prediction = case.session.update(frame)
         if prediction.anchor != track["best_idx"][i]:
             wrong.append(i)

@@ -161,10 +161,11 @@ export function bestCandidate(grid, cls, loc, target, penaltyK, influence) {
   };
 }
 
-// That the box holds the target, 0..1, as siamjax/tracking/presence.py; null without fitted weights.
-export function presence(constants, candidate, target, lost) {
+// The evidence that the box holds the target after a candidate, as siamjax/tracking/presence.py has
+// it: the running mean of the frames' logits. Without fitted weights it stays.
+export function remember(constants, candidate, target, { lost, evidence }) {
   const weights = constants.presence;
-  if (!weights.length) return null;
+  if (!weights.length) return evidence;
   const score = clip(candidate.score, 1e-6, 1 - 1e-6);
   const side = Math.sqrt(target[0] * target[1]);
   const signs = {
@@ -181,8 +182,11 @@ export function presence(constants, candidate, target, lost) {
       total += weights[next++] * clip(share, 0, 1);
     }
   }
-  return 1 / (1 + Math.exp(-clip(total, -30, 30)));
+  return constants.memory * evidence + (1 - constants.memory) * total;
 }
+
+// The probability of it, 0..1.
+const probability = (evidence) => 1 / (1 + Math.exp(-clip(evidence, -30, 30)));
 
 // Follows one target. `network` has encode(crop) -> kernels and respond(kernels, crop, lost) ->
 // {cls, loc}, both asynchronous; crops are as `subwindow` makes them.
@@ -197,7 +201,8 @@ export class Tracker {
   async init(image, { x, y, w, h }) {
     const { constants } = this;
     const half = constants.exact_windows ? 0 : 1;
-    this.motion = { centre: [x + (w - half) / 2, y + (h - half) / 2], size: [w, h], lost: false };
+    const middle = [x + (w - half) / 2, y + (h - half) / 2];
+    this.motion = { centre: middle, size: [w, h], lost: false, evidence: constants.start };
     this.average = colourMean(image);
     const side = whole(contextSize(w, h, constants.context));
     const centre = this.placed(this.motion.centre, side);
@@ -239,15 +244,18 @@ export class Tracker {
     const target = this.motion.size.map((side) => Math.fround(side * window.scale));
     const { penalty_k: penaltyK } = constants;
     const found = bestCandidate(this.grids.get(cells), cls, loc, target, penaltyK, window.influence);
-    const { size, lost } = this.motion;
-    const held = presence(constants, found, size.map((side) => side * window.scale), lost);
-    const box = this.advance({ centre: window.centre, size, lost }, found, window.scale, held, image);
+    const { size } = this.motion;
+    const sides = size.map((side) => side * window.scale);
+    const evidence = remember(constants, found, sides, this.motion);
+    const held = constants.presence.length ? probability(evidence) : null;
+    const before = { ...this.motion, centre: window.centre };
+    const box = this.advance(before, found, window.scale, evidence, held, image);
     const doubtful =
       held === null ? found.score < constants.confidence_low : held < constants.presence_low;
     return { ...found, box, presence: held, lost: doubtful };
   }
 
-  advance(before, found, scale, held, image) {
+  advance(before, found, scale, evidence, held, image) {
     const { constants } = this;
     const limit = [image.width, image.height];
     const rate = found.penalty * found.score * constants.lr;
@@ -255,6 +263,7 @@ export class Tracker {
       centre: before.centre.map((c, i) => c + found.offset[i] / scale),
       size: before.size.map((side, i) => side * (1 - rate) + (found.size[i] / scale) * rate),
       lost: before.lost,
+      evidence,
     };
     if (constants.long_term) {
       const kind = held === null ? "confidence" : "presence";
@@ -262,11 +271,11 @@ export class Tracker {
       const low = constants[`${kind}_low`];
       const sure = trust >= low;
       const lost = trust < low || (trust > constants[`${kind}_high`] ? false : before.lost);
-      moved = { ...(sure ? moved : before), lost };
+      moved = { ...(sure ? moved : before), lost, evidence };
     }
     const centre = moved.centre.map((c, i) => clip(c, 0, limit[i]));
     const size = moved.size.map((side, i) => Math.max(SMALLEST, Math.min(side, limit[i])));
-    this.motion = constants.long_term ? moved : { centre, size, lost: before.lost };
+    this.motion = constants.long_term ? moved : { ...moved, centre, size };
     return { x: centre[0] - size[0] / 2, y: centre[1] - size[1] / 2, w: size[0], h: size[1] };
   }
 }

@@ -266,5 +266,5 @@ def _row(numbers: array.array) -> Row:
     return Row(int(frame), int(target), x, y, w, h, score, second, bool(lost), judged)
 
 
-def _state(cx: float, cy: float, w: float, h: float, lost: float) -> State:
-    return State(cx, cy, w, h, bool(lost))
+def _state(cx: float, cy: float, w: float, h: float, lost: float, evidence: float) -> State:
+    return State(cx, cy, w, h, bool(lost), evidence)
