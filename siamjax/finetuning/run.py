@@ -261,6 +261,7 @@ def _experiment(
     with config.unlocked():
         for section in OF_NETWORK:
             config[section] = stored[section]
+        config.tracker.presence = ()  # a map is of the weights that it was fitted on
         own = {"path": str(out.resolve() / "shards"), "frame_range": 100, "videos": 0}
         config.data.sources.own = ml_collections.ConfigDict(own)
     config.seed = new.seed

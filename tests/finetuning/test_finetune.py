@@ -89,6 +89,16 @@ def test_another_config_is_refused_as_another_seed_is(tmp_path):
         plan.check_same(dataclasses.replace(first, config={}), new, tmp_path)  # of an older version
 
 
+def test_a_map_of_presence_is_not_taken_over(tmp_path):
+    """It was fitted on other weights; the constants are taken."""
+    checkpoint = str(api.default_checkpoint())
+    stored = api.load_variables(checkpoint)[0].tracker
+    new = plan.Plan("mine", checkpoint, False, 10.0, 0, ("x",))
+    config = run._experiment(new, tmp_path, load_config("finetune"))
+    assert stored.presence and not config.tracker.presence
+    assert (config.tracker.lr, config.tracker.exact_windows) == (stored.lr, True)
+
+
 def test_a_folder_holds_one_training(tmp_path, videos, checkpoint):
     """Before: `run_train.py --workdir=X` trained in the folder of a `siamjax finetune --out=X`, and
     --checkpoint=X was finetune's network."""
