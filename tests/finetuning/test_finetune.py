@@ -95,7 +95,8 @@ def test_a_map_of_presence_is_not_taken_over(tmp_path):
     stored = api.load_variables(checkpoint)[0].tracker
     new = plan.Plan("mine", checkpoint, False, 10.0, 0, ("x",))
     config = run._experiment(new, tmp_path, load_config("finetune"))
-    assert stored.presence and not config.tracker.presence
+    assert stored.presence
+    assert not config.tracker.presence
     assert (config.tracker.lr, config.tracker.exact_windows) == (stored.lr, True)
 
 
