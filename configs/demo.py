@@ -6,8 +6,8 @@ world, its backbone does not train.
 Command: make demo (or siamjax demo --out=runs/demo)
 Hardware: any machine; two CPU cores are enough.
 Cost: 8,000 pairs, 500 steps; five and a half minutes on two cores, rendering included.
-Expected: success AUC 0.69 to 0.73 on the 16 held-out synthetic clips (three seeds, on one core and
-on two); the bundled network itself has 0.62 there.
+Expected: success AUC 0.71 to 0.73 on the 16 held-out synthetic clips (two seeds, on one core and on
+two); the bundled network itself has 0.62 there.
 """
 
 from configs import bundled, studies
