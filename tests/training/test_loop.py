@@ -279,8 +279,16 @@ def test_parts_that_are_not_taken_are_random(whole, tiny):
         initial.initial_variables(tiny(init_parts=("necks",)), model)
 
 
-def test_the_demo_starts_from_the_bundled_backbone():
+def test_the_demo_starts_from_the_bundled_network():
     config = load_config("demo")
+    found = initial.initial_variables(config, models.build(config))
+    _, bundled = weights.load(default_checkpoint())
+    jax.tree.map(np.testing.assert_array_equal, found["params"], bundled["params"])
+
+
+def test_a_part_of_the_bundled_network():
+    config = load_config("demo")
+    config.train.init_parts = ("backbone",)
     config.model.adjust_channels = (4,)  # the parts that are drawn may be small
     found = initial.initial_variables(config, models.build(config))
     _, bundled = weights.load(default_checkpoint())

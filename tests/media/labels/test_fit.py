@@ -304,7 +304,7 @@ def test_frames_that_cannot_be_read_are_told_where_they_are_read(tmp_path):
     put(tmp_path / "a.avi", "no video")
     cvat(tmp_path / "a.xml", [(0, 0, 5)])
     (video,) = labels.read(tmp_path)
-    assert any("a.avi: not a video" in line for line in faults(video))
+    assert any("a.avi: a text file, not a video" in line for line in faults(video))
 
 
 # --- boxes outside
