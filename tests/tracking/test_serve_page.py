@@ -329,7 +329,7 @@ def test_errors_are_shown_in_the_page(serve, video, tmp_path, tab):
     with serve(str(video)) as address:
         page = tab(address)
         page.set_input_files("#file", str(tmp_path / "text.mp4"))
-        assert "text.mp4: not a video" in status(page, "text.mp4: not")
+        assert "text.mp4: a text file, not a video" in status(page, "text.mp4: a text")
         assert page.get_attribute("#said", "class") == "error"
         draw(page, BOX)
         refused = {"status": 400, "json": {"error": "box: more than 10 times the frame"}}
