@@ -62,9 +62,9 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--checkpoint", help="default: the bundled one")
-    add("--seeds", type=int, default=60, help="clips that are followed; default: %(default)s")
-    add("--length", type=int, default=240, help="frames of a clip; default: %(default)s")
-    add("--rows", type=int, default=4, help="clips that are shown; default: %(default)s")
+    add("--seeds", type=int, default=16, help="clips that are followed; default: %(default)s")
+    add("--length", type=int, default=120, help="frames of a clip; default: %(default)s")
+    add("--rows", type=int, default=3, help="clips that are shown; default: %(default)s")
     add("--width", type=int, default=220, help="of a frame, px; default: %(default)s")
     add("--out", default="docs/images/bundled_failures.jpg", help="default: %(default)s")
     args = parser.parse_args()
