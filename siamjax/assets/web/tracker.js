@@ -244,26 +244,24 @@ export class Tracker {
     const target = this.motion.size.map((side) => Math.fround(side * window.scale));
     const { penalty_k: penaltyK } = constants;
     const found = bestCandidate(this.grids.get(cells), cls, loc, target, penaltyK, window.influence);
-    const { size } = this.motion;
-    const sides = size.map((side) => side * window.scale);
+    const sides = this.motion.size.map((side) => side * window.scale);
     const evidence = remember(constants, found, sides, this.motion);
     const held = constants.presence.length ? probability(evidence) : null;
-    const before = { ...this.motion, centre: window.centre };
-    const box = this.advance(before, found, window.scale, evidence, held, image);
+    const before = { ...this.motion, centre: window.centre, evidence };
+    const box = this.advance(before, found, window.scale, held, image);
     const doubtful =
       held === null ? found.score < constants.confidence_low : held < constants.presence_low;
     return { ...found, box, presence: held, lost: doubtful };
   }
 
-  advance(before, found, scale, evidence, held, image) {
+  advance(before, found, scale, held, image) {
     const { constants } = this;
     const limit = [image.width, image.height];
     const rate = found.penalty * found.score * constants.lr;
     let moved = {
+      ...before,
       centre: before.centre.map((c, i) => c + found.offset[i] / scale),
       size: before.size.map((side, i) => side * (1 - rate) + (found.size[i] / scale) * rate),
-      lost: before.lost,
-      evidence,
     };
     if (constants.long_term) {
       const kind = held === null ? "confidence" : "presence";
@@ -271,7 +269,7 @@ export class Tracker {
       const low = constants[`${kind}_low`];
       const sure = trust >= low;
       const lost = trust < low || (trust > constants[`${kind}_high`] ? false : before.lost);
-      moved = { ...(sure ? moved : before), lost, evidence };
+      moved = { ...(sure ? moved : before), lost };
     }
     const centre = moved.centre.map((c, i) => clip(c, 0, limit[i]));
     const size = moved.size.map((side, i) => Math.max(SMALLEST, Math.min(side, limit[i])));
