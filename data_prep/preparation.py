@@ -26,7 +26,7 @@ from siamjax.data import index, shards
 from siamjax.errors import UserError
 from siamjax.files import replacing
 from siamjax.processes import begin_worker
-from siamjax.wording import counted
+from siamjax.wording import counted, first
 
 Make = Callable[[list[int]], None]
 
@@ -150,7 +150,7 @@ class Preparation:
     def _no_crop(self, skipped: Mapping[str, int]) -> str:
         source = self.plan.source
         found = source.box_files(sorted(video.name for part in self.plan.parts for video in part))
-        named = f"{', '.join(map(str, found[:3]))}{', ...' * (len(found) > 3)}"
+        named = first(found)
         reasons = [f"{reason}: {counted(count, 'box')}" for reason, count in skipped.items()]
         if not reasons:
             return f"{named}: no crop was written, there is no box in it; {source.layout()}"

@@ -1,8 +1,8 @@
-"""Numbers with the word for what they count."""
+"""Numbers with the word for what they count, and the first of many names."""
 
 import pytest
 
-from siamjax.wording import counted
+from siamjax.wording import counted, first
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,10 @@ from siamjax.wording import counted
 )
 def test_one_is_singular(count, word, text):
     assert counted(count, word) == text
+
+
+def test_more_names_than_are_told():
+    assert first(["a", "b", "c"]) == "a, b, c"
+    assert first(["a", "b", "c", "d"]) == "a, b, c, ..."
+    assert first([2, 1], 1) == "2, ..."
+    assert first([]) == ""

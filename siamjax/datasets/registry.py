@@ -14,6 +14,7 @@ import numpy as np
 from siamjax.datasets.dataset import EMBEDDED, Dataset
 from siamjax.datasets.sequence import Absent, Sequence, alike, composed, key
 from siamjax.errors import UserError, nearest
+from siamjax.wording import first
 
 # with `DATASETS`, in the order of the lists
 MODULES = (
@@ -212,7 +213,7 @@ def _unfit(info: Dataset, root: Path) -> str:
     if not root.is_dir():
         return f"--data_root={root}: {'not a folder' if root.exists() else 'no such folder'}"
     held = sorted(path.name for path in root.iterdir())
-    holds = f"it holds {', '.join(held[:3])}{', ...' * (len(held) > 3)}" if held else "it is empty"
+    holds = f"it holds {first(held)}" if held else "it is empty"
     needs = "; ".join(info.layout.splitlines())
     return (
         f"--data_root={root}: nothing of the data set {info.name} in it; {holds}\n"

@@ -25,7 +25,7 @@ from siamjax.finetuning.plan import Plan
 from siamjax.media import labels
 from siamjax.training import metrics
 from siamjax.training.loop import train
-from siamjax.wording import counted
+from siamjax.wording import counted, first
 
 OF_NETWORK = ("model", "anchors", "crops", "tracker")  # sections taken from the checkpoint
 BEFORE, AFTER = "before", "after"
@@ -110,8 +110,7 @@ class Finetuning:
 
         with locks.Lock(self.out, fix="wait for it to end, or give another --out"):
             if self.without:
-                names = f"{', '.join(self.without[:3])}{', ...' * (len(self.without) > 3)}"
-                say(f"left aside, less than two boxes or no frames: {names}")
+                say(f"left aside, less than two boxes or no frames: {first(self.without)}")
             trained = counted(len(self.plan.trained), "video")
             counts = f"{trained} to train on, {len(self.plan.left_out)} not"
             say(f"1/4 labels: {counts} -> {self.out / 'labels.html'}")
