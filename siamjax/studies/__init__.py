@@ -52,6 +52,7 @@ STUDIES: dict[str, tuple[str, str, dict[str, tuple[Any, str]]]] = {
         "fits a checkpoint's map of presence: how likely a box holds the target",
         {
             "--test": ("", "other clips, judged once"),
+            "--held": (0.0, "share of held frames in the videos it is for; 0: that of the clips"),
             "--tracker": ("bundled", "the checkpoint"),
         },
     ),

@@ -5,7 +5,9 @@ The tracker follows labelled clips that it was not trained on, and each frame gi
 of `siamjax.tracking.presence` and whether the overlap was at least 0.5. The pieces of the signs are
 smoothed over the frames as the tracker smooths their sum, so that the map is fitted to what it will
 say, calibrated and judged as that. Weights are those of the largest likelihood among the monotone
-maps, with a small ridge; each clip counts the same, so that no long clip decides. Reliability
+maps, with a small ridge; each clip counts the same, so that no long clip decides. How sure a map
+may be depends on how hard the videos are; where other ones than the clips are meant, their share of
+held frames takes the place of the clips' own (a shift of priors, Saerens et al. 2002). Reliability
 diagram and calibration error follow Guo et al. 2017 (`siamjax.measures.calibration`). No network is
 trained.
 """
@@ -51,11 +53,14 @@ class Plan:
         spec: the checkpoint's tracker.
         clips: to fit on.
         unseen: to judge once; may be empty.
+        held: share of the frames that hold their target where the map is for, 0..1; 0: that of the
+            clips.
     """
 
     spec: Spec
     clips: list[Clip]
     unseen: list[Clip]
+    held: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +82,13 @@ def plan(args: argparse.Namespace) -> Plan:
     """The checkpoint and the clips that the flags name.
 
     Raises:
-        UserError: no such tracker, one that is not siamjax's, no such folder.
+        UserError: no such tracker, one that is not siamjax's, no such folder, a share outside 0..1.
     """
+    if not 0 <= args.held < 1:
+        raise UserError(f"--held={args.held}: give a share of the frames, below 1")
     spec = checkpoint(args.tracker)
     unseen = targets("--test", args.test) if args.test else []
-    return Plan(spec, targets("--data", args.data), unseen)
+    return Plan(spec, targets("--data", args.data), unseen, args.held)
 
 
 def run(workdir: str | Path, plan: Plan) -> dict[str, Any]:
@@ -106,8 +113,8 @@ def run(workdir: str | Path, plan: Plan) -> dict[str, Any]:
             f"--data: {len(own)} clips, at least {FOLDS} are needed, and frames in which the box"
             " leaves its target; give more clips, or harder ones"
         )
-    fitted = fit(own)
-    parts = {"clips, by maps fitted on others": (own, crossed(own))}
+    fitted = fit(own, plan.held)
+    parts = {"clips, by maps fitted on others": (own, crossed(own, plan.held))}
     if unseen:
         parts["test clips"] = (unseen, [_judged(fitted, each) for each in unseen])
     judged = {name: _figures(*part) for name, part in parts.items()}
@@ -116,6 +123,7 @@ def run(workdir: str | Path, plan: Plan) -> dict[str, Any]:
         "tracker": plan.spec.identity,
         "presence": list(fitted),
         "clips": len(own),
+        "held": plan.held,
         "judged": judged,
     }
     saved, variables = api.load_variables(plan.spec.checkpoint, plan.spec.constants)
@@ -194,8 +202,13 @@ def evidence(weights: Sequence[float] | np.ndarray, pieces: np.ndarray) -> np.nd
     return np.asarray(weights) @ pieces + presence.START * (1 - pieces[0])
 
 
-def fit(tracks: Sequence[Track]) -> tuple[float, ...]:
-    """The weights of `siamjax.tracking.presence` that explain best which frames hold the target."""
+def fit(tracks: Sequence[Track], held: float = 0) -> tuple[float, ...]:
+    """The weights of `siamjax.tracking.presence` that explain best which frames hold the target.
+
+    Args:
+        tracks: each counts the same.
+        held: as `Plan.held`.
+    """
     features, good, share = [], [], []
     for track in tracks:
         known = np.isfinite(track.overlap)
@@ -206,6 +219,9 @@ def fit(tracks: Sequence[Track]) -> tuple[float, ...]:
     x = np.concatenate(features, 1)
     y, weight = map(np.concatenate, (good, share))
     weight = weight / weight.sum()
+    own = weight[y].sum()
+    if held and 0 < own < 1:
+        weight = weight * np.where(y, held / own, (1 - held) / (1 - own))
 
     def loss(weights):
         logit = evidence(weights, x)
@@ -223,11 +239,10 @@ def fit(tracks: Sequence[Track]) -> tuple[float, ...]:
     return tuple(round(float(value), 4) + 0.0 for value in found.x)
 
 
-def crossed(tracks: Sequence[Track]) -> list[np.ndarray]:
+def crossed(tracks: Sequence[Track], held: float = 0) -> list[np.ndarray]:
     """Presence in the frames of each track by a map fitted without its part of the clips."""
-    maps = [
-        fit([track for i, track in enumerate(tracks) if i % FOLDS != part]) for part in range(FOLDS)
-    ]
+    others = ([track for i, track in enumerate(tracks) if i % FOLDS != k] for k in range(FOLDS))
+    maps = [fit(each, held) for each in others]
     return [_judged(maps[i % FOLDS], track) for i, track in enumerate(tracks)]
 
 

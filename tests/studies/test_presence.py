@@ -52,6 +52,24 @@ def test_the_law_is_recovered():
     assert (figures["lost"] + figures["held"], figures["frames"]) == (2000, 2000)
 
 
+def test_the_share_of_held_frames_can_be_that_of_other_videos():
+    tracks, _ = zip(*map(made, range(8)))
+    assert study.fit(tracks, np.mean([t.overlap >= 0.5 for t in tracks])) == study.fit(tracks)
+    # of the frames that are not held, two in three are taken away: a map for the rest, from all
+    rng = np.random.default_rng(5)
+    easier = []
+    for track in tracks:
+        kept = (track.overlap >= 0.5) | (rng.uniform(size=len(track.overlap)) < 1 / 3)
+        easier.append(study.Track(track.pieces[:, kept], track.score[kept], track.overlap[kept]))
+    held = np.mean([np.mean(track.overlap >= 0.5) for track in easier])
+    shifted, plain = study.fit(tracks, held), study.fit(tracks)
+    errors = []
+    for fitted in (shifted, plain):
+        found = [study._judged(fitted, track) for track in easier]
+        errors.append(study._figures(easier, found)["presence"]["calibration_error"])
+    assert errors[0] < 0.03 < 0.08 < errors[1]
+
+
 def test_clips_are_judged_by_maps_that_have_not_seen_them():
     tracks, _ = zip(*map(made, range(6)))
     judged = study.crossed(tracks)
@@ -121,6 +139,7 @@ def test_bad_arguments(data, checkpoint, tmp_path):
     for flags, message in (
         (["--tracker=static", f"--data=folder={data}"], "give a checkpoint of siamjax"),
         ([f"--tracker={checkpoint}"], "--data: give folders"),
+        ([f"--tracker={checkpoint}", f"--data=folder={data}", "--held=1.2"], "--held=1.2: give"),
         ([f"--tracker={checkpoint}", f"--data=folder={data}", "--test=none"], "--test=none: no"),
     ):
         with pytest.raises(UserError, match=message):
