@@ -73,6 +73,10 @@ def get_config():
     c.tracker.lr = 0.35
     # else boxes lie 0.35 px of the search crop to the right, on average
     c.tracker.exact_windows = True
+    # The map of presence is for easier videos than those of HELD_OUT: these limits decide on them as
+    # 0.5 and 0.8 would with their own share of held frames.
+    c.tracker.presence_low = 0.7
+    c.tracker.presence_high = 0.9
 
     c.data.sources = ml_collections.ConfigDict(
         {name: base.source(f"data/{name}", *row) for name, row in SHARDS.items()}
