@@ -23,7 +23,7 @@ def get_config():
     c.data.pairs_per_epoch = 1_600
     c.targets.positives = 32
 
-    c.train.epochs = 5
+    c.train.epochs = 3
     c.train.batch_size = 16
     c.train.weight_decay = 5e-4  # the paper's
     c.train.warmup_end = 0.02
