@@ -73,8 +73,8 @@ def get_config():
     c.tracker.lr = 0.35
     # else boxes lie 0.35 px of the search crop to the right, on average
     c.tracker.exact_windows = True
-    # The map of presence is for easier videos than those of HELD_OUT: these limits decide on them as
-    # 0.5 and 0.8 would with their own share of held frames.
+    # The map of presence is for easier videos than those of HELD_OUT (study presence --held=0.8);
+    # on them these limits decide as 0.5 and 0.8 do where the map has their own share.
     c.tracker.presence_low = 0.7
     c.tracker.presence_high = 0.9
 

@@ -364,7 +364,8 @@ def test_the_page_in_a_browser(address, tab, tmp_path):
     # the same file through FFmpeg
     own = boxes.xywh_to_xyxy(np.loadtxt(table, delimiter=","))
     overlap = boxes.iou(boxes.xywh_to_xyxy(rows[:, 1:5]), own)
-    assert overlap[0] > 0.98 and overlap.mean() > 0.9
+    assert overlap[0] > 0.98
+    assert overlap.mean() > 0.9
 
     tab.locator("#view").focus()
     tab.keyboard.press("ArrowLeft")
