@@ -7,8 +7,8 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 
-from data_prep import command
-from siamjax.errors import UserError, one_of, run_main
+from siamjax import installation, opencv
+from siamjax.errors import UserError, importing, one_of, run_main
 
 # module: the class of its source, or a function of arguments and program name; help
 SOURCES = {
@@ -50,9 +50,12 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m data_prep") -
         return
     if name not in SOURCES:
         raise UserError(f"{name}: no such data set; {one_of(name, SOURCES)}")
-    found = pkgutil.resolve_name(f"data_prep.{name}:{SOURCES[name][0]}")
+    fix = installation.environment("-m data_prep")
+    with opencv.explained(), importing(fix, sys.executable):
+        found = pkgutil.resolve_name(f"data_prep.{name}:{SOURCES[name][0]}")
+        prepare = pkgutil.resolve_name("data_prep.command:main")
     if isinstance(found, type):
-        command.main(found, rest, prog)
+        prepare(found, rest, prog)
     else:
         found(rest, prog)
 

@@ -1,9 +1,12 @@
 """Which of OpenCV's four wheels is installed: they write the same files, so only one may be."""
 
 import contextlib
+import importlib.util
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 
+from siamjax import installation
 from siamjax.errors import UserError
 
 OURS = "opencv-contrib-python-headless"  # has CSRT and KCF
@@ -47,4 +50,7 @@ def explained() -> Iterator[None]:
     except (ImportError, AttributeError) as error:
         if "'cv2'" not in str(error) and getattr(error, "name", None) != "cv2":
             raise
+        if not installed() and importlib.util.find_spec("jax") is None:  # no environment at all
+            fix = installation.environment()
+            raise UserError(f"{sys.executable} has no cv2; {fix}") from error
         raise UserError(f"OpenCV is broken ({error}); {remedy()}") from error

@@ -1,9 +1,15 @@
 """Two wheels of OpenCV in one environment are said in one line."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from siamjax import cli, opencv
 from siamjax.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,28 @@ def test_a_broken_cv2_is_one_line_in_every_command(error, monkeypatch):
     monkeypatch.setattr("siamjax.commands.eval.run", broken)
     with pytest.raises(UserError, match=r"OpenCV is broken .*pip install"):
         cli.dispatch(["eval", "--dataset=synthetic"])
+
+
+@pytest.mark.parametrize("words", [["siamjax", "track", "x.mp4"], ["data_prep", "coco", "--help"]])
+def test_without_the_environment_the_line_names_it(words, tmp_path):
+    """Before: `python3 -m siamjax` asked for OpenCV in the system's Python, `python3 -m data_prep`
+    ended with a traceback."""
+    code = (
+        "import runpy, sys\n"
+        "sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
+        "from importlib import metadata\n"
+        "def absent(name): raise metadata.PackageNotFoundError(name)\n"
+        "metadata.version = absent\n"
+        f"sys.argv[1:] = {words[1:]}\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        f"runpy.run_module({words[0]!r}, run_name='__main__')\n"
+    )
+    command = [sys.executable, "-S", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {sys.executable} has no ")
+    assert f"; in {ROOT}: make env, then .venv/bin/" in line
 
 
 def test_other_errors_are_not_hidden():

@@ -62,11 +62,15 @@ def run(args: argparse.Namespace) -> None:
         options = Options(crop=crops.stored, exemplar=crops.exemplar, context=crops.context)
         Preparation(Folder(folder, names), place, options).prepare()
 
-    scores = Finetuning(folder, out, new, args.config, args.overrides).run(prepare)
+    tuning = Finetuning(folder, out, new, args.config, args.overrides)
+    scores = tuning.run(prepare)
     if scores is None:
         print("one video: none was left out, so what the training gives on others is not known")
     else:
         print("\n".join(table.lines(scores, BEFORE, AFTER)))
         table.write(out, scores, BEFORE, AFTER)
         print(f"{out / 'finetune.json'}, {out / 'evaluation' / 'report.html'}")
+    if tuning.map_left_out:
+        print("lost goes by the score: the map of presence was of the old weights", end="")
+        print("; siamjax study presence fits one")
     print(f"siamjax track VIDEO --box=X,Y,W,H --checkpoint={out}")

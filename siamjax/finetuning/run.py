@@ -28,6 +28,7 @@ from siamjax.training.loop import train
 from siamjax.wording import counted, first
 
 OF_NETWORK = ("model", "anchors", "crops", "tracker")  # sections taken from the checkpoint
+OF_MAP = ("presence", "presence_low", "presence_high")  # but these stay the experiment's
 BEFORE, AFTER = "before", "after"
 _PROBE_STEPS = 8  # of the training that measures the speed
 _PROBE_FRAMES = 20
@@ -46,6 +47,7 @@ class Finetuning:
         out: its folder: labels.html, shards/, train/, evaluation/.
         plan: what it does.
         without: names of the videos that cannot be used: less than two boxes, or no frames.
+        map_left_out: the checkpoint has a map of presence, which is of its own weights.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Finetuning:
         self.videos = videos
         given = load_config(experiment, overrides)
         new = dataclasses.replace(new, config=json.loads(to_json(given)))
-        self.config = _experiment(new, out, given)
+        stored, _ = api.load_variables(new.checkpoint)
+        self.map_left_out = bool(stored.tracker.get("presence"))
+        self.config = _experiment(new, out, given, stored)
         names = [video.name for video in videos]
         trained, left_out = plan.split(names, self.config.finetune.left_out, new.seed)
         digests = {video.name: video.digest() for video in videos}
@@ -203,17 +207,20 @@ class Finetuning:
         """
         left = self._end_of_training - time.monotonic()
         settings, parts = self.config.finetune, self.config.train.epochs
-        per_step = self.config.train.batch_size / self.plan.speed / _PLANNED
-        steps = min(settings.most, max(0, int(left / per_step)))
+        steps = min(settings.most, max(0, int(left / self._seconds(1))))
         steps -= steps % parts
         if steps < settings.least:
-            needed = math.ceil(settings.least / parts) * parts * per_step
+            needed = self._seconds(math.ceil(settings.least / parts) * parts)
             raise UserError(
                 f"--minutes={self.plan.minutes:g}: there is time for {steps} steps at"
                 f" {self.plan.speed:.1f} pairs/s, {settings.least} are needed; the same command"
                 f" with --minutes={self._minutes(needed)} resumes this one"
             )
         return steps
+
+    def _seconds(self, steps: int) -> float:
+        """As planned for so many steps."""
+        return steps * self.config.train.batch_size / self.plan.speed / _PLANNED
 
     def _minutes(self, training: float) -> int:
         """Whole minutes that are enough for so many seconds of training."""
@@ -238,29 +245,38 @@ class Finetuning:
 
         Raises:
             KeyboardInterrupt: it was stopped.
+            UserError: the time was over after too few steps.
         """
-        until = self._end_of_training
-        config = self._with_steps(self.plan.steps)
-        final = train(config, self.out / "train", until=until)
-        if not final["finished"] and time.monotonic() < until:
+        until, steps, least = self._end_of_training, self.plan.steps, self.config.finetune.least
+        final = train(self._with_steps(steps), self.out / "train", until=until)
+        if final["finished"]:
+            return
+        if time.monotonic() < until:
             raise KeyboardInterrupt
+        done = final["done"]
+        if done < least:
+            minutes = max(math.ceil(self.plan.minutes), self._minutes(self._seconds(steps - done)))
+            raise UserError(
+                f"--minutes={self.plan.minutes:g}: the time was over at step {done} of {steps},"
+                f" {least} are needed; the same command with --minutes={minutes} resumes it"
+            )
 
 
 def _experiment(
-    new: Plan, out: Path, config: ml_collections.ConfigDict
+    new: Plan, out: Path, config: ml_collections.ConfigDict, stored: ml_collections.ConfigDict
 ) -> ml_collections.ConfigDict:
-    """The experiment of the training, on the checkpoint's network.
+    """The experiment of the training, on the checkpoint's network, whose config is `stored`.
 
     Raises:
         UserError: it has no section `finetune`.
     """
     if "finetune" not in config:
         raise UserError("--config: an experiment like configs/finetune.py is needed")
-    stored, _ = api.load_variables(new.checkpoint)
     with config.unlocked():
+        map_of_base = {name: config.tracker[name] for name in OF_MAP}
         for section in OF_NETWORK:
-            config[section] = stored[section]
-        config.tracker.presence = ()  # a map is of the weights that it was fitted on
+            config[section] = stored[section].copy_and_resolve_references()
+        config.tracker.update(map_of_base)
         own = {"path": str(out.resolve() / "shards"), "frame_range": 100, "videos": 0}
         config.data.sources.own = ml_collections.ConfigDict(own)
     config.seed = new.seed

@@ -61,8 +61,8 @@ def train(
 
     Returns:
         The last line of metrics: means of loss, cls_loss, loc_loss, grad_norm since the line before
-        it, lr, epoch, step; `finished`, False when SIGTERM or `until` ended it early; and
-        `validation_errors`, how many validations raised.
+        it, lr, epoch, step; `finished`, False when SIGTERM or `until` ended it early; `done`, all
+        steps made; and `validation_errors`, how many validations raised.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
@@ -98,7 +98,7 @@ def train(
             finished = run.start(resources, host_batch, validate)
     if run.stop.signal == signal.SIGINT and not finished:
         raise KeyboardInterrupt
-    return _summary(workdir) | {"finished": finished}
+    return _summary(workdir) | {"finished": finished, "done": run.done}
 
 
 def _steps_per_epoch(config) -> int:
@@ -223,9 +223,9 @@ class _Run:
                 self._validate(validate)
                 stop = stop or self.stop.came  # meanwhile
             if stop and self.done < self.total:
-                where = f"step {self.done} of {self.total}"
                 reason = "the end of its time" if late else self.stop.name
-                self._tell(f"stopped by {reason} at {where}; the same command resumes it")
+                again = "" if late else "; the same command resumes it"
+                self._tell(f"stopped by {reason} at step {self.done} of {self.total}{again}")
                 return False
         return True
 

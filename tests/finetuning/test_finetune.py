@@ -92,11 +92,13 @@ def test_another_config_is_refused_as_another_seed_is(tmp_path):
 def test_a_map_of_presence_is_not_taken_over(tmp_path):
     """It was fitted on other weights; the constants are taken."""
     checkpoint = str(api.default_checkpoint())
-    stored = api.load_variables(checkpoint)[0].tracker
+    saved = api.load_variables(checkpoint)[0]
+    stored = saved.tracker
     new = plan.Plan("mine", checkpoint, False, 10.0, 0, ("x",))
-    config = run._experiment(new, tmp_path, load_config("finetune"))
+    config = run._experiment(new, tmp_path, load_config("finetune"), saved)
     assert stored.presence
     assert not config.tracker.presence
+    assert (config.tracker.presence_low, config.tracker.presence_high) == (0.5, 0.8)
     assert (config.tracker.lr, config.tracker.exact_windows) == (stored.lr, True)
 
 
@@ -142,6 +144,24 @@ def test_too_little_time_names_the_minutes_that_do(tmp_path, videos, checkpoint,
     assert (kept.speed, kept.steps) == (4.0, 0)
     again = run.Finetuning(videos, tmp_path / "run", dataclasses.replace(new, minutes=2.0))
     assert again._steps() == 20
+
+
+@pytest.mark.parametrize("done", [19, 20])
+def test_too_few_steps_are_no_result(done, tmp_path, videos, checkpoint, monkeypatch):
+    """Before: a training that had come to step 1 of 50 was finished, and measured as such."""
+    new = plan.Plan(str(videos), str(checkpoint), False, 1.0, 0)
+    tuning = run.Finetuning(videos, tmp_path / "run", new)
+    (tmp_path / "run").mkdir()
+    # 81 more steps of 16 pairs at 4 pairs/s are 360 s, after the minute; a tenth stays free
+    monkeypatch.setattr(tuning, "started", time.monotonic() - 60)
+    tuning._keep(speed=4.0, steps=100, tracking=1.0)
+    monkeypatch.setattr(run, "train", lambda *_, **__: {"finished": False, "done": done})
+    if done == 20:
+        return tuning._train()
+    line = "--minutes=1: the time was over at step 19 of 100, 20 are needed; .* --minutes=8 resumes"
+    with pytest.raises(UserError, match=line):
+        tuning._train()
+    assert not plan.read(tmp_path / "run").finished
 
 
 def test_videos_without_labels_are_left_aside_by_name(tmp_path, videos, checkpoint):
