@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from siamjax.evaluation import attribute_plots, difference_plots, style
-from siamjax.evaluation.canvas import Canvas, finished
+from siamjax.evaluation.canvas import MARKS, Canvas, finished
 from siamjax.evaluation.scoring import Scores
 from siamjax.evaluation.style import Medium, Style
 from siamjax.measures import table
@@ -99,7 +99,8 @@ def _points(canvas: Canvas, axes: Axes, plot: Plot, shown: Shown) -> None:
 def _lines(canvas: Canvas, axes: Axes, plot: Plot, shown: Shown) -> None:
     scores = canvas.scores
     for place, (tracker, at) in enumerate(shown.items()):
-        axes.plot(*at, **canvas.line(tracker, place))
+        few = {"markevery": None} if len(at[0]) <= MARKS else {}  # a point alone has no line
+        axes.plot(*at, **canvas.line(tracker, place, **few))
         if plot.mark is not None:
             mark = [scores.trackers[tracker][figure] for figure in plot.mark]
             axes.plot(*mark, **canvas.dot(tracker, 1.9))
@@ -109,7 +110,8 @@ def _lines(canvas: Canvas, axes: Axes, plot: Plot, shown: Shown) -> None:
         axes.axvspan(*scores.interval, color="0.5", alpha=0.15, lw=0)
     axes.set_ylim(style.limits([y for _, y in shown.values()]))
     drawn = [np.asarray(x, np.float64)[np.isfinite(y)] for x, y in shown.values()]
-    low, high = style.limits(drawn, 0.0)
+    # a diagonal is of two shares, of which the data may have one value
+    low, high = (0.0, 1.01) if plot.diagonal else style.limits(drawn, 0.0)
     if plot.x_range is not None:
         low, high = max(low, plot.x_range[0]), min(high, plot.x_range[1])
     axes.set_xlim(low, high)

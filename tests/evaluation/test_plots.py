@@ -10,6 +10,8 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
 from siamjax.evaluation import canvas, plots, style
 from siamjax.evaluation.scoring import Scores
@@ -70,6 +72,20 @@ def test_axes_fit_the_data():
     (axes,) = figures["failures"].axes  # bars begin at 0
     assert axes.get_xlim()[0] == 0
     assert 3 < axes.get_xlim()[1] < 3.3
+
+
+def test_a_tracker_with_one_point_is_seen():
+    """Before: all scores in one bin of the reliability diagram, and nothing but its legend."""
+    data = dict(data=lambda *_: (GRID[19:20], GRID[9:10]), diagonal=True)
+    plot = Plot("lines", "reliability", "x", "y", "auc", **data)
+    figure = plots.draw_all(scores(["a"], plots={"one": plot}))["one"]
+    agg = FigureCanvasAgg(figure)
+    agg.draw()
+    pixels = np.asarray(agg.buffer_rgba()).astype(int)[..., :3]
+    line, _diagonal = figure.axes[0].get_lines()
+    x, y = line.get_transform().transform((GRID[19], GRID[9])).round().astype(int)
+    colour = (np.array(to_rgb(line.get_color())) * 255).round()
+    assert np.abs(pixels[len(pixels) - y, x] - colour).max() < 20
 
 
 def test_legends_are_ranked_by_the_plots_own_figure():
