@@ -21,7 +21,7 @@ from siamjax.media.labels import fit, jsons, own, xml
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.pictures import paths as frame_paths
 from siamjax.media.labels.pictures import pictures
-from siamjax.media.labels.places import Places
+from siamjax.media.labels.places import Places, is_video
 from siamjax.media.tracks import Tracks
 
 __all__ = ["FORMATS", "Shape", "Track", "Video", "detect", "read", "text", "track", "write"]
@@ -61,6 +61,8 @@ def detect(source: Path) -> str:
                 return name
     if source.is_dir():
         return FOLDER
+    if is_video(source):
+        raise UserError(f"{source}: a video; name its labels, or the folder of both")
     if source.suffix.lower() in (".zip", ".gz", ".tar", ".7z"):
         raise UserError(f"{source}: an archive; unpack it and name what was in it")
     if source.suffix.lower() in _BUILT:

@@ -435,6 +435,13 @@ def test_an_archive_is_to_be_unpacked(tmp_path):
         labels.read(put(tmp_path / "task.zip", "PK"))
 
 
+def test_a_video_is_no_labels(tmp_path):
+    """Before: `siamjax labels clip.mp4` listed the formats."""
+    (tmp_path / "clip.mp4").write_bytes(b"any")
+    with pytest.raises(UserError, match=r"clip\.mp4: a video; name its labels, or the folder"):
+        labels.read(tmp_path / "clip.mp4")
+
+
 INFINITE = {"id": 1, "file_name": "v/1", "frame_index": float("inf")}
 FOREIGN = {
     "yolo/data.yaml": (b"names: [a, \xba]\n", ""),
