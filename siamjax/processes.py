@@ -5,7 +5,19 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+
+
+class _AboveBars(logging.StreamHandler):
+    """Lines stand above progress bars, not behind them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        bars = sys.modules.get("tqdm")  # not imported: there is no bar
+        if bars is None:
+            super().emit(record)
+        else:
+            bars.tqdm.write(self.format(record), file=self.stream)
 
 
 def begin_worker() -> None:
@@ -25,7 +37,7 @@ def plain_log() -> None:
     root logger. Of a process that runs a command; what imports siamjax has its own logging."""
     own = logging.getLogger("siamjax")
     if not own.handlers:
-        own.addHandler(logging.StreamHandler())
+        own.addHandler(_AboveBars())
     own.propagate = False
 
 

@@ -1,4 +1,4 @@
-"""Workers of pools end with their parent."""
+"""Workers of pools end with their parent; what is logged stands on lines of its own."""
 
 import os
 import signal
@@ -47,3 +47,22 @@ def test_a_worker_ends_with_its_killed_parent(tmp_path):
             return
         time.sleep(0.02)
     raise AssertionError("the worker is still there")
+
+
+def test_what_is_logged_stands_above_a_bar():
+    """Before: a warning of `siamjax track` stood behind "0%|          | 0/120"."""
+    code = (
+        "import logging, tqdm\n"
+        "from siamjax.processes import plain_log\n"
+        "plain_log()\n"
+        "logging.getLogger('siamjax.x').warning('first')\n"
+        "with tqdm.tqdm(total=9) as bar:\n"
+        "    logging.getLogger('siamjax.x').warning('half of %s', 'it')\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    before, _, after = done.stderr.decode().partition("half of it\n")
+    assert before.startswith("first\n")
+    assert before.endswith("\r")  # the bar's line was emptied
+    assert "0/9" in before
+    assert "0/9" in after

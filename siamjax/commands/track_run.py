@@ -13,7 +13,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from siamjax import api, constants, media
 from siamjax.commands import target_flags
@@ -146,8 +145,7 @@ def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
     rows: list[Row] = []
     count, last, interrupted, failed = 0, -1, False, None
     writing = media.VideoWriter(out, fps) if out else contextlib.nullcontext()
-    # warnings stand on lines of their own, above the bar
-    with steps, writing as writer, logging_redirect_tqdm():
+    with steps, writing as writer:
         try:
             for step in steps:
                 rows += step.rows
