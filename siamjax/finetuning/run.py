@@ -140,7 +140,10 @@ class Finetuning:
             steps = counted(self.plan.steps, "step")
             told(f"3/4 training {steps} -> {self.out / 'train'}", self._done())
             if not self._done():
-                self._train()
+                made = self._train()
+                if made < self.config.finetune.least:
+                    fix = "give more --minutes, and another --out"
+                    say(f"  the time was over at step {made}, too few to learn anything: {fix}")
             scores = None
             if benchmark is not None:
                 told("4/4 tracking after training", self.plan.finished)
@@ -240,26 +243,21 @@ class Finetuning:
     def _done(self) -> bool:
         return self.plan.finished or (self.out / "evaluation" / "results" / AFTER).is_dir()
 
-    def _train(self) -> None:
+    def _train(self) -> int:
         """Trains until the end of the plan or of the time, whichever comes first.
+
+        Returns:
+            The steps made.
 
         Raises:
             KeyboardInterrupt: it was stopped.
-            UserError: the time was over after too few steps.
         """
-        until, steps, least = self._end_of_training, self.plan.steps, self.config.finetune.least
-        final = train(self._with_steps(steps), self.out / "train", until=until)
-        if final["finished"]:
-            return
-        if time.monotonic() < until:
+        until = self._end_of_training
+        config = self._with_steps(self.plan.steps)
+        final = train(config, self.out / "train", until=until)
+        if not final["finished"] and time.monotonic() < until:
             raise KeyboardInterrupt
-        done = final["done"]
-        if done < least:
-            minutes = max(math.ceil(self.plan.minutes), self._minutes(self._seconds(steps - done)))
-            raise UserError(
-                f"--minutes={self.plan.minutes:g}: the time was over at step {done} of {steps},"
-                f" {least} are needed; the same command with --minutes={minutes} resumes it"
-            )
+        return final["done"]
 
 
 def _experiment(
