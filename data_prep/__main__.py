@@ -50,15 +50,19 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m data_prep") -
         return
     if name not in SOURCES:
         raise UserError(f"{name}: no such data set; {one_of(name, SOURCES)}")
-    fix = installation.environment("-m data_prep")
-    with opencv.explained(), importing(fix, sys.executable):
-        found = pkgutil.resolve_name(f"data_prep.{name}:{SOURCES[name][0]}")
-        prepare = pkgutil.resolve_name("data_prep.command:main")
+    found = pkgutil.resolve_name(f"data_prep.{name}:{SOURCES[name][0]}")
     if isinstance(found, type):
-        prepare(found, rest, prog)
+        pkgutil.resolve_name("data_prep.command:main")(found, rest, prog)
     else:
         found(rest, prog)
 
 
+@opencv.explained()
+def script() -> None:
+    """`main` of `python -m data_prep`, also by a Python without siamjax's packages."""
+    with importing(installation.environment("-m data_prep"), sys.executable):
+        main()
+
+
 if __name__ == "__main__":
-    run_main(main)
+    run_main(script)

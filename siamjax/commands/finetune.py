@@ -71,6 +71,6 @@ def run(args: argparse.Namespace) -> None:
         table.write(out, scores, BEFORE, AFTER)
         print(f"{out / 'finetune.json'}, {out / 'evaluation' / 'report.html'}")
     if tuning.map_left_out:
-        print("lost goes by the score: the map of presence was of the old weights", end="")
-        print("; siamjax study presence fits one")
+        why = "the map of presence was of the old weights"
+        print(f"lost goes by the score: {why}; siamjax study presence fits one")
     print(f"siamjax track VIDEO --box=X,Y,W,H --checkpoint={out}")

@@ -210,20 +210,17 @@ class Finetuning:
         """
         left = self._end_of_training - time.monotonic()
         settings, parts = self.config.finetune, self.config.train.epochs
-        steps = min(settings.most, max(0, int(left / self._seconds(1))))
+        per_step = self.config.train.batch_size / self.plan.speed / _PLANNED
+        steps = min(settings.most, max(0, int(left / per_step)))
         steps -= steps % parts
         if steps < settings.least:
-            needed = self._seconds(math.ceil(settings.least / parts) * parts)
+            needed = math.ceil(settings.least / parts) * parts * per_step
             raise UserError(
                 f"--minutes={self.plan.minutes:g}: there is time for {steps} steps at"
                 f" {self.plan.speed:.1f} pairs/s, {settings.least} are needed; the same command"
                 f" with --minutes={self._minutes(needed)} resumes this one"
             )
         return steps
-
-    def _seconds(self, steps: int) -> float:
-        """As planned for so many steps."""
-        return steps * self.config.train.batch_size / self.plan.speed / _PLANNED
 
     def _minutes(self, training: float) -> int:
         """Whole minutes that are enough for so many seconds of training."""
