@@ -9,15 +9,16 @@ import sys
 import threading
 
 
-class _AboveBars(logging.StreamHandler):
-    """Lines stand above progress bars, not behind them."""
+class _AboveBars(logging.Handler):
+    """Lines on stderr, whatever that is by then, above progress bars, not behind them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         bars = sys.modules.get("tqdm")  # not imported: there is no bar
-        if bars is None:
-            super().emit(record)
-        else:
-            bars.tqdm.write(self.format(record), file=self.stream)
+        write = print if bars is None else bars.tqdm.write
+        try:
+            write(self.format(record), file=sys.stderr)
+        except Exception:  # as the handlers of `logging` do
+            self.handleError(record)
 
 
 def begin_worker() -> None:

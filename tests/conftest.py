@@ -1,5 +1,6 @@
 """Shared fixtures: the reference data's place, a tiny tracker, and a quiet, deterministic JAX."""
 
+import logging
 import os
 import subprocess
 from pathlib import Path
@@ -23,6 +24,15 @@ def reference() -> Path:
     if not (folder / "conformance").is_dir():  # made by another program, so never in a clone
         pytest.skip(f"no reference data at {folder}; set SIAMJAX_REFERENCE to its folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def importers_log():
+    """Every test begins with the log of a process that imports siamjax: one before may have run a
+    command, whose lines go to stderr alone."""
+    own = logging.getLogger("siamjax")
+    own.handlers.clear()
+    own.propagate = True
 
 
 @pytest.fixture

@@ -1,11 +1,16 @@
 """Workers of pools end with their parent; what is logged stands on lines of its own."""
 
+import contextlib
+import io
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from siamjax.processes import plain_log
 
 ROOT = Path(__file__).resolve().parents[1]
 PARENT = """
@@ -66,3 +71,14 @@ def test_what_is_logged_stands_above_a_bar():
     assert before.endswith("\r")  # the bar's line was emptied
     assert "0/9" in before
     assert "0/9" in after
+
+
+def test_what_is_logged_goes_to_the_stderr_of_then(capsys):
+    """Before: a thread that logged after the command's stderr had been replaced ended with
+    "I/O operation on closed file"."""
+    closed = io.StringIO()
+    with contextlib.redirect_stderr(closed):
+        plain_log()
+    closed.close()
+    logging.getLogger("siamjax.x").warning("late")
+    assert capsys.readouterr() == ("", "late\n")
