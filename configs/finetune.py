@@ -21,7 +21,7 @@ def get_config():
     c.finetune = ml_collections.ConfigDict()
     c.finetune.left_out = 0.2  # share of the videos that are left out, at least one
     c.finetune.evaluation = 0.3  # most of the time that tracking before and after may take
-    c.finetune.least = 20  # steps below which nothing is learned: the command refuses
+    c.finetune.least = 20  # steps: fewer are not planned, and these are made when time is over
     c.finetune.most = 4000  # steps
 
     c.targets.positives = 32

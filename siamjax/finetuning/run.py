@@ -140,10 +140,7 @@ class Finetuning:
             steps = counted(self.plan.steps, "step")
             told(f"3/4 training {steps} -> {self.out / 'train'}", self._done())
             if not self._done():
-                made = self._train()
-                if made < self.config.finetune.least:
-                    fix = "give more --minutes, and another --out"
-                    say(f"  the time was over at step {made}, too few to learn anything: {fix}")
+                self._train()
             scores = None
             if benchmark is not None:
                 told("4/4 tracking after training", self.plan.finished)
@@ -240,21 +237,18 @@ class Finetuning:
     def _done(self) -> bool:
         return self.plan.finished or (self.out / "evaluation" / "results" / AFTER).is_dir()
 
-    def _train(self) -> int:
-        """Trains until the end of the plan or of the time, whichever comes first.
-
-        Returns:
-            The steps made.
+    def _train(self) -> None:
+        """Trains until the end of the plan or of the time, whichever comes first; as many steps as
+        are worth a measurement in any case.
 
         Raises:
             KeyboardInterrupt: it was stopped.
         """
-        until = self._end_of_training
+        until, least = self._end_of_training, self.config.finetune.least
         config = self._with_steps(self.plan.steps)
-        final = train(config, self.out / "train", until=until)
-        if not final["finished"] and time.monotonic() < until:
+        final = train(config, self.out / "train", until=until, least=least)
+        if not final["finished"] and (final["done"] < least or time.monotonic() < until):
             raise KeyboardInterrupt
-        return final["done"]
 
 
 def _experiment(

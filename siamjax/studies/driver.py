@@ -10,6 +10,7 @@ A study is a module with
 - `finish(found, runs, folder)`, if it draws more than the table and the plot of all studies.
 """
 
+import math
 import platform
 import sys
 import time
@@ -66,7 +67,7 @@ def _rank(job: Job) -> int:
     return 2 - job.run.variant.main - (job.run.variant.main and job.run.seed == 0)
 
 
-def execute(jobs: Sequence[Job], shard: Shard = WHOLE, until: float | None = None) -> bool:
+def execute(jobs: Sequence[Job], shard: Shard = WHOLE, until: float = math.inf) -> bool:
     """Trains and measures what is not done; what another process holds is left to it.
 
     Args:
@@ -88,13 +89,13 @@ def execute(jobs: Sequence[Job], shard: Shard = WHOLE, until: float | None = Non
     for _ in (1, 2):  # what was held may be free by the end
         held = []
         for number, job in enumerate(todo, 1):
-            if until is not None and time.monotonic() > until:
+            if time.monotonic() > until:
                 return True
             print(f"{number}/{len(todo)} {job}: {job.run.folder}", file=sys.stderr)
             try:
                 with job.run.lock():
                     if not job.run.train(until):
-                        return until is not None and time.monotonic() > until
+                        return time.monotonic() > until
                     job.make()
             except Busy as busy:
                 held.append(job)

@@ -167,11 +167,11 @@ class Run:
         """
         return Lock(self.folder, LOCK, "it takes this run; run the same command again later")
 
-    def train(self, until: float | None) -> bool:
+    def train(self, until: float) -> bool:
         """Trains, or resumes; False when SIGTERM or the end of the time stopped it.
 
         Args:
-            until: `time.monotonic()` after which it stops; None: never.
+            until: `time.monotonic()` after which it stops.
         """
         if self.trained:
             return True

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -53,7 +54,7 @@ def run(
     """
     workdir, modules = Path(args.workdir), trained()
     shard = Shard.parse(args.shard) if args.shard else WHOLE
-    until = time.monotonic() + 60 * args.minutes if args.minutes else None
+    until = time.monotonic() + (60 * args.minutes or math.inf)
     benchmarks = scores.benchmarks(args.dataset, args.data_root, args.clips)
     settings = {name: _setting(name, modules[name], args, rendered, benchmarks) for name in names}
     # bad flags come before the rendering

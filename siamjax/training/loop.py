@@ -1,6 +1,7 @@
 """Training from start to end, and from wherever it stopped."""
 
 import functools
+import math
 import signal
 import sys
 import time
@@ -41,7 +42,7 @@ Validate = Callable[[ml_collections.ConfigDict, dict, int, int], dict[str, float
 
 
 def train(
-    config, workdir, validate: Validate | None = None, until: float | None = None
+    config, workdir, validate: Validate | None = None, until: float = math.inf, least: int = 0
 ) -> dict[str, Any]:
     """Trains a network, or resumes training where the checkpoints in `workdir` end.
 
@@ -58,6 +59,7 @@ def train(
             checkpoints are kept as the best. An empty dict: not evaluated. What it raises is
             counted, and training continues. Called by the first host alone.
         until: `time.monotonic()` after which it stops as by SIGTERM; for one host.
+        least: steps that it makes also when `until` is over.
 
     Returns:
         The last line of metrics: means of loss, cls_loss, loc_loss, grad_norm since the line before
@@ -78,7 +80,7 @@ def train(
     loader_lib.make_sampler(config)
     data = resume.identity(config)
     resume.check(workdir, config, data)
-    run = _Run(config, workdir, per_epoch, data, until)
+    run = _Run(config, workdir, per_epoch, data, until, least)
     with hosts.Hosts(workdir), Resources() as resources:
         parallel.from_lead(lambda: run.own(resources))
         run.stop = stopping.Stop(resources)
@@ -98,7 +100,7 @@ def train(
             finished = run.start(resources, host_batch, validate)
     if run.stop.signal == signal.SIGINT and not finished:
         raise KeyboardInterrupt
-    return _summary(workdir) | {"finished": finished, "done": run.done}
+    return metrics.outcome(workdir) | {"finished": finished, "done": run.done}
 
 
 def _steps_per_epoch(config) -> int:
@@ -116,8 +118,9 @@ class _Run:
 
     stop: stopping.Stop
 
-    def __init__(self, config, workdir: Path, per_epoch: int, data: dict[str, str], until):
-        self.config, self.workdir, self.data, self.until = config, workdir, data, until
+    def __init__(self, config, workdir: Path, per_epoch: int, data: dict[str, str], until, least):
+        self.config, self.workdir, self.data = config, workdir, data
+        self.until, self.least = until, least
         self.per_epoch, self.total = per_epoch, per_epoch * config.train.epochs
         self.lead = jax.process_index() == 0
         self.rates = schedule.learning_rates(config.train)
@@ -214,7 +217,7 @@ class _Run:
                 pictures = self._preview(state.to_host(self.state.live), shown)
                 self.board.images(self.done, pictures)
             epoch_ends = self._due(self.per_epoch)
-            late = self.until is not None and time.monotonic() > self.until
+            late = self.done >= self.least and time.monotonic() > self.until
             stop = self.stop.asked(self.done) or late
             if epoch_ends or stop or self._due(train.checkpoint_every):
                 self._record()
@@ -340,11 +343,3 @@ class _Run:
                 line["scores"] = scores
                 self.lines.write(line)
         self.saved.score(self.done, score, metrics.finite(line) if "scores" in line else None)
-
-
-def _summary(workdir: Path) -> dict[str, Any]:
-    """The newest line of metrics.jsonl with a loss, empty where there is none, and how many
-    validations failed."""
-    lines = metrics.read_lines(workdir / "metrics.jsonl")
-    last: dict[str, Any] = next((line for line in reversed(lines) if "loss" in line), {})
-    return last | {"validation_errors": sum("validation_error" in line for line in lines)}

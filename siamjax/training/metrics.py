@@ -109,6 +109,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if is_line(line)]
 
 
+def outcome(workdir: Path) -> dict[str, Any]:
+    """The newest line of metrics.jsonl with a loss, empty where there is none, and how many
+    validations failed."""
+    lines = read_lines(workdir / "metrics.jsonl")
+    last: dict[str, Any] = next((line for line in reversed(lines) if "loss" in line), {})
+    return last | {"validation_errors": sum("validation_error" in line for line in lines)}
+
+
 def is_line(line: str, last: int | None = None) -> bool:
     """Whether a line of `metrics.jsonl` is an object with a step, `last` at most if given."""
     try:

@@ -146,21 +146,32 @@ def test_too_little_time_names_the_minutes_that_do(tmp_path, videos, checkpoint,
     assert again._steps() == 20
 
 
-@pytest.mark.parametrize("done", [19, 20])
-def test_too_few_steps_are_said(done, tmp_path, videos, checkpoint, monkeypatch):
+def test_the_least_steps_are_made_when_time_is_over(tmp_path, videos, checkpoint, monkeypatch):
     """Before: a training that had come to step 1 of 50 was measured as any other."""
     new = plan.Plan(str(videos), str(checkpoint), False, 1.0, 0)
     tuning = run.Finetuning(videos, tmp_path / "run", new)
     (tmp_path / "run").mkdir()
     monkeypatch.setattr(tuning, "started", time.monotonic() - 60)
     tuning._keep(speed=4.0, steps=100, tracking=1.0)
-    monkeypatch.setattr(run, "train", lambda *_, **__: {"finished": False, "done": done})
     monkeypatch.setattr(run.index, "read_manifest", lambda _: {"skipped": {}})
     monkeypatch.setattr(tuning, "_benchmark", lambda: None)
-    said = []
-    tuning.run(lambda *_: None, said.append)
-    few = [line for line in said if line.startswith("  the time was over at step 19, too few")]
-    assert len(few) == (done == 19)
+    said = {}
+
+    def made(done):
+        def train(*_, **options):
+            said.update(options)
+            return {"finished": False, "done": done}
+
+        monkeypatch.setattr(run, "train", train)
+        tuning.run(lambda *_: None, lambda _: None)
+
+    with pytest.raises(KeyboardInterrupt):  # SIGTERM, before there are as many
+        made(19)
+    assert not tuning.plan.finished
+    made(20)
+    assert tuning.plan.finished
+    assert said["least"] == 20
+    assert said["until"] < time.monotonic()
 
 
 def test_videos_without_labels_are_left_aside_by_name(tmp_path, videos, checkpoint):

@@ -117,6 +117,17 @@ def test_terminated_run_saves_and_resumes(whole, tiny, tmp_path, run_train):
     assert_same_run(whole[0], workdir)
 
 
+@pytest.mark.parametrize(("least", "made"), [(0, 1), (3, 3), (9, 8)])
+def test_the_end_of_its_time_stops_a_run(least, made, whole, tiny, tmp_path, capsys):
+    """After the step in progress, or after the least steps; resumed it is as one never stopped."""
+    late = loop.train(tiny(), tmp_path, until=time.monotonic() - 1, least=least)
+    assert (late["done"], late["finished"]) == (made, made == 8)
+    stopped = f"stopped by the end of its time at step {made} of 8\n"
+    assert (stopped in capsys.readouterr().err) == (made < 8)
+    assert loop.train(tiny(), tmp_path)["finished"]
+    assert_same_run(whole[0], tmp_path)
+
+
 def test_means_between_lines_survive_a_stop(tiny, tmp_path, monkeypatch):
     loop.train(tiny(log_every=3), tmp_path / "whole")
     calls = []
