@@ -9,16 +9,19 @@ import sys
 import threading
 
 
-class _AboveBars(logging.Handler):
-    """Lines on stderr, whatever that is by then, above progress bars, not behind them."""
-
+class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        bars = sys.modules.get("tqdm")  # not imported: there is no bar
-        write = print if bars is None else bars.tqdm.write
         try:
-            write(self.format(record), file=sys.stderr)
+            say(self.format(record))
         except Exception:  # as the handlers of `logging` do
             self.handleError(record)
+
+
+def say(line: str) -> None:
+    """Writes a line to stderr, whatever that is by then; above progress bars, not behind them."""
+    bars = sys.modules.get("tqdm")  # not imported: there is no bar
+    write = print if bars is None else bars.tqdm.write
+    write(line, file=sys.stderr)
 
 
 def begin_worker() -> None:
@@ -38,7 +41,7 @@ def plain_log() -> None:
     root logger. Of a process that runs a command; what imports siamjax has its own logging."""
     own = logging.getLogger("siamjax")
     if not own.handlers:
-        own.addHandler(_AboveBars())
+        own.addHandler(_Lines())
     own.propagate = False
 
 

@@ -1,17 +1,15 @@
 """Validation while training: the current weights on benchmarks, every so many epochs."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from siamjax import api
 from siamjax.datasets import registry
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
 from siamjax.evaluation import runner
+from siamjax.processes import say
 
 
 def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
@@ -54,8 +52,7 @@ def make(config, workdir) -> Callable[[Any, dict, int, int], dict[str, float]]:
             scores = runner.evaluate(benchmark, current, out, progress=False)
             value = scores.trackers["siamjax"][scores.main]
             shown = f"{scores.label(scores.main)} {scores.number(scores.main, value)}"
-            # beside the bar of the training
-            tqdm.write(f"validation at step {step}: {benchmark.name}, {shown}", file=sys.stderr)
+            say(f"validation at step {step}: {benchmark.name}, {shown}")
             main[benchmark.name] = float(value)
         return main
 

@@ -3,7 +3,6 @@
 import functools
 import math
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from siamjax.config import to_json
 from siamjax.data import loader as loader_lib
 from siamjax.errors import UserError
 from siamjax.files import write_whole
+from siamjax.processes import say
 from siamjax.training import (
     checkpoint,
     hosts,
@@ -92,7 +92,7 @@ def train(
             write_whole(workdir / "config.json", to_json(config))
         run.restore(saved, resources)
         if run.done == run.total:
-            print(f"{workdir}: finished already at step {run.total}", file=sys.stderr)
+            say(f"{workdir}: finished already at step {run.total}")
             finished = True
             if run.lead:
                 run.open_lines().close()
@@ -268,7 +268,7 @@ class _Run:
 
     def _tell(self, message: str) -> None:
         if self.lead:
-            print(message, file=sys.stderr)
+            say(message)
 
     def _record(self) -> None:
         """Reads the metrics of the step in flight, if there is one, which waits for it; logs when a

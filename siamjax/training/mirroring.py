@@ -3,7 +3,6 @@ an empty workdir filled from there."""
 
 import hashlib
 import json
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import ml_collections
 from siamjax.checksums import sha256
 from siamjax.errors import UserError
 from siamjax.files import write_whole
+from siamjax.processes import say
 from siamjax.remote import lists
 from siamjax.remote.fetch import Damaged, fetch
 from siamjax.remote.places import Missing, Place
@@ -74,7 +74,7 @@ class Mirror:
         except UserError as error:
             if self._is_empty():
                 raise
-            self._tell(f"{error}; tried again at the next checkpoint")
+            say(f"{error}; tried again at the next checkpoint")
         else:
             self._check(meta)
 
@@ -103,7 +103,7 @@ class Mirror:
                     unfinished.rmdir()
                 there.append(step)
             except (Missing, Damaged) as error:
-                self._tell(f"{error}; step {step} is left out")
+                say(f"{error}; step {step} is left out")
         if not there:
             raise UserError(f"{self._flag}: none of its checkpoints can be read; give another")
         for name in _FILES:
@@ -113,7 +113,7 @@ class Mirror:
                 content = content[:size]  # what was added after the list was written goes
             write_whole(self._workdir / name, content)
         (self._workdir / _FILLING).unlink()
-        self._tell(f"{self._workdir}: filled from {self._place.shown}, step {there[0]}")
+        say(f"{self._workdir}: filled from {self._place.shown}, step {there[0]}")
 
     def start(self, saved: Checkpoints) -> None:
         """Begins to copy, in a thread, whatever checkpoint is finished.
@@ -148,10 +148,10 @@ class Mirror:
             self._copy()
         except _Taken as error:
             self._stopped = True
-            self._tell(str(error))
+            say(str(error))
         except Exception as error:
             said = str(error) if isinstance(error, UserError) else repr(error)
-            self._tell(f"{self._flag}: step {now[-1][0]} is not copied ({said}); {then}")
+            say(f"{self._flag}: step {now[-1][0]} is not copied ({said}); {then}")
 
     def _copy(self) -> None:
         """Brings the copy to the state of the folder, the newest checkpoint first."""
@@ -251,6 +251,3 @@ class Mirror:
     def _is_empty(self) -> bool:
         there = checkpoint.saved_steps(self._workdir / "checkpoints")
         return not there or (self._workdir / _FILLING).exists()
-
-    def _tell(self, message: str) -> None:
-        print(message, file=sys.stderr)
