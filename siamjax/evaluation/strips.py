@@ -38,7 +38,7 @@ def strips(
     parts = []
     for sequence in shown:
         tracks = [(sequence.groundtruth, TRUTH)]
-        for tracker, colour in colours.items():
+        for tracker, colour in reversed(list(colours.items())):  # the legend's first is on top
             if tracker in results:
                 store = Store(results[tracker].parent, benchmark.dataset)
                 runs = store.read(results[tracker].name, sequence)

@@ -164,7 +164,7 @@ PLOTS = {
     "reliability": Plot(
         "lines",
         "reliability",
-        "score",
+        "confidence (score or presence)",
         f"share with overlap above {GOOD}",
         "calibration_error",
         data=_reliability,

@@ -9,7 +9,7 @@ import pytest
 
 from siamjax.cli import dispatch
 from siamjax.errors import UserError
-from siamjax.evaluation import finished, plots, report, scoring
+from siamjax.evaluation import finished, plots, report, scoring, strips
 
 
 @pytest.fixture
@@ -67,6 +67,20 @@ def test_evaluations_of_one_data_set_are_compared(evaluated, tmp_path, capsys):
     assert set(scores["trackers"]) == {"exact (one)", "exact (two)", "far_off", "near & dear"}
     rows = [line.split("  ")[0] for line in printed.splitlines()[2:6]]
     assert rows == ["exact (one)", "exact (two)", "near & dear", "far_off"]
+
+
+def test_the_first_tracker_is_drawn_last(evaluated, monkeypatch):
+    """Before: of two that overlap, the worse one hid the better one."""
+    drawn = []
+
+    def strip(sequence, tracks):
+        drawn.append(tracks)
+        return b""
+
+    monkeypatch.setattr(strips, "_strip", strip)
+    evaluated("one", "exact", "far_off")
+    truth, _, last = drawn[0]
+    np.testing.assert_array_equal(last[0], truth[0])  # "exact" is the best
 
 
 def test_several_data_sets_on_one_page(evaluated, tmp_path, monkeypatch):
