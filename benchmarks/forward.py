@@ -25,9 +25,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from machine import keep, machine, seconds
-from track import make_config
+from track import load
 
-from siamjax.models import build, convolutions, formulations, init_variables
+from siamjax.models import build, convolutions, formulations
 from siamjax.models.folding import fold
 from siamjax.models.formulations import FORMULATIONS
 from siamjax.models.import_torch import to_pysot
@@ -159,15 +159,17 @@ def main():
     parser.add_argument("--search", type=int, default=255, help="side of the search crop, px")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--only", nargs="+", help="variants to run (default: all)")
-    parser.add_argument("--network", default="resnet50", choices=("resnet50", "mobilenetv2"))
+    networks = ("bundled", "mobilenetv2", "resnet50")
+    parser.add_argument("--network", default="resnet50", choices=networks)
     for name, shown in OTHERS.items():
         parser.add_argument(f"--{name}", help=f"an interpreter with {shown}")
     parser.add_argument("--json", help="file for the figures")
     args = parser.parse_args()
 
-    config = make_config(args.network)
+    if args.torch and args.network == "bundled":
+        parser.error("--torch: the layers of the bundled network are not among those it runs")
+    config, variables = load(args.network)
     model = build(config)
-    variables = init_variables(model, 0)
     rng = np.random.default_rng(0)
     z, x = (rng.uniform(0, 255, (1, n, n, 3)).astype(np.float32) for n in (127, args.search))
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from machine import keep, machine, seconds
-from track import BOX, make_config, make_frames, make_variables
+from track import BOX, load, make_frames
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -22,13 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 def tracker_of(network):
     """The bundled tracker, or one of `track.NETWORKS` with random weights."""
-    import siamjax
     from siamjax.tracking import Tracker
 
-    if network == "bundled":
-        return siamjax.load()
-    config = make_config(network)
-    return Tracker(config, make_variables(config))
+    return Tracker(*load(network))
 
 
 def measure(tracker, frames, count, rounds):

@@ -78,6 +78,17 @@ def make_variables(config):
     return jax.tree_util.tree_map_with_path(shrink, variables)
 
 
+def load(name):
+    """Config and variables: the bundled tracker's, or those above with random weights."""
+    from siamjax import api
+    from siamjax.models import weights
+
+    if name == "bundled":
+        return weights.load(api.default_checkpoint())
+    config = make_config(name)
+    return config, make_variables(config)
+
+
 def make_frames(count=8, height=720, width=1280):
     """(count, 720, 1280, 3) uint8: a texture that drifts."""
     import cv2

@@ -54,14 +54,14 @@ def licence(name: str) -> str | None:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return None
-    if about["License-Expression"]:
-        return about["License-Expression"]
+    if expression := about.get("License-Expression"):
+        return expression
     classifiers = [
         line.split(" :: ")[-1]
         for line in about.get_all("Classifier") or ()
         if line.startswith("License :: ") and line.count("::") > 1
     ]
-    text = (about["License"] or "").strip()
+    text = about.get("License", "").strip()
     names = classifiers or [text.splitlines()[0]] if classifiers or text else ["not stated"]
     return " or ".join(SPDX.get(each, each) for each in names)
 
