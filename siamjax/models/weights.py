@@ -34,12 +34,15 @@ def save(path, config, variables, metadata: dict | None = None, half: bool = Fal
             11 bits of precision.
 
     Raises:
-        UserError: the file cannot be written, or a number is too large for half precision.
+        UserError: the file cannot be written, a number is not finite, or one is too large for half
+            precision.
     """
     path = Path(path)
     arrays = flax.traverse_util.flatten_dict(dict(variables), sep="/")
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError(f"{path}: not written: {name} has numbers that are not finite; {_AGAIN}")
         if half and array.dtype == np.float32:
             if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
                 raise UserError(

@@ -84,6 +84,16 @@ def test_unwritable_folder(tmp_path, config):
         weights.save(tmp_path / "file" / "a.npz", config, {"params": {}})
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_what_load_refuses_is_not_written(half, tmp_path, config):
+    """Before: `convert` of a checkpoint with NaN wrote a file that `load` refused."""
+    variables = {"params": {"head": {"bias": np.array([1, np.nan], np.float32)}}}
+    path = tmp_path / "weights.npz"
+    with pytest.raises(UserError, match=r"weights\.npz: not written: params/head/bias has numbers"):
+        weights.save(path, config, variables, half=half)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_half_precision_is_half_the_file_and_float32_again(tmp_path, config):
     variables = init_variables(build(config), 1)
     variables["params"]["backbone"]["layer1"]["conv"]["kernel"][0, 0, 0, 0] = 0.1
