@@ -42,7 +42,9 @@ def save(path, config, variables, metadata: dict | None = None, half: bool = Fal
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UserError(f"{path}: not written: {name} has numbers that are not finite; {_AGAIN}")
+            raise UserError(
+                f"{path}: not written: {name} has numbers that are not finite; {_AGAIN}"
+            )
         if half and array.dtype == np.float32:
             if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
                 raise UserError(
