@@ -62,7 +62,7 @@ def main(
         made = Preparation(source, out, options).prepare(arguments.workers)
     manifest = index.read_manifest(out)
     if not made:
-        print(f"{out}: complete already, nothing to do")
+        print(f"{out}: complete already, nothing to do; remove it to make it anew")
     counts = [counted(manifest[f"{name}s"], name) for name in ("video", "track", "crop")]
     counts.append(counted(len(manifest["shards"]), "shard"))
     print(f"{out}: {', '.join(counts)}")

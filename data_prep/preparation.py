@@ -130,6 +130,7 @@ class Preparation:
         plan = self.plan
         columns, files, skipped = parts.join_parts(self.work, len(plan.parts))
         if not len(columns["frame"]):
+            shutil.rmtree(self.work)  # the source is read again once it is mended
             raise UserError(self._no_crop(skipped))
         options = dataclasses.asdict(plan.options)
         del options["shard_mb"]
@@ -154,10 +155,10 @@ class Preparation:
         reasons = [f"{reason}: {counted(count, 'box')}" for reason, count in skipped.items()]
         if not reasons:
             return f"{named}: no crop was written, there is no box in it; {source.layout()}"
-        return (
-            f"{named}: no crop was written ({', '.join(reasons)}); put the labels of the videos in"
-            f" {source.root} there"
-        )
+        fix = f"put the labels of the videos in {source.root} there"
+        if max(skipped, key=skipped.__getitem__) in ("image is missing", "image is unreadable"):
+            fix = f"put whole images under {source.root}"
+        return f"{named}: no crop was written ({', '.join(reasons)}); {fix}"
 
     def _watch(self, stop: threading.Event) -> None:
         """A progress bar over the finished parts."""

@@ -201,6 +201,19 @@ def test_nothing_to_make(tmp_path, det_tree):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_source_that_is_mended_is_read_again(tmp_path, det_tree):
+    """Before: the same command gave the same error for ever, from what it had kept."""
+    images = det_tree / "Data/DET/train"
+    images.rename(tmp_path / "elsewhere")
+    images.mkdir()
+    message = rf"image is missing: 3 boxes, .*\); put whole images under {det_tree}$"
+    with pytest.raises(UserError, match=message):
+        prepare(Det, det_tree, tmp_path / "out")
+    images.rmdir()
+    (tmp_path / "elsewhere").rename(images)
+    assert prepare(Det, det_tree, tmp_path / "out").crops == 3
+
+
 @pytest.mark.parametrize("flag", ["--crop=1", "--workers=-1", "--jpeg_quality=101", "--limit=-1"])
 def test_flags_out_of_range(tmp_path, det_tree, flag):
     with pytest.raises(UserError, match=flag):

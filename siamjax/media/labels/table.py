@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from siamjax.errors import UserError
 from siamjax.media import journal, tables
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.otb import read as read_rows
 from siamjax.media.labels.places import Places
+from siamjax.media.lines import read_lines
 from siamjax.media.tracks import Row
 
 KEEPS_LOST = True
@@ -25,8 +27,13 @@ TEXTS = ("name", "category", "occluded")
 
 
 def matches(source: Path) -> bool:
-    """A .csv file."""
-    return source.is_file() and source.suffix.lower() == ".csv"
+    """A .csv file, or a .txt whose header names a frame and a box."""
+    if source.suffix.lower() != ".txt" or not source.is_file():
+        return source.is_file() and source.suffix.lower() == ".csv"
+    try:
+        return bool(read_lines(source).names) and tables.has_frames(source)
+    except UserError:
+        return False
 
 
 def read(source: Path, places: Places) -> list[Video]:

@@ -353,6 +353,32 @@ def test_vot_polygons_masks_and_empty_rows(tmp_path):
         np.testing.assert_allclose(found[frame], expected[frame], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "frame,target,x,y,w,h",
+        "frame,x,y,w,h",
+        "frame,target,x,y,w,h,score,second_peak,lost",
+        "frame,target,x,y,w,h,score,second_peak,lost,presence",
+    ],
+)
+def test_a_table_with_a_header_is_one_as_txt_too(tmp_path, head):
+    """Before: read as MOT's text, which counts from 1; its first frame was left out, and boxes were
+    a frame and a pixel off."""
+    rest = {"frame": 0, "x": 10, "y": 20, "w": 30, "h": 40, "score": 0.5}
+    lines = [
+        [str(rest.get(name, 0) + (name == "frame") * i) for name in head.split(",")]
+        for i in range(3)
+    ]
+    text = "\n".join([head, *map(",".join, lines)]) + "\n"
+    for name in ("a.csv", "b.txt"):
+        path = put(tmp_path / name, text)
+        (video,) = labels.read(path)
+        (each,) = video.tracks
+        assert rows(each) == {i: [10, 20, 30, 40] for i in range(3)}
+        assert not sum(video.skipped.values())
+
+
 def test_tables_of_other_headers(tmp_path):
     path = put(tmp_path / "a.csv", "id;frame;xmin;ymin;xmax;ymax\nBo;0;1;2;4;6\nBo;3;2;2;5;6\n")
     (video,) = labels.read(path)
