@@ -1,5 +1,7 @@
 """Result files and times of trackers: reading and writing in each benchmark's own form."""
 
+import os
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -44,7 +46,7 @@ class Store:
         if sums.is_file() and (damaged := checksums.first_damaged(sums, folder)) is not None:
             raise UserError(
                 f"{damaged}: damaged or changed since it was written; delete {paths[-1]} and run"
-                " again, which makes it anew"
+                f" again, which makes it anew, or delete {sums} to take it as it is"
             )
         return True
 
@@ -59,8 +61,10 @@ class Store:
         checksums.write(sums, folder, [name for name in names if (folder / name).is_file()])
 
     def _sums(self, tracker: str, sequence: Sequence, repetition: int) -> Path:
-        name = f"{sequence.name}_{repetition:03d}.txt"
-        return self.folder.with_name("checksums") / tracker / name
+        return self._all_sums(tracker) / f"{sequence.name}_{repetition:03d}.txt"
+
+    def _all_sums(self, tracker: str) -> Path:
+        return self.folder.with_name("checksums") / tracker
 
     def read(self, tracker: str, sequence: Sequence, length: str = "pad") -> list[Run]:
         """The runs to score; empty if there is none.
@@ -70,8 +74,13 @@ class Store:
                 `siamjax.datasets.forms.base.LENGTHS`.
 
         Raises:
-            UserError: files that cannot be read or do not fit the sequence.
+            UserError: files that cannot be read, do not fit the sequence, or are not as they were
+                written; those without checksums, as from elsewhere, are taken as they are.
         """
+        own = re.compile(rf"{re.escape(sequence.name)}_(\d{{3,}})\.txt")
+        sums = self._all_sums(tracker)
+        for match in filter(None, map(own.fullmatch, os.listdir(sums) if sums.is_dir() else ())):
+            self.done(tracker, sequence, int(match[1]))
         return self.form.read(self.folder / tracker, sequence, length)
 
 

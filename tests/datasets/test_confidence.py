@@ -25,7 +25,7 @@ def run(scores):
 @pytest.fixture(params=["OTB100", "GOT-10k-val", "VOT2018"])
 def store(request, tmp_path):
     """Results in the forms "flat", "got10k" and "vot"."""
-    return Store(tmp_path, registry.get(request.param))
+    return Store(tmp_path / "results", registry.get(request.param))
 
 
 def test_scores_come_back(store):
@@ -73,7 +73,7 @@ def test_scores_of_another_length_are_said_and_not_used(store):
     store.write("t", sequence(), run(SCORES))
     (file,) = store.folder.rglob("*_confidence.value")
     file.write_text("0.5\n")
-    (found,) = store.read("t", sequence())
+    (found,) = store.form.read(store.folder / "t", sequence())
     assert np.isnan(found.scores).all()
     assert [note.kind for note in found.notes] == ["score"]
     assert "1 scores for 4 rows: not used" in found.notes[0].text
@@ -84,13 +84,13 @@ def test_scores_that_are_no_numbers_are_named(store):
     (file,) = store.folder.rglob("*_confidence.value")
     file.write_text("a\n" * COUNT)
     with pytest.raises(UserError, match=r"_confidence\.value: a number per frame is expected"):
-        store.read("t", sequence())
+        store.form.read(store.folder / "t", sequence())
 
 
 def test_scores_as_pytracking_writes_them(tmp_path):
-    store = Store(tmp_path, registry.get("OTB100"))
+    store = Store(tmp_path / "results", registry.get("OTB100"))
     store.write("t", sequence(), run([np.nan] * COUNT))
-    scores = tmp_path / "t/clip_object_presence_scores.txt"
+    scores = store.folder / "t/clip_object_presence_scores.txt"
     scores.write_text("1.0\n0.5\n0.25\n0.125\n")
     (found,) = store.read("t", sequence())
     assert found.scores.tolist() == [1, 0.5, 0.25, 0.125]

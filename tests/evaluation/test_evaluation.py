@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_an_interrupted_run_leaves_whole_files_alone(benchmark, tmp_path):
 def test_result_files_read_back_exactly(benchmark, tmp_path):
     sequence = benchmark.sequences[0]
     run = protocols.one_pass(Follower(sequence.boxes, 1 / 3), sequence)
-    store = Store(tmp_path, benchmark.dataset)
+    store = Store(tmp_path / "results", benchmark.dataset)
     store.write("t", sequence, run)
     (read,) = store.read("t", sequence)
     np.testing.assert_array_equal(read.regions, run.regions)
@@ -174,11 +175,10 @@ def test_one_based_benchmarks_get_one_based_files(tmp_path):
     sequence = registry.load("synthetic", limit=1).sequences[0]
     one_based = dataclasses.replace(sequence, base=1)
     run = protocols.one_pass(Follower(sequence.boxes, 0.0), sequence)
-    store = Store(tmp_path, registry.get("OTB100"))
+    store = Store(tmp_path / "results", registry.get("OTB100"))
     store.write("t", one_based, run)
-    first = [
-        float(v) for v in (tmp_path / f"t/{sequence.name}.txt").read_text().split()[0].split(",")
-    ]
+    row, *_ = (tmp_path / f"results/t/{sequence.name}.txt").read_text().split()
+    first = [float(value) for value in row.split(",")]
     np.testing.assert_array_equal(first, sequence.boxes[0] + [1, 1, 0, 0])
 
 
@@ -249,6 +249,7 @@ def test_a_cut_off_result_file_is_scored_and_said_or_refused(benchmark, tmp_path
     runner.evaluate(benchmark, {"a": factory(benchmark)}, tmp_path, progress=False)
     path = tmp_path / "results/a/first.txt"
     path.write_text("".join(path.read_text().splitlines(True)[:3]))
+    shutil.rmtree(tmp_path / "checksums")
     results = {"a": tmp_path / "results/a"}
     with pytest.raises(errors.UserError, match=r"first\.txt: 3 rows for 6 frames"):
         scoring.score(benchmark, results, length="strict")
