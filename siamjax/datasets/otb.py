@@ -5,7 +5,8 @@ Layout: `<video>/img/%04d.jpg` and `<video>/groundtruth_rect.txt`, or `groundtru
 `.2.txt` for the two targets of one video, named Jogging.1 and Jogging.2 here. Boxes are left, top,
 width, height with commas, tabs or spaces, and count the first pixel as 1; a `Sequence` counts it as
 0, result files count it as 1 again. Some videos are annotated from a later frame on (David from
-image 300); Tiger1 is scored from its sixth box.
+image 300), and some not to their end: images without a row are left out, and counted in a note.
+Tiger1 is scored from its sixth box.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from siamjax.datasets.dataset import Dataset, aligned_images
 from siamjax.datasets.sequence import NoFrames, Sequence, shifted
 from siamjax.media.frames import frame_number, list_images
 from siamjax.media.tables import read_table
+from siamjax.wording import counted
 
 # OTB100; a star marks what is in OTB50 as well, an equals sign what is in OTB2013
 _TARGETS = """
@@ -73,11 +75,14 @@ class Otb(Dataset):
         if images and first > 1 and len(images) == len(boxes):
             first = frame_number(images[0])  # a copy whose images start with the first box
         frames = aligned_images(folder / "img", len(boxes), path, first)
+        later = sum(frame_number(image) >= first + len(boxes) for image in images)
+        note = f"{name}: {counted(later, 'image')} after the last row of its boxes left out"
         skipped = _SKIPPED_BOXES.get(name, 0)
         if skipped and len(boxes) == 354:
             boxes = boxes[skipped:]
             frames = NoFrames(len(boxes), folder) if not images else frames[skipped:]
-        return Sequence(name=name, frames=frames, groundtruth=shifted(boxes, -1), base=1)
+        notes = (note,) if later else ()
+        return Sequence(name, frames, shifted(boxes, -1), base=1, notes=notes)
 
 
 DATASETS = tuple(

@@ -30,6 +30,7 @@ MODULES = (
     "siamjax.datasets.folder",
 )
 ROOT_VARIABLE = "SIAMJAX_DATA"
+ABSENT = "not in this copy"  # why a sequence is left out that a partial copy does not have
 
 
 class NotFound(UserError):
@@ -52,7 +53,8 @@ class Benchmark:
         dataset: what is known about the benchmark.
         sequences: those to run or score.
         total: how many the whole benchmark has.
-        left_out: name -> reason, sequences of the benchmark that were asked for and cannot be used.
+        left_out: name -> reason, sequences of the benchmark that were asked for and cannot be used;
+            of those that a partial copy does not have it is `ABSENT`.
     """
 
     dataset: Dataset
@@ -174,7 +176,11 @@ def load(
         order = sorted(errors.values(), key=lambda error: isinstance(error, Absent))
         reason = next(iter(order), "no sequence in it")
         raise UserError(f"{root}: no usable sequence of {info.name}; the first: {reason}")
-    left_out = {name: str(error) for name, error in errors.items()}
+    left_out = {
+        name: ABSENT if isinstance(error, Absent) else str(error)
+        for name, error in errors.items()
+        if limit is None or not isinstance(error, Absent)  # a limit asks for what is there
+    }
     return Benchmark(info, tuple(found), info.total or len(names), left_out)
 
 

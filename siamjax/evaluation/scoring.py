@@ -88,14 +88,7 @@ class Scores(Result):
     def footer(self) -> list[str]:
         """What was taken for granted and what is missing, for below every table."""
         lines = [f"assumed: {text}" for text in self.assumptions]
-        lacking: dict[str, list[str]] = {}
-        for name, reason in self.left_out.items():
-            lacking.setdefault(reason if reason.startswith(LACKING) else "", []).append(name)
-        absent = lacking.pop("", [])
-        if absent:
-            first = f"{absent[0]}: {self.left_out[absent[0]]}"
-            lines.append(f"not scored: {counted(len(absent), 'sequence')}; the first, {first}")
-        lines += [f"not scored, {reason}: {some(names)}" for reason, names in lacking.items()]
+        lines += self._not_scored()
         if self.beside:
             others = some(self.beside)
             lines.append(f"in other tables, as their sequences differ from these: {others}")
@@ -105,6 +98,21 @@ class Scores(Result):
         lines += [f"found: {problem}" for problem in self.problems[:NAMED]]
         if len(self.problems) > NAMED:
             lines.append(f"found: {len(self.problems) - NAMED} more files, named in scores.json")
+        return lines
+
+    def _not_scored(self) -> list[str]:
+        """A line for each reason, with the sequences that it holds for."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self.left_out.items():
+            names.setdefault(reason.removeprefix(f"{name}: "), []).append(name)
+        lines = [
+            f"not scored, {reason}: {some(own)}"
+            if len(own) > 1 or reason.startswith(LACKING)
+            else f"not scored, {own[0]}: {reason}"
+            for reason, own in names.items()
+        ]
+        if more := sum(map(len, [*names.values()][NAMED:])):
+            lines[NAMED:] = [f"not scored: {counted(more, 'sequence')} more, named in scores.json"]
         return lines
 
     def _without_eao(self) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from siamjax.cli import dispatch
+from siamjax.datasets import registry
 from siamjax.errors import UserError
 from siamjax.evaluation import finished, plots, report, scoring, strips
 
@@ -127,6 +128,24 @@ def test_many_missing_sequences_are_counted():
     last = report.markdown(found).splitlines()[-1]
     assert last.startswith("Not scored (93): s00, s01, ")
     assert last.endswith(", s11 and 81 more")
+
+
+def test_broken_sequences_are_named_and_absent_ones_counted():
+    """Before: "not scored: 15 sequences; the first, s00: no such folder" was all that the terminal
+    said, and nothing of the video that lacks a frame."""
+    left_out = {f"s{i:02}": registry.ABSENT for i in range(14)}
+    found = scoring.Scores(
+        overlap="none", dataset="d", sequences=(7, 100), protocol="ope", left_out=left_out
+    )
+    left_out["s02"] = "s02/img: frame number 50 of 1..140 is missing"
+    first, second = found.footer
+    assert first.startswith("not scored, not in this copy: s00, s01, s03, ")
+    assert first.endswith(", s12 and 1 more")
+    assert second == f"not scored, s02: {left_out['s02']}"
+    left_out |= {f"t{i:02}": f"t{i:02}: fault {i}" for i in range(13)}
+    assert found.footer[2] == "not scored, t00: fault 0"
+    assert found.footer[-1] == "not scored: 3 sequences more, named in scores.json"
+    assert len(found.footer) == 13
 
 
 def test_protocols_of_one_data_set_have_names(videos, tmp_path, monkeypatch, undrawn):

@@ -30,6 +30,7 @@ def test_a_partial_copy_runs_on_what_is_there(tmp_path, write_images, rows, boxe
     assert benchmark.title == "subset of OTB100"
     assert benchmark.count == "4 of 100 sequences"
     assert len(benchmark.left_out) == 96
+    assert set(benchmark.left_out.values()) == {"not in this copy"}
     # the first pixel is 1 in the files and 0 in the sequence
     np.testing.assert_array_equal(benchmark.sequences[0].boxes[1], [5, 7, 10, 8])
     assert benchmark.sequences[0].size == (32, 24)
@@ -41,7 +42,9 @@ def test_sequences_and_limit(tmp_path, write_images, rows, boxes):
         make(tmp_path, write_images, rows, boxes, video)
     named = registry.load("OTB100", tmp_path, sequences=["man", "COUPLE"])
     assert [s.name for s in named.sequences] == ["Man", "Couple"]
-    assert len(registry.load("OTB100", tmp_path, limit=2).sequences) == 2
+    two = registry.load("OTB100", tmp_path, limit=2)
+    assert len(two.sequences) == 2
+    assert two.left_out == {}  # before: 25, those of the list before the second that is there
     with pytest.raises(UserError, match="did you mean Man"):
         registry.load("OTB100", tmp_path, sequences=["Mann"])
     with pytest.raises(UserError, match="no such folder"):
@@ -66,7 +69,12 @@ def test_tiger1_is_scored_from_its_sixth_box(tmp_path, write_images, rows, boxes
 def test_images_beyond_the_last_box_are_left_out(tmp_path, write_images, rows, boxes):
     write_images(tmp_path / "Football1" / "img", range(1, 9))
     (tmp_path / "Football1" / "groundtruth_rect.txt").write_text(rows(boxes(5)))
-    assert len(registry.load("OTB100", tmp_path).sequences[0]) == 5
+    (sequence,) = registry.load("OTB100", tmp_path).sequences
+    assert len(sequence) == 5
+    # before: without a word
+    assert sequence.notes == ("Football1: 3 images after the last row of its boxes left out",)
+    (whole,) = registry.load("OTB100", tmp_path, images=False).sequences
+    assert whole.notes == sequence.notes
 
 
 def test_a_missing_frame_is_named_and_only_its_sequence_left_out(
