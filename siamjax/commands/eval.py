@@ -98,7 +98,6 @@ def run(args: argparse.Namespace) -> int | None:
             benchmark, results, out / "times", length=args.length, convention=args.convention
         )
         _report(args, benchmark, out, scores, results)
-        _tell_others(out, results)
     elif (out / "report.html").is_file():
         print(f"{out / 'report.html'}: of an earlier call; this one has no result", file=sys.stderr)
     return _explain(out, failed)
@@ -137,7 +136,7 @@ def _with_results(benchmark: Benchmark, results: dict, failed: list[runner.Faile
 
 
 def _report(args, benchmark: Benchmark, out: Path, scores: scoring.Scores, results: dict) -> None:
-    """Writes the report, prints the table."""
+    """Writes the report, prints the table, names what it lacks."""
     finished.record(out, _plan(args), Path(args.results or out / "results"))
     written = report.write(out, scores, benchmark, results, args.clip, args.style)
     print(report.terminal(scores))
@@ -145,15 +144,26 @@ def _report(args, benchmark: Benchmark, out: Path, scores: scoring.Scores, resul
     if args.submission:
         for tracker, folder in results.items():
             print(f"submission: {submission.write(benchmark, tracker, folder, out)}")
+    _tell_others(args, benchmark, out, results)
 
 
-def _tell_others(out: Path, results: dict) -> None:
+def _tell_others(args, benchmark: Benchmark, out: Path, results: dict) -> None:
     """Names the trackers of earlier calls whose results the report leaves out."""
-    there = sorted(path.name for path in (out / "results").iterdir() if path.is_dir())
-    if others := [name for name in there if name not in results]:
+    place, form = out / "results", Store("", benchmark.dataset).form
+    shown = {folder.resolve() for folder in results.values()}
+    folders = sorted(filter(Path.is_dir, place.iterdir())) if place.is_dir() else []
+    others = [folder for folder in folders if folder.resolve() not in shown]
+    same = [folder.name for folder in others if form.holds(folder, benchmark.sequences)]
+    rest = [folder.name for folder in others if folder.name not in same]
+    if same:
+        how = "give another --out to keep both reports"
+        if args.results is None:
+            how = f"siamjax report {out} shows all"
+        print(f"not in this report, in {place} from earlier calls: {scoring.some(same)}; {how}")
+    if rest:
         print(
-            f"not in this report, in {out / 'results'} from earlier calls: {scoring.some(others)};"
-            f" siamjax report {out} shows all"
+            f"not in this report, in {place} without results of these sequences:"
+            f" {scoring.some(rest)}; give another --out for another data set or protocol"
         )
 
 

@@ -103,8 +103,8 @@ class Result:
 
     @property
     def columns(self) -> list[str]:
-        """The figures that any tracker has, in the order of the first that has them."""
-        return list(dict.fromkeys(name for row in self.trackers.values() for name in row))
+        """The figures that any tracker has, in the order of `figures`."""
+        return [name for name in self.figures if any(name in row for row in self.trackers.values())]
 
     @property
     def main(self) -> str:

@@ -430,6 +430,30 @@ def test_trackers_of_earlier_calls_are_named(benchmark, tmp_path, monkeypatch, c
     assert "out/report.html: of an earlier call; this one has no result" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_used_again_has_no_false_line(benchmark, tmp_path, monkeypatch, capsys):
+    """Before: `--results` said nothing of the trackers whose report it replaced; of another
+    protocol or of other sequences it was said that `siamjax report` shows them."""
+    monkeypatch.chdir(tmp_path)
+    command = ["eval", "--dataset=folder", "--data_root=videos", "--out=out"]
+
+    def last(*flags):
+        cli.dispatch([*command, *flags])
+        return capsys.readouterr().out.splitlines()[-1]
+
+    last("--baselines=static", "--sequences=first")
+    shutil.copytree("out/results/static", "others/mine")
+    line = "not in this report, in out/results from earlier calls: static; give another --out"
+    assert last("--results=others", "--sequences=first").startswith(line)
+    assert last("--results=out/results", "--sequences=first") == "report: out/report.html"
+    lacking = (
+        "not in this report, in out/results without results of these sequences: static;"
+        " give another --out for another data set or protocol"
+    )
+    assert last("--tracker=n=static", "--sequences=second") == lacking
+    flags = ("--tracker=n=static", "--sequences=first", "--protocol=supervised")
+    assert last(*flags) == lacking
+
+
 def test_a_missing_eao_has_its_reason_below_the_table(benchmark, tmp_path):
     """Before: "-" alone."""
     restarts = runner.with_protocol(benchmark, "supervised")

@@ -359,6 +359,17 @@ def test_trackers_are_ranked_and_numbers_are_printed():
     assert result.number("up", None) == result.number("up", math.nan) == "-"
 
 
+def test_the_order_of_columns_is_that_of_the_figures():
+    """Before: that of the first tracker's, so that one which lacks some moved the others."""
+    names = ("auc", "loss_auroc", "fps")
+    rows = {"a": {"auc": 0.5, "fps": 9.0}, "b": {"auc": 0.4, "loss_auroc": 0.7, "fps": 8.0}}
+    figures = {name: Figure(name) for name in (*names, "other")}
+    for trackers in (rows, dict(reversed(rows.items()))):
+        result = Result(overlap="none", trackers=trackers, figures=figures)
+        assert result.columns == [*names]
+        assert result.main == "auc"
+
+
 def test_a_failure_whose_restart_lies_beyond_the_end():
     size = (400, 300)
     # the restart would be at the last frame + 1, and one later
