@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -139,7 +139,7 @@ def folder_name(path: str | os.PathLike[str]) -> str:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Makes the folder of an output file.
+    """Tries the place of an output file; makes nothing.
 
     Raises:
         UserError: the file could not be written there.
@@ -149,15 +149,30 @@ def check_writable(path: str | os.PathLike) -> None:
         raise UserError(f"{path}: is a folder; name a file in it")
     if path.exists() and not path.is_file():  # it would be replaced by a file
         raise UserError(f"{path}: is a device or a pipe; name a file")
+    made = missing(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        in_folder = os.access(path.parent, os.W_OK | os.X_OK)
+        sealed = os.statvfs(path.parent).f_flag & os.ST_RDONLY
     except OSError as error:
         raise UserError(f"{path.parent}: cannot make this folder ({error.strerror})") from error
-    in_folder = os.access(path.parent, os.W_OK | os.X_OK)
+    finally:
+        remove_empty(made)
     if not in_folder or (path.exists() and not os.access(path, os.W_OK)):
-        sealed = os.statvfs(path.parent).f_flag & os.ST_RDONLY
         why = "on a read-only file system" if sealed else "not writable"
         raise UserError(f"{path}: {why}; choose another place for the output")
+
+
+def missing(folder: Path) -> list[Path]:
+    """A folder and those above it that are not there, the innermost first."""
+    return [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders that are there and empty, in this order."""
+    for each in folders:
+        with contextlib.suppress(OSError):
+            each.rmdir()
 
 
 def check_new(out: str | os.PathLike) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from siamjax.errors import UserError, refused
+from siamjax.files import missing, remove_empty
 
 BEAT = 5.0  # s between two heartbeats
 SILENCE = 30.0  # s without a heartbeat after which a holder on another machine counts as dead
@@ -76,7 +77,7 @@ class Lock(contextlib.AbstractContextManager):
         holder counts as dead.
 
         Args:
-            folder: made if missing.
+            folder: made if missing, and removed where nothing was put into it.
             name: of the lock file in it; one for each thing that is held alone.
             fix: what to do where the lock is taken, for the message.
 
@@ -89,6 +90,7 @@ class Lock(contextlib.AbstractContextManager):
         self._shown = folder if name == _NAME else self._path
         self._descriptor: int | None = None
         self._written = self._lost = False
+        self._made = missing(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._take()
@@ -226,6 +228,7 @@ class Lock(contextlib.AbstractContextManager):
         with contextlib.suppress(OSError):
             if self._written and not self._lost and self._is_at_path():
                 self._path.unlink()
+                remove_empty(self._made)
         self._let_go()
 
     def _let_go(self) -> None:

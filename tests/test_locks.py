@@ -72,8 +72,10 @@ def test_a_second_owner_is_told_who_the_first_is(tmp_path):
     when = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
     assert re.fullmatch(f".*/run: in use by {who} {when}; give another --workdir", message)
     assert lock.closed
-    assert list((tmp_path / "run").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []  # nothing was put into the folder
+    (tmp_path / "run").mkdir()
     locks.Lock(tmp_path / "run").close()
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_files_beside_each_other(tmp_path):

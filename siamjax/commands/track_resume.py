@@ -10,6 +10,7 @@ from siamjax.errors import UserError
 from siamjax.locks import Lock
 from siamjax.media import journal
 from siamjax.media.tracks import Row
+from siamjax.wording import counted
 
 # entries of a file's head that a resumed run must agree with -> what to give again
 _AGREE = {
@@ -52,9 +53,8 @@ class KeptRows:
             past = journal.read(path)
             if past and not resume and not past.head.get("written"):
                 fix = "move this file away" if live else "continue it by --resume, or move it away"
-                raise UserError(
-                    f"{path}: rows of a run that did not end, {len(past.rows)} frames; {fix}"
-                )
+                kept = counted(past.frames, "frame")
+                raise UserError(f"{path}: rows of a run that did not end, {kept}; {fix}")
             if past and past.damaged and resume:
                 print(f"{path}:{past.damaged}: damaged; the frames from there on are tracked again")
             for output in outputs:
@@ -62,8 +62,12 @@ class KeptRows:
             undo.pop_all()
         self.past = past if resume and past and past.rows else None
         if resume:
-            count = len(self.past.rows) if self.past else 0
-            print(f"{count} frames are there" if count else f"no rows in {path}: from the start")
+            there = (
+                f"{self.past.frames} frames are there, the last is tracked again"
+                if self.past
+                else ""
+            )
+            print(there or f"no rows in {path}: from the start")
 
     @property
     def unseen(self) -> set[int]:
@@ -153,5 +157,5 @@ def _check(path: Path, past: journal.Past, head: dict[str, Any]) -> None:
 def _disagree(path: Path, name: str) -> UserError:
     given = _AGREE[name]
     return UserError(
-        f"{path}: the run before had others; give {given} as then, or move this file away"
+        f"{path}: rows of a run with others: give {given} as then, or move this file away"
     )

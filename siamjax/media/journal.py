@@ -47,6 +47,7 @@ class Past(NamedTuple):
         text: of the file up to the last of these frames.
         damaged: number of the first line that is not as it was written, from 1; it and what
             follows is left out. None: there is none.
+        frames: in the file, with the last, which is not among the rows.
     """
 
     head: dict[str, Any]
@@ -54,6 +55,7 @@ class Past(NamedTuple):
     states: dict[int, State]
     text: str
     damaged: int | None = None
+    frames: int = 0
 
     @property
     def last(self) -> int:
@@ -158,7 +160,8 @@ def read(path: Path) -> Past | None:
     last = max(rows, default=-1)
     states = {row.target: state for row, state in kept if row.frame == last}
     left = "\n".join([comment, columns, *lines[: len(kept)], ""])
-    return Past(head, rows, states, left, damaged)
+    frames = len({row.frame for row, _ in found})
+    return Past(head, rows, states, left, damaged, frames)
 
 
 def table(text: str) -> tuple[str, int]:

@@ -125,6 +125,9 @@ def test_interrupt_keeps_what_there_is(track, folder, monkeypatch, capsys):
         ([BOX, "--out=out.gif"], "webm play in browsers"),
         ([BOX, "--csv=/proc/nowhere/a.csv"], "cannot make this folder"),
         ([BOX, BOX, "--txt=a.txt"], "--txt holds one target"),
+        # before: an empty folder was left
+        ([BOX, "--csv=new/er/a.csv", "--start=600"], "--start=600"),
+        (["--box=200,50,30,24", "--csv=new/a.csv"], "outside the frame of 160x120"),
         ([BOX, "--bogus=1"], "unknown argument --bogus=1"),
     ],
 )

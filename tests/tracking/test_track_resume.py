@@ -92,7 +92,7 @@ def test_a_kill_keeps_the_rows(track, whole, folder, checkpoint):
     assert [line.split(",")[:2] for line in lines[2:]] == [
         [str(frame), str(target)] for frame in range(8) for target in range(1 + (frame >= 3))
     ]
-    with pytest.raises(UserError, match=f"{ROWS}: rows of a run that did not end, 7 frames; cont"):
+    with pytest.raises(UserError, match=f"{ROWS}: rows of a run that did not end, 8 frames; cont"):
         track(folder, *GIVEN, *out)
     assert track(folder, *GIVEN, *out, "--resume") is None
     assert contents() == whole
@@ -256,7 +256,7 @@ def test_rows_of_a_camera_are_not_resumed(tmp_path):
     table = f"siamjax labels {rows} --to=csv --out=NAME.csv makes a table of them"
     with pytest.raises(UserError, match=f"^disk; 2 frames are kept in {rows}, {table}$"):
         fails()
-    with pytest.raises(UserError, match=r"did not end, 1 frames; move this file away$"):
+    with pytest.raises(UserError, match=r"did not end, 2 frames; move this file away$"):
         fails()
 
 
