@@ -44,11 +44,18 @@ def export(path: str | os.PathLike, config, variables) -> Path:
         The runner's path: a Python file beside the archive, with the same stem.
 
     Raises:
-        UserError: another suffix, or a place that cannot be written to.
+        UserError: another suffix, a place that cannot be written to, or another file in the
+            runner's place.
     """
     path = Path(path)
     if path.suffix != ".zip":
         raise UserError(f"--out={path}: name a .zip file")
+    runner, program = path.with_suffix(".py"), Path(exported.__file__).read_bytes()
+    first = program.partition(b"\n")[0]
+    if runner.exists() and not runner.read_bytes().startswith(first):
+        raise UserError(
+            f"{runner}: a file of yours, which the runner would replace; choose another --out"
+        )
     constants = TrackerConfig.of(config)
     init, update = _exported(models.build(config), constants.structure(), variables)
     named = jax.tree_util.tree_flatten_with_path(variables)[0]
@@ -84,7 +91,7 @@ def export(path: str | os.PathLike, config, variables) -> Path:
                 archive.writestr(name, content)
 
     write_whole(path, archive)
-    return write_whole(path.with_suffix(".py"), Path(exported.__file__).read_bytes())
+    return write_whole(runner, program)
 
 
 def _exported(model, config, variables):

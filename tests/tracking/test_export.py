@@ -217,6 +217,15 @@ def test_bad_output(tmp_path, tiny):
         cli.dispatch(["export", f"--checkpoint={tmp_path / 'x'}", f"--out={tmp_path / 'a.zip'}"])
 
 
+def test_the_runner_takes_no_other_files_place(tmp_path, tiny):
+    """Before: `--out=tracker.zip` replaced a tracker.py of one's own without a word."""
+    (tmp_path / "tracker.py").write_text("mine = 1\n")
+    with pytest.raises(UserError, match=r"tracker\.py: a file of yours, which the runner"):
+        export.export(tmp_path / "tracker.zip", *tiny)
+    assert [path.name for path in tmp_path.iterdir()] == ["tracker.py"]
+    assert (tmp_path / "tracker.py").read_text() == "mine = 1\n"
+
+
 def steps(tiny, monkeypatch, *platforms) -> str:
     """StableHLO of the archive's two steps, lowered on this machine for these platforms alone."""
     monkeypatch.setattr(export, "PLATFORMS", platforms)
