@@ -1,11 +1,14 @@
 """The parser of every command."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from siamjax.errors import UserError, near, one_of
+
+_MINUS = re.compile(r"-\.?\d")
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,12 +25,17 @@ class Parser(argparse.ArgumentParser):
         known = self._flags()
         spelt = {flag.replace("_", "-"): flag for flag in known if flag.startswith("--")}
         end = words.index("--") if "--" in words else len(words)
-        for i, word in enumerate(words[:end]):
+        found: list[str] = []
+        for word in words[:end]:
             flag, equals, value = word.partition("=")
             if flag not in known:
-                words[i] = spelt.get(flag.replace("_", "-"), flag) + equals + value
-        self._words = words[:end]
-        return super().parse_known_args(words, namespace)
+                word = spelt.get(flag.replace("_", "-"), flag) + equals + value
+            if found and found[-1].startswith("--") and found[-1] in known and _MINUS.match(word):
+                found[-1] += f"={word}"  # --box -5,10,40,30: no flag, as argparse would have it
+            else:
+                found.append(word)
+        self._words = found
+        return super().parse_known_args([*found, *words[end:]], namespace)
 
     def unknown(self, argument: str, otherwise: str = "") -> UserError:
         """The line for an argument that the command does not take.

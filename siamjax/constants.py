@@ -36,30 +36,35 @@ def parse(texts: Iterable[str] | None, given: str = "") -> dict[str, float]:
     constants = {}
     for pair in filter(None, (pair for text in texts or () for pair in text.split(","))):
         name, _, text = (part.strip() for part in pair.partition("="))
-        shown = given or f"--set {pair}"
-        if name not in RANGES:
-            hint = f"did you mean {nearest(name, RANGES)}? Known: {', '.join(RANGES)}"
-            raise UserError(f"{shown}: no constant '{name}'; {hint}")
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        low, high = RANGES[name]
-        whole = name.endswith("instance")
-        if not low <= value <= high or (whole and value % 1):
-            kind = "whole number" if whole else "number"
-            raise UserError(f"{shown}: give {name} as a {kind} from {low} to {high}")
-        constants[name] = value
+        constants[name] = _value(name, text, given or f"--set {pair}")
     return constants
+
+
+def _value(name: str, given: str | float, shown: str) -> float:
+    if name not in RANGES:
+        hint = f"did you mean {nearest(name, RANGES)}? Known: {', '.join(RANGES)}"
+        raise UserError(f"{shown}: no constant '{name}'; {hint}")
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = math.nan
+    low, high = RANGES[name]
+    whole = name.endswith("instance")
+    if not low <= value <= high or (whole and value % 1):
+        kind = "whole number" if whole else "number"
+        raise UserError(f"{shown}: give {name} as a {kind} from {low} to {high}")
+    return value
 
 
 def apply(config, constants: Mapping[str, float]) -> None:
     """Replaces fields of the config's section `tracker`.
 
     Raises:
-        UserError: a constant that has no effect: the tracker is not a long-term one, its weights
-            have no map of presence, or presence stands in the place of the score.
+        UserError: a name or a value that `parse` refuses; a constant that has no effect: the
+            tracker is not a long-term one, its weights have no map of presence, or presence stands
+            in the place of the score.
     """
+    values = {name: _value(name, x, f"constants: {name}={x}") for name, x in constants.items()}
     unread = [name for name in LONG_TERM if name in constants]
     if unread and not config.tracker.long_term:
         known = ", ".join(name for name in RANGES if name not in LONG_TERM)
@@ -74,5 +79,5 @@ def apply(config, constants: Mapping[str, float]) -> None:
             why = "have no map of presence; siamjax study presence fits one"
         raise UserError(f"constant {unused[0]}: has no effect, these weights {why}")
     with config.unlocked():
-        for name, value in constants.items():
-            config.tracker[name] = int(value) if name.endswith("instance") else float(value)
+        for name, value in values.items():
+            config.tracker[name] = int(value) if name.endswith("instance") else value

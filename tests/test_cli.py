@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from siamjax import cli
+from siamjax.arguments import Parser
 from siamjax.cli import build_parser, dispatch
 from siamjax.errors import UserError, importing
 
@@ -234,6 +235,15 @@ def test_both_spellings_in_scripts_and_preparation(tmp_path, monkeypatch, capsys
         runpy.run_path(str(ROOT / "run_eval.py"), run_name="__main__")
     assert left.value.code == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--box", "-5,10,40,30"], ["--box=-5,10,40,30"]])
+def test_a_value_may_begin_with_a_minus(words):
+    """Before: `--box -5,10,40,30` was "argument --box: expected one argument"."""
+    parser = Parser()
+    parser.add_argument("--box", action="append")
+    parser.add_argument("rest", nargs="*")
+    assert parser.parse_args([*words, "a"]) == argparse.Namespace(box=["-5,10,40,30"], rest=["a"])
 
 
 def test_an_unknown_flag_is_named_as_it_was_given():

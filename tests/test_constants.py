@@ -47,6 +47,21 @@ def test_a_tracker_takes_them(checkpoint):
     assert config.is_locked
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"penalty": 1}, "constants: penalty=1: no constant 'penalty'; did you mean penalty_k"),
+        ({"lr": 2}, "constants: lr=2: give lr as a number from 0 to 1"),
+        ({"lr": None}, "constants: lr=None: give lr as a number"),
+        ({"instance": 255.5}, "give instance as a whole number"),
+    ],
+)
+def test_a_script_gives_wrong_ones(checkpoint, given, message):
+    """Before: TrackerConfig.__init__() got an unexpected keyword argument, or a tracker."""
+    with pytest.raises(UserError, match=message):
+        api.load_variables(checkpoint, given)
+
+
 def test_a_constant_without_effect_is_an_error(checkpoint):
     """Before: `siamjax eval --tracker=lost_instance=511` on a short-term tracker ran as without."""
     with pytest.raises(UserError, match=r"lost_instance: has no effect, .*long-term.*: penalty_k"):

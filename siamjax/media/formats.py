@@ -5,7 +5,7 @@ FORMATS = {
     "csv": (
         "siamjax.media.labels.table",
         "table with the columns frame,target,x,y,w,h,score,second_peak,lost; with presence where "
-        "siamjax study presence was run on the weights",
+        "the weights have a map of it, with name where targets have names",
     ),
     "json": ("siamjax.media.labels.tree", "the same with video, rate and checkpoint"),
     "cvat": ("siamjax.media.labels.cvat", "CVAT for video 1.1, XML"),
