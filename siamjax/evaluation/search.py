@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from siamjax import compile_cache
 from siamjax.datasets.dataset import Dataset
 from siamjax.datasets.registry import Benchmark
 from siamjax.errors import UserError
@@ -93,6 +94,7 @@ def search(
             searches there, nowhere to write.
     """
     check_dataset(benchmark.dataset, allow_test)
+    compile_cache.enable()
     grid, out = grid or Grid(), Path(out)
     with Lock(out, fix="wait for it to end, or choose another --out"):
         return _search(benchmark, config, variables, out, grid, identity, exact, progress)

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from siamjax import constants
+from siamjax import compile_cache, constants
 from siamjax.datasets import registry
 from siamjax.datasets.results import Store
 from siamjax.errors import UserError
@@ -86,8 +86,11 @@ def motion_at(centre):
     return Motion(np.array(centre), np.array([20.0, 14.0]), np.bool_(False), np.float64(2))
 
 
-def test_search_writes_and_resumes(tiny, clips, tmp_path):
+def test_search_writes_and_resumes(tiny, clips, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(compile_cache, "enable", lambda: kept.append(1))
     found = search.search(clips, *tiny, tmp_path, GRID, "weights", progress=False)
+    assert kept  # before: its programs were compiled in every call
     scores = np.array(found["scores"])
     assert scores.shape == GRID.shape
     assert [row["score"] for row in found["finalists"]].count(found["best"]["score"]) >= 1
