@@ -1,6 +1,7 @@
 """`siamjax convert`: weights of other programs into siamjax's portable file, and back to PySOT."""
 
 import argparse
+from pathlib import Path
 
 from siamjax import api, installation
 from siamjax.commands.flags import add_device
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> None:
     """
     from siamjax.integrations import convert  # JAX
 
+    if args.source != "siamjax" and not Path(args.model).is_file():
+        raise UserError(f"{args.model}: no such file")
     if args.source == "to-pysot":
         if args.half:
             raise UserError("--half: PySOT's checkpoints are float32; leave it out")

@@ -9,10 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from siamjax import media, viz
+from siamjax.commands.flags import check_least
 from siamjax.errors import UserError
 from siamjax.files import check_new, replacing
 from siamjax.media.writer import check_suffix
 from siamjax.synthetic import NoPlan, SyntheticVideo
+from siamjax.wording import counted
 
 DESCRIPTION = (
     "Renders a clip of the synthetic world; with a folder as --out, frames and true boxes."
@@ -54,6 +56,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--size={args.size}: give two numbers as 320x240") from None
     if not 0 < args.fps < 1000:
         raise UserError(f"--fps={args.fps}: give a rate in frames per second")
+    check_least(args, seed=0, length=1, categories=0)
     out = Path(args.out)
     if out.suffix:
         check_suffix(out)
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         options = {"categories": args.categories, "zoom": args.zoom}
         video = SyntheticVideo(args.seed, args.length, height, width, args.split, **options)
     except ValueError as error:
-        raise UserError(f"--seed, --length, --size, --categories, --zoom: {error}") from error
+        raise UserError(f"--size={args.size}, --zoom={args.zoom:g}: {error}") from error
     except NoPlan as error:
         what = f"no clip of {args.length} frames with seed {args.seed}"
         raise UserError(f"{what}; try another --seed or a shorter --length") from error
@@ -76,7 +79,8 @@ def run(args: argparse.Namespace) -> None:
         else:
             _write_folder(out, frames, video.boxes[0])
     x, y, w, h = np.round(video.boxes[0, 0], 1)
-    print(f"{len(video.frames)} frames -> {args.out}; first box: {x:g},{y:g},{w:g},{h:g}")
+    made = counted(len(video.frames), "frame")
+    print(f"{made} -> {args.out}; first box: {x:g},{y:g},{w:g},{h:g}")
 
 
 def _write_folder(out: Path, frames: Iterable[np.ndarray], boxes: np.ndarray) -> None:

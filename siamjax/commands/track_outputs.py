@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from siamjax import files, viz
-from siamjax.errors import UserError
+from siamjax.errors import UserError, one_of
 from siamjax.media import journal, labels
-from siamjax.media.formats import TRACK_FLAGS
+from siamjax.media.formats import FORMATS, TRACK_FLAGS
 from siamjax.media.frames import IMAGE_SUFFIXES, frame_folder
 from siamjax.media.tracks import Row
 from siamjax.media.writer import check_suffix
@@ -123,9 +123,9 @@ def chosen(args: argparse.Namespace, name: str) -> Outputs:
     """
     if (args.labels is None) != (args.out_labels is None):
         raise UserError("--labels=FORMAT and --out_labels=PLACE: give both, or neither")
-    if args.labels is not None and not hasattr(labels.module(args.labels), "write"):
-        known = ", ".join(labels.writable())
-        raise UserError(f"--labels={args.labels}: this format is read only; choose one of {known}")
+    if args.labels is not None and args.labels not in (known := labels.writable()):
+        why = "this format is read only" if args.labels in FORMATS else "no such label format"
+        raise UserError(f"--labels={args.labels}: {why}; {one_of(args.labels, known)}")
     tables = {name: path for name in TRACK_FLAGS if (path := getattr(args, name))}
     wanted = (args.labels, args.out_labels) if args.labels else None
     nothing = not (args.out or args.show or tables or wanted)

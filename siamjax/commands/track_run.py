@@ -27,6 +27,7 @@ from siamjax.media import labels
 from siamjax.media.journal import Past
 from siamjax.media.tracks import Row, Tracks
 from siamjax.remote.weights import BUNDLED
+from siamjax.wording import counted
 
 
 def run(args: argparse.Namespace) -> int | None:
@@ -172,7 +173,7 @@ def _follow(steps, out, fps, window, heatmap, targets, kept) -> _Ran:
 def _report(ran: _Ran, video: media.Video, paths: Sequence[str], targets: Numbered) -> int | None:
     """Prints what was done; the exit code."""
     if paths:
-        print(f"{ran.count} frames -> {', '.join(paths)}")
+        print(f"{counted(ran.count, 'frame')} -> {', '.join(paths)}")
     if video.live and video.dropped:
         print(f"{video.dropped} frames came while the tracker was busy, and were left out")
     if ran.failed:

@@ -70,7 +70,7 @@ def read_text(path: Path) -> str:
     """A text file in UTF-8, or in UTF-16 with a byte order mark; other bytes become U+FFFD.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or holds no text.
     """
     try:
         data = Path(path).read_bytes()
@@ -79,6 +79,8 @@ def read_text(path: Path) -> str:
             f"{path}: cannot be read ({error.strerror}); restore it from the data set"
         ) from None
     mark = next(filter(data.startswith, _MARKS), b"")
+    if not mark and b"\0" in data:
+        raise UserError(f"{path}: not a text file")
     return data[len(mark) :].decode(_MARKS.get(mark, "utf-8"), errors="replace")
 
 

@@ -71,7 +71,8 @@ def read_table(path: Path, widths: tuple[int, ...] = (4,), lenient: bool = False
     if not lines.rows:
         if lenient:
             return np.empty((0, widths[0]))
-        raise UserError(f"{path}: the file is empty; one row per frame is expected")
+        what = "no row of numbers in it" if lines.names else "the file is empty"
+        raise UserError(f"{path}: {what}; rows x,y,w,h are expected")
     if 4 in widths and (form := box_form(lines.names)):
         if _has_frames(lines):
             return _by_frame(path, _box_rows(lines))

@@ -54,9 +54,9 @@ class SyntheticVideo:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
         if seed < 0 or length < 1 or min(height, width) < 160:
-            raise ValueError("need seed >= 0, length >= 1 and at least 160 x 160 px")
+            raise ValueError("needs seed >= 0, length >= 1 and at least 160x160 px")
         if categories < 0 or not 1 <= zoom <= ZOOM:
-            raise ValueError(f"need categories >= 0 and zoom 1..{ZOOM}")
+            raise ValueError(f"needs categories >= 0 and a zoom of 1..{ZOOM}")
         self.category = seed % categories if categories else None
         families, shape, self._palette = textures.FAMILIES[split], None, None
         if self.category is not None:

@@ -57,6 +57,12 @@ def test_bad_flags(tmp_path, flags):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_bad_number_is_named_alone(tmp_path):
+    """Before: "--seed, --length, --size, --categories, --zoom: need seed >= 0, ..."."""
+    with pytest.raises(UserError, match=r"^--seed=-1: must be at least 0$"):
+        dispatch(["render", f"--out={tmp_path / 'clip'}", "--seed=-1"])
+
+
 def test_a_clip_that_cannot_be_made(tmp_path, monkeypatch):
     """Before: `siamjax render --seed=5 --length=600 --out=long.mp4` gave 'RuntimeError: no valid
     plan for seed 5 of test, 600 frames' after 108 s."""

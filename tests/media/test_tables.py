@@ -167,7 +167,9 @@ def test_targets_by_polygons(tmp_path):
         ("frame,target,x,y,w,h\n0,1,1,2,3,4\n0,2,1,2,3,4\n", "boxes of 2 targets"),
         ("frame,x,y,w,h\n3,1,2,3,4\n3,1,2,3,4\n", "2 boxes in frame 3"),
         ("x,y,w,h\n1,2,3,4,5\n", "5 columns where the header names 4"),
-        ("x,y,w,h\n", "empty"),
+        ("x,y,w,h\n", "no row of numbers in it; rows x,y,w,h"),
+        ("hello\n", "no row of numbers in it"),
+        ("\0\1\2", "not a text file"),
         ("\n\n,,,\n", "empty"),
     ],
 )

@@ -122,6 +122,13 @@ def test_convert_of_whole_networks_and_back(name, config, reference, tmp_path):
     )
 
 
+@pytest.mark.parametrize("source", ["pysot", "pysot-backbone", "torchvision", "to-pysot"])
+def test_a_missing_file_is_named_before_what_it_would_need(tmp_path, source):
+    """Before: PyTorch, or the flag --config, was asked for."""
+    with pytest.raises(UserError, match=r"^nothing\.pth: no such file$"):
+        dispatch(["convert", source, "nothing.pth", str(tmp_path / "out")])
+
+
 def test_convert_refuses_what_does_not_fit(tmp_path):
     torch = pytest.importorskip("torch")
     source, out = tmp_path / "a.pth", tmp_path / "out.npz"

@@ -347,7 +347,7 @@ def test_zoom_changes_sizes_more_and_keeps_the_limits():
 
 @pytest.mark.parametrize("wrong", [{"categories": -1}, {"zoom": 0.9}, {"zoom": 1.7}])
 def test_options_out_of_range(wrong):
-    with pytest.raises(ValueError, match="categories >= 0 and zoom"):
+    with pytest.raises(ValueError, match="categories >= 0 and a zoom"):
         SyntheticVideo(0, **wrong)
 
 

@@ -197,7 +197,11 @@ def test_labels_in_a_folder(track, folder):
     [
         (["--labels=cvat"], "--labels=FORMAT and --out_labels=PLACE: give both"),
         (["--out_labels=x"], "give both, or neither"),
-        (["--labels=nothing", "--out_labels=x"], "nothing: no such label format"),
+        (
+            ["--labels=nothing", "--out_labels=x"],
+            "--labels=nothing: no such label format; choose on",
+        ),
+        (["--labels=masks", "--out_labels=x"], "--labels=masks: this format is read only; choose"),
         (["--labels=txt", "--out_labels=x.txt", "--add=3:1,1,20,20"], "2 targets"),
         (["--set", "penalty=1", "--csv=x"], "no constant 'penalty'; did you mean penalty_k"),
         (["--csv=x", "--start=100"], "--start=100: the video ends before"),

@@ -34,8 +34,8 @@ def check(video: Video) -> None:
         labels = video.source or video.name
         place, kind = (_folder(video), "FOLDER") if video.images else (video.media, "VIDEO")
         raise UserError(
-            f"{labels}: {fault}; put the labels of {place} there, or give the frames of these"
-            f" labels (siamjax labels {labels} --media={kind})"
+            f"{labels}: {fault}; give the frames of these labels (siamjax labels {labels}"
+            f" --media={kind}), or the labels of {place} in their place"
         )
 
 

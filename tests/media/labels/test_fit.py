@@ -96,7 +96,7 @@ def test_more_frames_than_there_are(tmp_path, name, kind):
     with pytest.raises(UserError) as caught:
         labels.read(tmp_path / "mine")
     assert str(caught.value).startswith(
-        f"{path}: {said}, but there are {there} in {place}; put the"
+        f"{path}: {said}, but there are {there} in {place}; give the"
     )
     assert f"siamjax labels {path} --media={'VIDEO' if kind == 'file' else 'FOLDER'}" in str(
         caught.value
@@ -116,7 +116,7 @@ def test_another_size_than_that_of_the_frames(tmp_path, name, kind):
     with pytest.raises(UserError) as caught:
         labels.read(root)
     said = "frame 0" if name == "coco" else "a frame"
-    expected = f"{path}: says that {said} of a has 64x48 px, {place} has 128x96; put the labels"
+    expected = f"{path}: says that {said} of a has 64x48 px, {place} has 128x96; give the frames"
     assert str(caught.value).startswith(expected)
 
 
