@@ -42,9 +42,11 @@ def refused(path: str | os.PathLike, error: OSError, place: str = "place") -> Us
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """ "; did you mean ...?" with the known word that resembles one most; "" where none does."""
-    found = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+    """ "; did you mean ...?" with the known word that resembles one most; "" where none does. The
+    dashes of flags resemble nothing."""
+    bare = {one.lstrip("-"): one for one in known}
+    found = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
+    return f"; did you mean {bare[found[0]]}?" if found else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -67,6 +67,8 @@ def test_two_examples_of_every_command_parse(name, subparsers):
         (["prepare", "coc"], r"did you mean coco\?$"),
         (["track"], r"arguments are required: video; see siamjax track --help$"),
         (["track", "v.mp4", "--box", "1", "2", "3", "4"], r"argument 2; a box .* --box=x,y,w,h$"),
+        # before: "did you mean --device?", for the dashes alone
+        (["eval", "--dataset=synthetic", "--metric=x"], r"--metric=x; see siamjax eval --help$"),
         (["track", "v.mp4", "--zzz"], r"unknown argument --zzz; see siamjax track --help$"),
     ],
 )
