@@ -25,4 +25,10 @@ def load_benchmark(args: argparse.Namespace, images: bool = True) -> registry.Be
     check_least(args, limit=1)
     registry.check_root([args.dataset], args.data_root)
     wanted = None if args.sequences is None else args.sequences.split(",")
-    return registry.load(args.dataset, args.data_root, wanted, args.limit, images)
+    try:
+        return registry.load(args.dataset, args.data_root, wanted, args.limit, images)
+    except registry.NotFound as error:
+        if args.data_root is not None:
+            raise
+        hint = "to try siamjax without it: --dataset=synthetic works at once"
+        raise registry.NotFound(f"{error}\n  {hint}", error.places) from None

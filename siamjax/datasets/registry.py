@@ -188,8 +188,8 @@ def _find(info: Dataset, data_root: str | Path | None) -> Path:
     """The benchmark's own folder.
 
     Raises:
-        NotFound: not there; names what it needs, where to get it, the folders searched, and what
-            works at once; of a folder that was given, what is missing in it.
+        NotFound: not there; names what it needs, where to get it and the folders searched; of a
+            folder that was given, what is missing in it.
     """
     if data_root is not None:
         places = [Path(data_root)]
@@ -208,8 +208,7 @@ def _find(info: Dataset, data_root: str | Path | None) -> Path:
         f"  it needs:\n{layout}\n"
         f"  get it from:\n    {info.source}\n"
         f"  looked in:\n{searched}\n"
-        f"    (--data_root, or ${ROOT_VARIABLE}, or ./data)\n"
-        "  to try siamjax without it: --dataset=synthetic works at once",
+        f"    (--data_root, or ${ROOT_VARIABLE}, or ./data)",
         places,
     )
 

@@ -66,7 +66,7 @@ def find(folder: Path | str, dataset: Dataset, sequences: tuple[Sequence, ...]) 
     """
     top = Path(os.path.abspath(folder))
     if not top.is_dir() and not (top.is_file() and _is_archive(top)):
-        raise UserError(f"--results={folder}: no such folder, zip, tar or pkl file")
+        raise UserError(f"{folder}: no such folder, zip, tar or pkl file")
     scratch = tempfile.TemporaryDirectory(prefix="siamjax-results-")
     form = Store(top, dataset).form
 
@@ -103,7 +103,7 @@ def find(folder: Path | str, dataset: Dataset, sequences: tuple[Sequence, ...]) 
             places[(_stem(child), *_inside(path, child, Path(scratch.name)))] = path
     if not places:
         raise UserError(
-            f"--results={folder}: no results of these sequences in it; expected for"
+            f"{folder}: no results of these sequences in it; expected for"
             f" example <tracker>/{form.paths(sequences[0])[-1]}"
         )
     return Found(_named(places, top.name, dataset), tuple(without), scratch)

@@ -91,6 +91,8 @@ def read(text: str, data_root: str | None = None) -> Finished:
         return Finished(Plan(dataset, data_root), Path(place), None, Path(place).name)
     if not folder.is_dir():
         raise UserError(f"{text}: no such folder; give that of an evaluation, or DATASET=FOLDER")
+    if not any(folder.iterdir()):
+        raise UserError(f"{folder}: empty; give the --out of siamjax eval, or DATASET=FOLDER")
     path = folder / FILE
     try:
         tree: dict[str, Any] = dict(json.loads(path.read_text()))

@@ -189,7 +189,7 @@ def test_the_plan_reads_back(tmp_path):
     "make, message",
     [
         (None, "no such folder; give that of an evaluation, or DATASET=FOLDER"),
-        ("", r"no evaluation\.json says of which data set; give DATASET="),
+        ("", r"folder: empty; give the --out of siamjax eval"),  # before: DATASET=, which fails too
         ("{", r"evaluation\.json: not as siamjax eval writes it"),
         ("[]", r"evaluation\.json: not as siamjax eval writes it"),
         ('{"results": "r"}', r"evaluation\.json: not as siamjax eval writes it"),
@@ -205,6 +205,20 @@ def test_folders_that_are_no_evaluation(tmp_path, make, message):
     with pytest.raises(UserError, match=message):
         dispatch(["report", str(folder), f"--out={tmp_path / 'out'}"])
     assert not (tmp_path / "out").exists()
+
+
+def test_report_names_no_flag_that_it_lacks(tmp_path, monkeypatch):
+    """Before: "--results=...", and "to try siamjax without it: --dataset=synthetic"."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a/b").mkdir(parents=True)
+    for folder, message in (
+        ("a", r"^a: no evaluation\.json says of which data set; give DATASET="),
+        ("synthetic=a", "^a: no results of these sequences in it; expected for example"),
+        ("OTB100=a", r"OTB100 was not found; give its folder as --data_root=DIR\n"),
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            dispatch(["report", folder])
+        assert not re.search("--results|--dataset", str(caught.value))
 
 
 def test_two_of_the_same_name_are_refused(evaluated, tmp_path):

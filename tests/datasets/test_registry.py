@@ -17,7 +17,7 @@ def test_missing_root_says_what_where_and_how(tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         registry.load("OTB100")
     text = str(caught.value)
-    for needed in ("groundtruth_rect.txt", "http", str(tmp_path / "store"), "--dataset=synthetic"):
+    for needed in ("groundtruth_rect.txt", "http", str(tmp_path / "store")):
         assert needed in text
     assert len(text.splitlines()) < 24
 
