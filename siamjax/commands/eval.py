@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int | None:
         benchmark = runner.with_toolkit_measures(benchmark)
     if args.submission:
         submission.check(benchmark)
+    runner.check_repetitions(benchmark, args.repetitions)
     rules = conventions.get(args.convention, benchmark.name)
     table.check_rules(benchmark.dataset.measures, rules)
     out = Path(args.out or f"runs/eval/{benchmark.name}")
@@ -105,7 +106,8 @@ def run(args: argparse.Namespace) -> int | None:
 
 def _named_trackers(args: argparse.Namespace) -> list[specs.Spec]:
     """The trackers that the flags name: the checkpoint's, then the others; `args.set` is read."""
-    others = [*args.tracker, *words(args.baselines)]
+    baselines = words(args.baselines)
+    others = bool(args.tracker or baselines)
     if args.results and (args.checkpoint or others or args.set):
         raise UserError(
             "--results scores existing files: leave out --tracker, --checkpoint, --baselines, --set"
@@ -113,7 +115,7 @@ def _named_trackers(args: argparse.Namespace) -> list[specs.Spec]:
     args.set = constants.parse(args.set)
     if not (args.checkpoint or others):
         return []
-    return trackers.select(args.checkpoint, others, args.name, args.set)
+    return trackers.select(args.checkpoint, args.tracker, args.name, args.set, baselines)
 
 
 def _shard(args: argparse.Namespace) -> runner.Shard:

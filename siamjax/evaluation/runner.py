@@ -162,11 +162,12 @@ def run(
         shard: the part to run.
 
     Raises:
-        UserError: a tracker's name that cannot be a folder, a tracker that cannot be made, an
-            output folder that cannot be written.
+        UserError: a tracker's name that cannot be a folder, a tracker that cannot be made,
+            repetitions without an effect, an output folder that cannot be written.
     """
     for name in trackers:
         check_name(name)
+    check_repetitions(benchmark, repetitions)
     lead = EXPERIMENTS[benchmark.protocol].run
     failed = []
     for name, factory in trackers.items():
@@ -177,6 +178,22 @@ def run(
     return failed
 
 
+def check_repetitions(benchmark: Benchmark, repetitions: int) -> None:
+    """Refuses repetitions of runs that have one result file.
+
+    Raises:
+        UserError: they would have no effect.
+    """
+    form, sequence = Store("", benchmark.dataset).form, benchmark.sequences[0]
+    jobs = EXPERIMENTS[benchmark.protocol].jobs
+    files = {form.paths(sequence, job)[-1] for job in jobs(sequence, 2)}
+    if repetitions > 1 and len(files) == len(jobs(sequence, 1)):
+        raise UserError(
+            f"--repetitions={repetitions}: has no effect on {benchmark.name} with the protocol"
+            f" {benchmark.protocol}; leave it out, or add --protocol=supervised"
+        )
+
+
 def check_name(name: str) -> None:
     """Refuses what cannot be a folder.
 
@@ -184,7 +201,10 @@ def check_name(name: str) -> None:
         UserError: the tracker needs another name.
     """
     if not name or "/" in name or name[0] == ".":
-        raise UserError(f"'{name}' cannot be a tracker's name: it becomes a folder")
+        raise UserError(
+            f"'{name}' cannot be a tracker's name: it becomes a folder; give another by --name or"
+            " --tracker=NAME=SPEC"
+        )
 
 
 def write_missing(

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -73,37 +74,40 @@ def listing() -> str:
     return "\n".join(["--tracker=[NAME=]SPEC, again for more; SPEC is one of", *lines])
 
 
-def parse(text: str, constants: Mapping[str, float] | None = None) -> Spec:
+def parse(text: str, constants: Mapping[str, float] | None = None, flag: str = "--tracker") -> Spec:
     """A tracker from the command line.
 
     Args:
         text: [NAME=]SPEC.
         constants: of siamjax's own trackers; options in brackets go before them.
+        flag: that gave it, for messages.
 
     Raises:
         UserError: no such tracker, file, module or option; a constant of the tracker.
     """
-    name, base, options = _split(text)
+    given = f"{flag}={text}"
+    name, base, options = _split(text, given)
     opencv = baselines.opencv_name(base)
     if base.lower() == "bundled":
         path: str | Path = api.default_checkpoint()
-        return of_checkpoint(path, name or "bundled", _constants(text, constants, options))
+        return of_checkpoint(path, name or "bundled", _constants(given, constants, options))
     if base.lower() in baselines.OWN or opencv is not None:
         return _built_in(base, name or base, options)
     if is_address(base):
         own = Place(base).name.removesuffix(".npz")
-        return of_checkpoint(base, name or own, _constants(text, constants, options))
+        return of_checkpoint(base, name or own, _constants(given, constants, options))
+    _check_no_file(base, given)
     if not Path(base).exists() and re.fullmatch(r"[\w.]+:[\w.]+", base):
-        return _own(base, name, options)
+        return _own(base, name, options, given)
     if not Path(base).exists():
         hint = near(base, BUILT_IN) or ";"
         raise UserError(
-            f"--tracker={text}: unknown tracker '{base}', and no such file or folder{hint}"
+            f"{given}: unknown tracker '{base}', and no such file or folder{hint}"
             f" available: {', '.join(BUILT_IN)}; see --tracker=help"
         )
     path = Path(base)
     own = path.name if path.is_dir() else path.stem
-    return of_checkpoint(base, name or own, _constants(text, constants, options))
+    return of_checkpoint(base, name or own, _constants(given, constants, options))
 
 
 def of_checkpoint(
@@ -141,30 +145,46 @@ def checkpoint_identity(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def _split(text: str) -> tuple[str, str, dict[str, str]]:
+def unnamed(text: str) -> str:
+    """The SPEC of [NAME=]SPEC."""
+    named = None if Path(text).exists() else re.fullmatch(r"([^=\[\]/]+)=(.+)", text)
+    return named[2] if named else text
+
+
+def _split(text: str, given: str) -> tuple[str, str, dict[str, str]]:
     """Name ("" if none is given), base and options of a SPEC."""
-    name, base, options = "", text, {}
-    if not Path(text).exists():
-        if named := re.fullmatch(r"([^=\[\]/]+)=(.+)", text):
-            name, base = named.groups()
-        if name in settable.RANGES:
-            raise UserError(f"--tracker={text}: constants are given by --set {text}")
-    if not Path(base).exists() and (bracket := re.fullmatch(r"([^\[\]]+)\[(.*)\]", base)):
-        base = bracket[1]
-        for pair in filter(None, bracket[2].split(";")):
-            key, equals, value = pair.partition("=")
-            if not key.isidentifier() or not equals:
-                raise UserError(f"--tracker={text}: give options as [NAME=VALUE;NAME=VALUE]")
-            options[key] = value
+    base, options = unnamed(text), {}
+    name = text.removesuffix(base).removesuffix("=")
+    if name in settable.RANGES:
+        raise UserError(f"{given}: constants are given by --set {text}")
+    if not base:
+        raise UserError(f"{given}: give a tracker; --tracker=help lists them")
+    if "[" in base and not Path(base).exists():
+        bracket = re.fullmatch(r"([^\[\]]+)\[(.*)\]", base)
+        pairs = [pair.partition("=") for pair in bracket[2].split(";") if pair] if bracket else []
+        if not bracket or not all(key.isidentifier() and equals for key, equals, _ in pairs):
+            raise UserError(f"{given}: give options as [NAME=VALUE;NAME=VALUE]")
+        base, options = bracket[1], {key: value for key, _, value in pairs}
     return name, base, options
 
 
+def _check_no_file(base: str, given: str) -> None:
+    """Refuses the name of a Python file in the place of `module:factory`."""
+    path, _, factory = base.partition(":")
+    bare = not factory and not Path(base).exists() and Path(f"{path}.py").is_file()
+    if path.endswith(".py") or bare:
+        module = path.removesuffix(".py").replace("/", ".")
+        raise UserError(
+            f"{given}: a Python file is named with its class:"
+            f" --tracker={module}:{factory or 'CLASS'}"
+        )
+
+
 def _constants(
-    text: str, constants: Mapping[str, float] | None, options: dict[str, str]
+    given: str, constants: Mapping[str, float] | None, options: dict[str, str]
 ) -> dict[str, float]:
     pairs = [f"{name}={value}" for name, value in options.items()]
-    own = settable.parse(pairs, given=f"--tracker={text}")
-    return {**(constants or {}), **own}
+    return {**(constants or {}), **settable.parse(pairs, given=given)}
 
 
 def _from_checkpoint(path: str, constants: Mapping[str, float]) -> protocols.Tracker:
@@ -179,10 +199,11 @@ def _built_in(base: str, name: str, files: dict[str, str]) -> Spec:
     return Spec(name, functools.partial(baselines.make, base, **files), identity)
 
 
-def _own(base: str, name: str, options: dict[str, str]) -> Spec:
-    factory = _imported(base)
+def _own(base: str, name: str, options: dict[str, str], given: str) -> Spec:
+    factory = _imported(base, given)
     if isinstance(factory, type):
-        _check_methods(base, factory)
+        _check_methods(given, factory)
+    _check_options(given, factory, options)
     source = getattr(sys.modules[base.split(":")[0]], "__file__", None)
     code = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
     identity = " ".join([base, *map(_digest, options.items())])
@@ -196,12 +217,13 @@ def make_own(base: str, options: Mapping[str, str]) -> protocols.Tracker:
     Raises:
         UserError: no such module or factory, or what it gives has no `init` and `update`.
     """
-    tracker = _imported(base)(**options)
-    _check_methods(base, tracker)
+    given = f"--tracker={base}"
+    tracker = _imported(base, given)(**options)
+    _check_methods(given, tracker)
     return tracker
 
 
-def _imported(base: str) -> Callable[..., Any]:
+def _imported(base: str, given: str) -> Callable[..., Any]:
     module_name, _, path = base.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -209,31 +231,42 @@ def _imported(base: str) -> Callable[..., Any]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name not in (module_name, module_name.split(".")[0]):
-            raise UserError(f"--tracker={base}: {module_name} needs {error.name}") from error
+            raise UserError(f"{given}: {module_name} needs {error.name}") from error
         raise UserError(
-            f"--tracker={base}: no module {module_name} in the current folder or Python's path"
+            f"{given}: no module {module_name} in the current folder or Python's path"
         ) from error
     except Exception as error:
         text = " ".join(str(error).split())
-        raise UserError(f"--tracker={base}: {type(error).__name__}: {text}") from error
+        raise UserError(f"{given}: {type(error).__name__}: {text}") from error
     factory: Any = module
     for part in path.split("."):
         if not hasattr(factory, part):
             hint = near(part, dir(factory))
-            raise UserError(f"--tracker={base}: no '{part}' in {module.__file__}{hint}")
+            raise UserError(f"{given}: no '{part}' in {module.__file__}{hint}")
         factory = getattr(factory, part)
     if not callable(factory):
-        raise UserError(f"--tracker={base}: name a class, or a function that makes a tracker")
+        raise UserError(f"{given}: name a class, or a function that makes a tracker")
     return factory
 
 
-def _check_methods(base: str, tracker: Any) -> None:
+def _check_methods(given: str, tracker: Any) -> None:
     lacking = [name for name in ("init", "update") if not callable(getattr(tracker, name, None))]
     if lacking:
         raise UserError(
-            f"--tracker={base}: a tracker has init(frame, box) and update(frame);"
+            f"{given}: a tracker has init(frame, box) and update(frame);"
             f" this one lacks {' and '.join(lacking)}"
         )
+
+
+def _check_options(given: str, factory: Callable[..., Any], options: dict[str, str]) -> None:
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # not written in Python
+        return
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        raise UserError(f"{given}: {error}; it takes {signature}") from None
 
 
 def _digest(option: tuple[str, str]) -> str:

@@ -57,6 +57,7 @@ def select(
     others: Sequence[str] = (),
     name: str = "siamjax",
     constants: Mapping[str, float] | None = None,
+    baselines: Sequence[str] = (),
 ) -> list[Spec]:
     """The trackers that flags name, in their order.
 
@@ -64,13 +65,16 @@ def select(
         checkpoint, name: of siamjax's tracker; None: only others.
         others: as `siamjax.evaluation.specs.parse` takes them.
         constants: for all of siamjax's own among them.
+        baselines: more others, of the flag --baselines.
 
     Raises:
         UserError: as `specs.parse`; two of one name; none; constants without a tracker of
             siamjax's.
     """
     chosen = [] if checkpoint is None else [specs.of_checkpoint(checkpoint, name, constants)]
-    chosen += [specs.parse(text, constants) for text in others]
+    given = [("--tracker", text) for text in others]
+    given += [("--baselines", text) for text in baselines]
+    chosen += [specs.parse(text, constants, flag) for flag, text in given]
     if not chosen:
         raise UserError(
             "nothing to evaluate: give --tracker=SPEC (--tracker=help lists them),"
@@ -81,9 +85,10 @@ def select(
         runner.check_name(each)
     for i, each in enumerate(names):
         if each in names[:i]:
+            flag, text = given[i - len(names)]
             raise UserError(
-                f"--name={each}: two trackers are called so; choose another name, or name one:"
-                f" --tracker=NAME={others[i - len(names)]}"
+                f"{flag}={text}: two trackers are called {each}; name this one:"
+                f" --tracker=NAME={specs.unnamed(text)}"
             )
     if constants and all(spec.checkpoint is None for spec in chosen):
         raise UserError(

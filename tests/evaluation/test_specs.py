@@ -131,12 +131,37 @@ def test_a_class_and_a_factory_in_a_file_of_the_current_folder(mine):
         ("nano", "Nano needs model files: backbone=FILE, neckhead=FILE"),
         ("nano[backbone=a.onnx;neckhead=b.onnx]", "a.onnx: no such model file"),
         ("penalty_k=0.1", "constants are given by --set penalty_k=0.1"),
+        # before: "unknown tracker", or "no module own.py"
+        ("nano[backbone=a.onnx", r"^--tracker=nano\[.* give options as \[NAME=VALUE"),
+        ("{}.py:Mine", r"^--tracker=\w+.py:Mine: a Python file is .*: --tracker=\w+:Mine$"),
+        ("{}.py", r": --tracker=\w+:CLASS$"),
+        ("{}", r": --tracker=\w+:CLASS$"),
+        ("", "^--tracker=: give a tracker; --tracker=help lists them"),
+        # before: a TypeError on each sequence, without the flag
+        ("{}:factory[siz=3]", r"factory\[siz=3\]: got .* argument 'siz'; it takes \(side.*\)$"),
     ],
 )
 def test_bad_specs_are_one_line(mine, text, message):
     with pytest.raises(UserError, match=message) as caught:
         specs.parse(text.format(mine))
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_baseline_is_of_its_flag(tmp_path, monkeypatch):
+    """Before: "--tracker=foo: unknown tracker 'foo'"."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^--baselines=foo: unknown tracker 'foo'"):
+        cli.dispatch(["eval", "--dataset=synthetic", "--baselines=static,foo"])
+
+
+@pytest.mark.parametrize("protocol", ["ope", "multistart"])
+def test_repetitions_without_an_effect_are_refused(tmp_path, monkeypatch, protocol):
+    """Before: fifteen runs, each in the place of the one before."""
+    monkeypatch.chdir(tmp_path)
+    flags = ["--dataset=synthetic", "--limit=1", "--baselines=static", f"--protocol={protocol}"]
+    with pytest.raises(UserError, match=r"^--repetitions=15: has no effect on synthetic"):
+        cli.dispatch(["eval", *flags, "--repetitions=15", "--out=out"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_modules_that_cannot_be_imported(mine):
@@ -173,8 +198,13 @@ def test_help_lists_every_tracker(capsys):
 
 
 def test_two_trackers_of_one_name(mine, checkpoint):
-    with pytest.raises(UserError, match=r"--name=static: two .*--tracker=NAME=static$"):
+    with pytest.raises(UserError, match=r"--tracker=static: two .*--tracker=NAME=static$"):
         trackers.select(checkpoint, ["static"], "static")
+    # before: "--name=a: two trackers are called so; ... --tracker=NAME=a=static"
+    with pytest.raises(UserError, match=r"^--tracker=a=static: two .* called a;.*=NAME=static$"):
+        trackers.select(None, ["a=mil", "a=static"])
+    with pytest.raises(UserError, match=r"^--baselines=mil: two .* called mil; .*=NAME=mil$"):
+        trackers.select(None, ["mil"], baselines=["mil"])
     with pytest.raises(UserError, match=rf"Mine: two .*NAME={mine}:Mine$"):
         trackers.select(None, ["static", f"{mine}:Mine", f"{mine}:Mine"])
     found = trackers.select(checkpoint, [f"b={mine}:Mine", "static"], "a")

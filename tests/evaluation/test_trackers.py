@@ -49,7 +49,7 @@ def test_a_real_time_tracker_starts_as_the_one_it_paces(benchmark, tiny):
 
 
 def test_names_that_collide_and_nothing_to_run(benchmark, checkpoint, tmp_path):
-    with pytest.raises(UserError, match="--name=static: two trackers are called so"):
+    with pytest.raises(UserError, match="--tracker=static: two trackers are called static"):
         trackers.run_trackers(benchmark, tmp_path, checkpoint, ["static"], name="static")
     with pytest.raises(UserError, match="nothing to evaluate"):
         trackers.run_trackers(benchmark, tmp_path)
