@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -117,4 +118,4 @@ def _row(path):
     if len(path) <= depth and path[0] == "head":
         return "head/fusion"
     name = "/".join(path[:depth])
-    return name.replace("backbone/bn1", "backbone/conv1")
+    return re.sub(r"^backbone/bn(\d+)$", r"backbone/conv\1", name)

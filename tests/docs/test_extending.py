@@ -115,6 +115,11 @@ def test_a_label_format(source, tmp_path):
     convert = ("labels", str(tmp_path / "boxes.csv"), "--to=centres", f"--out={tmp_path / 'o'}")
     run(source, "-m", "siamjax", *convert)
     assert (tmp_path / "o" / "boxes.txt").read_text() == "2.50,4.00\n"
+    script = (  # before: an IndexError
+        "from siamjax.media.labels import Video, contents;"
+        "print(contents([Video('v', [])], 'centres'))"
+    )
+    assert run(source, "-c", script) == "{'v.txt': ''}\n"
 
 
 def test_a_command(source, clips):
@@ -140,9 +145,11 @@ def test_a_data_set_to_train_on(source, tmp_path):
 
 
 def test_a_backbone_is_inspected(source):
-    """Before: `siamjax inspect configs/plain.py` ended with KeyError: 'plain', of PySOT's names."""
+    """Before: `siamjax inspect configs/plain.py` ended with KeyError: 'plain', of PySOT's names;
+    of the normalisations the first alone was counted with its convolution."""
     printed = run(source, "-m", "siamjax", "inspect", "configs/plain.py")
-    assert re.search(r"^backbone/conv4 +\d+x\d+x64 +8 +18,432 ", printed, re.MULTILINE)
+    assert re.search(r"^backbone/conv4 +\d+x\d+x64 +8 +18,560 ", printed, re.MULTILINE)
+    assert "backbone/bn" not in printed
     assert "tensors" not in printed
 
 
