@@ -130,10 +130,12 @@ class OpenCV:
             )
         if set(self._files) != set(OPENCV[name]):
             needed = ", ".join(f"{key}=FILE" for key in OPENCV[name]) or "none"
-            raise UserError(f"OpenCV's tracker {name} needs model files: {needed}")
+            raise UserError(f"OpenCV's tracker {name} needs model files: {needed}{_source(name)}")
         for path in self._files.values():
             if not os.path.isfile(path):
-                raise UserError(f"{path}: no such model file for OpenCV's tracker {name}")
+                raise UserError(
+                    f"{path}: no such model file for OpenCV's tracker {name}{_source(name)}"
+                )
         if self._files:
             self._create()  # model files that cannot be read are known before anything runs
 
@@ -184,6 +186,16 @@ OPENCV: dict[str, tuple[str, ...]] = {
     "DaSiamRPN": ("model", "kernel_cls1", "kernel_r1"),
     "Vit": ("net",),
 }
+# where these files are
+SOURCES = {
+    "Nano": "https://github.com/HonglinChu/SiamTrackers, NanoTrack/models/nanotrackv2",
+    "DaSiamRPN": "the links in https://github.com/opencv/opencv/blob/4.x/samples/python/tracker.py",
+    "Vit": "https://github.com/opencv/opencv_zoo, models/object_tracking_vittrack",
+}
+
+
+def _source(name: str) -> str:
+    return f"; get them from {SOURCES[name]}" if name in SOURCES else ""
 
 
 def _opencv_factory(name: str):

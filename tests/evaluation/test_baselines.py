@@ -141,9 +141,10 @@ def test_make_says_what_there_is():
 
 
 def test_opencv_model_files(tmp_path):
-    with pytest.raises(UserError, match="Nano needs model files: backbone=FILE, neckhead=FILE"):
+    needed = "Nano needs model files: backbone=FILE, neckhead=FILE; get them from https://.*Chu"
+    with pytest.raises(UserError, match=needed):
         baselines.make("Nano")
-    with pytest.raises(UserError, match=r"none.onnx: no such model file"):
+    with pytest.raises(UserError, match=r"none.onnx: no such model file .*; get them .*vittrack$"):
         baselines.make("Vit", net=str(tmp_path / "none.onnx"))
     with pytest.raises(UserError, match="MIL needs model files: none"):
         baselines.make("MIL", net="x.onnx")
