@@ -115,7 +115,7 @@ def test_bad_arguments_write_nothing(data, tmp_path):
         (data, "--batch=-1", "--batch and --workers: give 0 or more"),
         (data, "--config=demo", "--config=demo: the study robustness trains nothing"),
         (data, "--config.seed=1", "--config.seed=1: the study robustness trains nothing"),
-        (data, "--against=bundled", "two trackers are called so"),
+        (data, "--against=bundled", "two trackers are called bundled"),
     ):
         with pytest.raises(UserError, match=message):
             study(place, out, flag)
