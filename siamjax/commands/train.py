@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if not final["finished"]:
         return 143
     failed = final.pop("validation_errors")
-    numbers = {name: x for name, x in final.items() if isinstance(x, int | float)}
-    print(", ".join(f"{name} {x:.4g}" for name, x in numbers.items() if name != "finished"))
+    numbers = {name: x for name, x in final.items() if type(x) in (int, float)}
+    print(", ".join(f"{name} {x:.4g}" for name, x in numbers.items()))
     if failed:
         print(f"{failed} validation(s) failed; {args.workdir}/metrics.jsonl says why")
     return 0

@@ -23,6 +23,7 @@ from siamjax.evaluation.scoring import Scores
 from siamjax.finetuning import pictures, plan
 from siamjax.finetuning.plan import Plan
 from siamjax.media import labels
+from siamjax.media.labels import check
 from siamjax.training import metrics
 from siamjax.training.loop import train
 from siamjax.wording import counted, first
@@ -32,6 +33,7 @@ OF_MAP = ("presence", "presence_low", "presence_high")  # but these stay the exp
 BEFORE, AFTER = "before", "after"
 _PROBE_STEPS = 8  # of the training that measures the speed
 _PROBE_FRAMES = 20
+_SHOWN = 3  # labels that look wrong
 _PLANNED = 0.9  # share of the time for training that is planned
 _SPARE = 0.1  # share of all time for saving, loading and reporting
 
@@ -90,8 +92,8 @@ class Finetuning:
             plan.check_same(old, new, out)
             minutes = old.minutes if old.finished else new.minutes
             new = dataclasses.replace(old, minutes=minutes, config=new.config)
-        elif (out / "checkpoints").is_dir():
-            raise UserError(f"--out={out}: a run of siamjax train is there; give another --out")
+        elif out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
+            raise UserError(f"--out={out}: holds something else; give another --out")
         self.plan = new
 
     def run(self, prepare: Prepare, say: Say = print) -> Scores | None:
@@ -123,6 +125,11 @@ class Finetuning:
             self._keep()
             page = pictures.page(self.videos, self.plan.left_out)
             files.write_whole(self.out / "labels.html", page)
+            doubtful = [line for video in self.videos for line in check.faults(video)]
+            for line in doubtful[:_SHOWN]:
+                say(f"  look at {line}")
+            if len(doubtful) > _SHOWN:
+                say(f"  and {len(doubtful) - _SHOWN} more such places")
             prepare(self.plan.trained, self.out / "shards", self.config.crops)
             for reason, count in index.read_manifest(self.out / "shards")["skipped"].items():
                 say(f"  skipped, {reason}: {count}")
@@ -194,7 +201,9 @@ class Finetuning:
         """Trains a few steps for their speed."""
         probe = self.out / "probe"
         shutil.rmtree(probe, ignore_errors=True)
-        train(self._with_steps(_PROBE_STEPS, epochs=1, log_every=1, mirror=""), probe)
+        made = train(self._with_steps(_PROBE_STEPS, epochs=1, log_every=1, mirror=""), probe)
+        if made["stopped"]:
+            raise KeyboardInterrupt
         speeds = [line.get("pairs_per_s") for line in metrics.read_lines(probe / "metrics.jsonl")]
         shutil.rmtree(probe)
         self._keep(speed=statistics.median(filter(None, speeds)))
@@ -246,8 +255,7 @@ class Finetuning:
         """
         until, least = self._end_of_training, self.config.finetune.least
         config = self._with_steps(self.plan.steps)
-        final = train(config, self.out / "train", until=until, least=least)
-        if not final["finished"] and (final["done"] < least or time.monotonic() < until):
+        if train(config, self.out / "train", until=until, least=least)["stopped"]:
             raise KeyboardInterrupt
 
 

@@ -179,7 +179,7 @@ class Run:
         jax.clear_caches()  # the programs of many networks would fill the memory
         if last["finished"]:
             write_whole(self.folder / "trained.json", json.dumps({"step": last.get("step")}) + "\n")
-        return last["finished"]
+        return last["finished"] and not last["stopped"]
 
     def path_of(self, name: str, key: Any) -> Path:
         """Where something measured lies."""

@@ -63,11 +63,12 @@ def train(
 
     Returns:
         The last line of metrics: means of loss, cls_loss, loc_loss, grad_norm since the line before
-        it, lr, epoch, step; `finished`, False when SIGTERM or `until` ended it early; `done`, all
-        steps made; and `validation_errors`, how many validations raised.
+        it, lr, epoch, step; `finished`, False when SIGTERM or `until` ended it early; `stopped`,
+        whether SIGTERM came, were it after the last step; `done`, all steps made; and
+        `validation_errors`, how many validations raised.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
+        KeyboardInterrupt: Ctrl-C, after a checkpoint was saved, were it that of the last step.
         UserError: a folder that can't be written or that another process trains in, a config other
             than the one the run began with, no training data, a batch that can't be split over the
             devices, too many steps with a non-finite loss in a row, a full disk.
@@ -91,16 +92,11 @@ def train(
         if run.lead:
             write_whole(workdir / "config.json", to_json(config))
         run.restore(saved, resources)
-        if run.done == run.total:
-            say(f"{workdir}: finished already at step {run.total}")
-            finished = True
-            if run.lead:
-                run.open_lines().close()
-        else:
-            finished = run.start(resources, host_batch, validate)
-    if run.stop.signal == signal.SIGINT and not finished:
+        finished = run.start(resources, host_batch, validate)
+    if run.stop.signal == signal.SIGINT:
         raise KeyboardInterrupt
-    return metrics.outcome(workdir) | {"finished": finished, "done": run.done}
+    ended = {"finished": finished, "stopped": run.stop.signal is not None, "done": run.done}
+    return metrics.outcome(workdir) | ended
 
 
 def _steps_per_epoch(config) -> int:
@@ -169,6 +165,11 @@ class _Run:
 
     def start(self, resources: Resources, host_batch: int, validate: Validate | None) -> bool:
         """Opens what the training reads from and writes to, and trains; as `train`."""
+        if self.done == self.total:
+            say(f"{self.workdir}: finished already at step {self.total}")
+            if self.lead:
+                self.open_lines().close()
+            return True
         self._tell(self.saved.space(self.state, self.mirror is not None))
         begins = initial.begins(self.config.train, self.done, self.total)
         self._tell(f"{self.workdir}: {begins}; {metrics.viewer(self.workdir)}")

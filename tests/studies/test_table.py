@@ -56,7 +56,7 @@ def count(tmp_path, monkeypatch):
 
     def train(config, folder, until=None):
         trained.append(config.seed)
-        return {"finished": True, "step": 1}
+        return {"finished": True, "stopped": False, "step": 1}
 
     monkeypatch.setattr(runs.loop, "train", train)
     monkeypatch.setattr(study.synthetic, "build", lambda *args, **kwargs: None)
@@ -152,7 +152,7 @@ def test_a_run_that_fails_leaves_the_others(count, tmp_path, monkeypatch, capsys
     def train(config, folder, until=None):
         if config.train.momentum == 0.3:
             raise UserError("the loss is not finite")
-        return {"finished": True}
+        return {"finished": True, "stopped": False}
 
     monkeypatch.setattr(runs.loop, "train", train)
     with pytest.raises(UserError, match="count, cde, seed 0: the loss is not finite"):
@@ -186,7 +186,9 @@ def test_a_checkpoint_that_is_not_there_writes_nothing(tmp_path):
 
 
 def test_a_stopped_study_has_its_exit_code(count, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs.loop, "train", lambda *args, **kwargs: {"finished": False})
+    monkeypatch.setattr(
+        runs.loop, "train", lambda *args, **kwargs: {"finished": False, "stopped": False}
+    )
     assert call(tmp_path) == 143
 
 

@@ -70,19 +70,24 @@ def test_a_lost_lock_ends_the_run(tiny, tmp_path, monkeypatch):
 # --- Ctrl-C
 
 
-def test_ctrl_c_saves_as_sigterm_does(tiny, whole, tmp_path, monkeypatch, capsys):
-    """Before: "interrupted", exit code 130, and `checkpoints/` was empty."""
+def _signal_at(monkeypatch, step, number):
+    """Raises a signal in a step of the next training."""
     real = loop._Run._record
 
     def record(self):
-        if self.done == 3 and self.stop.signal is None:
-            signal.raise_signal(signal.SIGINT)
+        if self.done == step and self.stop.signal is None:
+            signal.raise_signal(number)
             end = time.monotonic() + 10
             while self.stop.signal is None and time.monotonic() < end:
                 time.sleep(0.001)
         real(self)
 
     monkeypatch.setattr(loop._Run, "_record", record)
+
+
+def test_ctrl_c_saves_as_sigterm_does(tiny, whole, tmp_path, monkeypatch, capsys):
+    """Before: "interrupted", exit code 130, and `checkpoints/` was empty."""
+    _signal_at(monkeypatch, 3, signal.SIGINT)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         loop.train(tiny(), tmp_path, lambda *_: {"a": 0.5})
@@ -94,6 +99,22 @@ def test_ctrl_c_saves_as_sigterm_does(tiny, whole, tmp_path, monkeypatch, capsys
     assert "stopped by Ctrl-C at step 3 of 8; the same command resumes it" in errors
     assert loop.train(tiny(), tmp_path, lambda *_: {"a": 0.5})["finished"]
     assert_same_end(tmp_path, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_last_step_is_not_lost(tiny, whole, tmp_path, monkeypatch, number):
+    """Before: `siamjax finetune` did its next step all the same."""
+    _signal_at(monkeypatch, 8, number)
+    if number == signal.SIGINT:
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(tiny(), tmp_path, lambda *_: {"a": 0.5})
+    else:
+        made = loop.train(tiny(), tmp_path, lambda *_: {"a": 0.5})
+        assert (made["finished"], made["stopped"]) == (True, True)
+    assert_same_end(tmp_path, whole)
+    monkeypatch.undo()
+    again = loop.train(tiny(), tmp_path, lambda *_: {"a": 0.5})
+    assert (again["finished"], again["stopped"]) == (True, False)
 
 
 @pytest.mark.slow
