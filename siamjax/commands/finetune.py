@@ -1,13 +1,14 @@
 """`siamjax finetune`: a network learns from a few videos of one's own."""
 
 import argparse
+import math
 from pathlib import Path
 
 from data_prep.folder import Folder
 from data_prep.parts import Options
 from data_prep.preparation import Preparation
 from siamjax import api
-from siamjax.commands.flags import add_checkpoint, add_device
+from siamjax.commands.flags import add_checkpoint, add_device, check_least
 from siamjax.errors import UserError
 
 DESCRIPTION = """\
@@ -52,8 +53,9 @@ def run(args: argparse.Namespace) -> None:
     from siamjax.finetuning import plan, table  # JAX
     from siamjax.finetuning.run import AFTER, BEFORE, Finetuning
 
-    if not args.minutes > 0:
+    if not 0 < args.minutes < math.inf:
         raise UserError(f"--minutes={args.minutes:g}: must be above 0")
+    check_least(args, seed=0)
     folder, out = Path(args.folder), Path(args.out)
     checkpoint = api.training_folder(args.checkpoint or api.default_checkpoint()).resolve()
     new = plan.Plan(str(folder.resolve()), str(checkpoint), args.backbone, args.minutes, args.seed)
@@ -72,5 +74,6 @@ def run(args: argparse.Namespace) -> None:
         print(f"{out / 'finetune.json'}, {out / 'evaluation' / 'report.html'}")
     if tuning.map_left_out:
         why = "the map of presence was of the old weights"
-        print(f"lost goes by the score: {why}; siamjax study presence fits one")
+        fit = f"siamjax study presence --workdir=DIR --tracker={out} --data=folder=FOLDER"
+        print(f"lost goes by the score: {why}; {fit} fits one on other videos")
     print(f"siamjax track VIDEO --box=X,Y,W,H --checkpoint={out}")

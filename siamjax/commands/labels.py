@@ -62,6 +62,9 @@ def run(args: argparse.Namespace) -> None:
             print("\n".join(report(videos, looks_right=not unread)))
         _refuse(list(unread.values()))
         return
+    source, out = Path(args.source), Path(args.out)
+    if source.is_dir() and out.resolve() == source.resolve():
+        raise UserError(f"--out={out}: the labels that are read lie there; name another folder")
     videos = labels.read(args.source, args.format, args.media)
     made = labels.write(videos, args.to, args.out, args.images)
     print(f"{_counts(videos)} -> {counted(len(made), 'file')}, {args.out}")

@@ -71,23 +71,31 @@ class Outputs:
             if flag != "--out_labels" or Path(path).suffix:
                 files.check_writable(path)
 
-    def check_labels(self, video: labels.Video, inputs: Mapping[str, str | Path]) -> None:
+    def check_labels(
+        self, video: labels.Video, inputs: Mapping[str, str | Path], replace: bool
+    ) -> None:
         """Tries the format of the labels on a video with one row for each target.
 
         Args:
             inputs: as `check` takes them.
+            replace: files that are there may be replaced: an interrupted run wrote them.
 
         Raises:
-            UserError: it cannot hold them, or a file in its folder is an input or another output.
+            UserError: it cannot hold them, or a file that is there would be replaced, were it an
+                input or another output.
         """
         if not self.labels:
             return
         format, place = self.labels
         made = labels.contents([video], format)
-        if Path(place).suffix and not Path(place).is_dir():
-            return
+        alone = Path(place).suffix and not Path(place).is_dir()
         for name in made:
-            files.check_apart(self.paths | {"--out_labels": os.path.join(place, name)}, inputs)
+            path = place if alone else os.path.join(place, name)
+            if not alone:
+                files.check_apart(self.paths | {"--out_labels": path}, inputs)
+            if os.path.exists(path) and not replace:  # it may have been corrected by hand
+                fix = "move it away, or name another place"
+                raise UserError(f"--out_labels={place}: {path} exists already; {fix}")
 
     def write(self, video: labels.Video) -> list[str]:
         """Writes tables and labels; returns their paths.
@@ -104,7 +112,7 @@ class Outputs:
                 failed = failed or error
         if self.labels:
             try:
-                labels.write([video], *self.labels)
+                labels.write([video], *self.labels, replace=True)
             except UserError as error:
                 failed = failed or error
         if failed:

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int | None:
             rows = [Row(number, k, *box, 1.0, 0.0, False) for k, box in enumerate(boxes)]
             source = Path(args.video)
             probe = labels.of_source(tracks._replace(rows=rows), source, size, number + 1)
-            outputs.check_labels(probe, _inputs(args, spec))
+            outputs.check_labels(probe, _inputs(args, spec), args.resume)
             trackers = ready or _tracker(spec)
             steps = _steps(args, video, (number, first), frames, targets, kept, *trackers)
             ran = _follow(steps, outputs.video, video.fps, window, args.heatmap, targets, kept)

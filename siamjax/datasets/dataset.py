@@ -187,7 +187,8 @@ def aligned_images(
             " fill the gap or leave the sequence out"
         )
     if first is None and len(paths) != count:
+        what = "images" if len(paths) < count else "rows"
         raise UserError(
-            f"{truth}: {count} rows for {len(paths)} images in {folder}; restore the missing ones"
+            f"{truth}: {count} rows for {len(paths)} images in {folder}; restore the missing {what}"
         )
     return ImageFiles([by_number[number] for number in numbers])

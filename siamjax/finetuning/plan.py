@@ -13,6 +13,7 @@ import numpy as np
 from siamjax.config import difference
 from siamjax.errors import UserError
 from siamjax.files import write_whole
+from siamjax.wording import first
 
 FILE = "plan.json"
 # a resumed run may differ; fields of the config are compared by name
@@ -88,9 +89,13 @@ def check_same(old: Plan, new: Plan, out: Path) -> None:
     for field in dataclasses.fields(Plan):
         was, now = getattr(old, field.name), getattr(new, field.name)
         if field.name not in _MEASURED and was != now:
+            before, this = _short(was), _short(now)
+            if isinstance(was, Mapping):  # labels: names of videos, and digests
+                names = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+                before, this = "others", f"changed of {first(names)}"
             raise UserError(
-                f"{out}: began with {field.name} {_short(was)}, this is {_short(now)}; give another"
-                " --out, or remove it"
+                f"{out}: began with {field.name} {before}, this is {this}; give another --out, or"
+                " remove it"
             )
     if old.config:
         was, now = (ml_collections.ConfigDict(dict(each.config)) for each in (old, new))

@@ -121,7 +121,7 @@ def test_a_folder_holds_one_training(tmp_path, videos, checkpoint):
     ):
         api.training_folder(both)
     command = ["finetune", str(videos), f"--checkpoint={checkpoint}", f"--out={both}"]
-    with pytest.raises(UserError, match=r"both: a run of siamjax train is there"):
+    with pytest.raises(UserError, match=r"both: holds something else; give another"):
         dispatch(command)
 
 
@@ -157,18 +157,18 @@ def test_the_least_steps_are_made_when_time_is_over(tmp_path, videos, checkpoint
     monkeypatch.setattr(tuning, "_benchmark", lambda: None)
     said = {}
 
-    def made(done):
+    def made(stopped):
         def train(*_, **options):
             said.update(options)
-            return {"finished": False, "done": done}
+            return {"stopped": stopped}
 
         monkeypatch.setattr(run, "train", train)
         tuning.run(lambda *_: None, lambda _: None)
 
-    with pytest.raises(KeyboardInterrupt):  # SIGTERM, before there are as many
-        made(19)
+    with pytest.raises(KeyboardInterrupt):  # SIGTERM
+        made(True)
     assert not tuning.plan.finished
-    made(20)
+    made(False)  # by the end of its time
     assert tuning.plan.finished
     assert said["least"] == 20
     assert said["until"] < time.monotonic()
@@ -211,7 +211,9 @@ def test_boxes_that_give_no_crop_are_counted(tmp_path, videos, checkpoint, monke
         run.Finetuning(own, out, plan.Plan(str(own), str(checkpoint), False, 1.0, 0)).run(
             prepare, said.append
         )
-    assert said[1] == "  skipped, box is outside of the image: 2"  # of the two that are trained on
+    assert said[1] == "  look at cat, 0, frame 3: the box is outside of the frame"
+    assert said[4] == "  and 3 more such places"
+    assert said[5] == "  skipped, box is outside of the image: 2"  # of the two that are trained on
 
 
 def scores(**gains):
@@ -285,6 +287,8 @@ def test_bad_input(videos, checkpoint, tmp_path):
         ([str(tmp_path / "none")], "no such file or folder"),
         ([str(tmp_path / "empty")], "no video"),
         ([str(videos), "--minutes=0"], "--minutes=0"),
+        ([str(videos), "--minutes=inf"], "--minutes=inf: must be above 0"),
+        ([str(videos), "--seed=-1"], "--seed=-1: must be at least 0"),
         ([str(videos), "--config=demo"], "experiment like configs/finetune"),
         ([str(videos), "--checkpoint=/none"], "no such checkpoint"),
     ):

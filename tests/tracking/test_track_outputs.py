@@ -172,7 +172,13 @@ def test_files_of_a_folder_of_labels_replace_nothing(track, source):
         track("a.webm", "--box_file=x/a.csv", *wanted)
     with pytest.raises(UserError, match=r"--txt=x/a\.csv and --out_labels=x/a\.csv are one file"):
         track("a.webm", BOX, "--txt=x/a.csv", *wanted)
+    # before: labels that had been corrected by hand were replaced by those of a second run
+    with pytest.raises(UserError, match=r"--out_labels=x: x/a\.csv exists already; move it away"):
+        track("a.webm", BOX, *wanted)
+    with pytest.raises(UserError, match=r"--out_labels=x/a\.csv: x/a\.csv exists already"):
+        track("a.webm", BOX, "--labels=csv", "--out_labels=x/a.csv")
     assert Path("x/a.csv").read_text() == "40,50,30,24\n"
+    Path("x/a.csv").unlink()
     track("a.webm", BOX, *wanted)
     assert len(table("x/a.csv")) == 12
 

@@ -162,20 +162,25 @@ def contents(videos: Sequence[Video], format: str) -> dict[str, str]:
 
 
 def write(
-    videos: Sequence[Video], format: str, out: str | Path, images: bool = False
+    videos: Sequence[Video],
+    format: str,
+    out: str | Path,
+    images: bool = False,
+    replace: bool = False,
 ) -> list[Path]:
     """Writes labels.
 
     Args:
         out: a folder; or the file, with its suffix, where the format makes one of these videos.
         images: write the frames, too, where the format expects them.
+        replace: take the place of files that are there.
 
     Returns:
         The files that were written.
 
     Raises:
-        UserError: as `contents`; two videos of one name; an output would replace an input, or
-            cannot be written.
+        UserError: as `contents`; two videos of one name; a file of another suffix; an output would
+            replace another file, or cannot be written.
     """
     out = Path(out)
     _check_names(videos, f"--out={out}")
@@ -183,6 +188,11 @@ def write(
     if out.suffix and not out.is_dir():
         if len(made) > 1:
             raise UserError(f"--out={out}: {format} makes {len(made)} files; name a folder")
+        usual = [Path(name).suffix for name in made] + [".txt"] * (format == "mot")
+        if out.suffix.lower() not in usual:
+            raise UserError(
+                f"--out={out}: {format} is written as a {usual[0]} file, or in a folder"
+            )
         paths = dict.fromkeys([out], next(iter(made.values()), ""))
     else:
         paths = {out / name: text for name, text in made.items()}
@@ -200,6 +210,10 @@ def write(
         if path.resolve() in inputs:
             raise UserError(f"--out={out}: would replace {path}, an input; choose another place")
     for path in paths:
+        if path.exists() and not replace:  # it may have been corrected by hand
+            raise UserError(
+                f"--out={out}: {path} exists already; move it away, or name another place"
+            )
         files.check_writable(path)
     written = [files.write_whole(path, text) for path, text in paths.items()]
     for name, picture in pictures([*videos], module(format)) if images else ():

@@ -16,7 +16,7 @@ import numpy as np
 
 from siamjax.files import folder_name
 from siamjax.media.labels.images import polygon_box, turned
-from siamjax.media.labels.jsons import built_as
+from siamjax.media.labels.jsons import built_as, part
 from siamjax.media.labels.keyframes import Key, filled
 from siamjax.media.labels.model import Shape, Track, Video, track
 from siamjax.media.labels.places import Places, base_name, is_video
@@ -99,18 +99,20 @@ def _video(
 def _track(node: Element, end: int | None, frames: range | None, skipped: Counter[str]) -> Track:
     keys = []
     names = []
+    label, id = node.get("label", ""), node.get("id", "0")
     for child in node:
-        outline = shape_of(child)
+        with part(f"track {id}, frame {child.get('frame', 'without a number')}"):
+            outline = shape_of(child)
+            frame = int(child.attrib["frame"]) if outline else 0
         if outline is None:
             skipped[f"{child.tag} is no box"] += 1
             continue
         box, polygon = outline
         outside = child.get("outside") == "1"
         occluded, key = child.get("occluded") == "1", child.get("keyframe", "1") == "1"
-        shape = Shape(int(child.attrib["frame"]), box, polygon, occluded, key)
+        shape = Shape(frame, box, polygon, occluded, key)
         keys.append(Key(shape, not outside, not outside))
         names += [a.text for a in child.findall("attribute") if a.get("name") == "name"]
-    label, id = node.get("label", ""), node.get("id", "0")
     return track(id, filled(keys, end, frames), next(filter(None, names), "") or "", label, skipped)
 
 

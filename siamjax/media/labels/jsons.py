@@ -26,7 +26,26 @@ def built_as(path: Path, form: str, fix: str = "export it again") -> Iterator[No
     try:
         yield
     except _WRONG as error:
-        raise UserError(f"{path}: not {form} ({error!r}); {fix}") from None
+        raise UserError(f"{path}: not {form} ({_said(error)}); {fix}") from None
+
+
+@contextlib.contextmanager
+def part(what: str) -> Iterator[None]:
+    """A block that reads a part of a file, which the line of `built_as` then names.
+
+    Raises:
+        ValueError: the part is built in another way.
+    """
+    try:
+        yield
+    except _WRONG as error:
+        raise ValueError(f"{what}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return str(error) if isinstance(error, ValueError) else repr(error)
 
 
 def load(path: Path) -> Any:

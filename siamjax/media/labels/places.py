@@ -66,10 +66,10 @@ def check_rows(path: Path, count: int, found: dict) -> None:
     else:
         return
     if count != frames:
-        raise UserError(
-            f"{path}: {count} rows for {counted(frames, kind)} in {place}; restore the missing"
-            " ones, or give frames without the target an empty row"
-        )
+        fix = f"restore the missing {kind}s, or leave rows out"
+        if count < frames:
+            fix = "restore the missing rows, or give frames without the target an empty one"
+        raise UserError(f"{path}: {count} rows for {counted(frames, kind)} in {place}; {fix}")
 
 
 def need_folder(source: Path) -> None:

@@ -417,6 +417,21 @@ def test_broken_files_are_named_in_one_line(tmp_path, name):
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ('<box frame="2" xtl="1" ytl="1" xbr="2"/>', "track 7, frame 2: ybr is missing"),
+        ('<box frame="2" xtl="a" ytl="1" xbr="2" ybr="3"/>', "track 7, frame 2: could not convert"),
+        ('<box xtl="1" ytl="1" xbr="2" ybr="3"/>', "track 7, frame without a number: frame is mis"),
+    ],
+)
+def test_a_broken_box_of_cvat_is_named(tmp_path, box, said):
+    """Before: "not CVAT's XML 1.1 (KeyError('ybr'))"."""
+    text = f'<annotations><track id="7" label="x">{box}</track></annotations>'
+    with pytest.raises(UserError, match=rf"a\.xml: not CVAT's XML 1\.1.* \({said}"):
+        labels.read(put(tmp_path / "a.xml", text))
+
+
 HUGE = {
     "a.xml": CVAT.format(
         more="", tracks=f'<track id="0" label="x">{BOX.format(0, 0, 1, 11)}'

@@ -210,8 +210,30 @@ def test_no_output_replaces_an_input(mine, tmp_path):
     with pytest.raises(UserError, match=r"would replace .*frames\.txt, an input"):
         dispatch(["labels", str(mine / "frames.txt"), "--to=txt", f"--out={mine / 'frames.txt'}"])
     assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
+    # before: the file that was written was read in the place of the labels from then on
+    with pytest.raises(UserError, match=r"mine: the labels that are read lie there"):
+        dispatch(["labels", str(mine), "--to=coco", f"--out={mine}"])
+    assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
     labels.write(videos, "csv", tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["beside.csv", "frames.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "message"),
+    [
+        ("coco", "README.md", r"README\.md: coco is written as a \.json file, or in a folder"),
+        ("cvat", "notes.txt", "cvat is written as a .xml file"),
+        ("mot", "gt.txt", r"gt\.txt exists already; move it away"),
+        ("csv", "corrected.csv", r"corrected\.csv exists already; move it away"),
+    ],
+)
+def test_no_output_replaces_another_file(mine, tmp_path, monkeypatch, name, out, message):
+    """Before: `--out=README.md` replaced that file by JSON."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / out).write_text("precious")
+    with pytest.raises(UserError, match=message):
+        dispatch(["labels", str(mine / "frames.txt"), f"--to={name}", f"--out={out}"])
+    assert (tmp_path / out).read_text() == "precious"
 
 
 def test_two_videos_of_one_name_are_refused(tmp_path):
