@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 
 from configs import base
+from siamjax.errors import UserError
 from siamjax.training import schedule
 
 
 def learning_rates(*values):
     names = ("epochs", "warmup_epochs", "warmup_start", "warmup_end", "lr_start", "lr_end")
     return schedule.learning_rates(SimpleNamespace(**dict(zip(names, values, strict=True))))
+
+
+@pytest.mark.parametrize("wrong", [-1.0, 0.0, float("nan"), float("inf")])
+def test_a_rate_has_to_be_positive(wrong):
+    """Before: a negative one trained, until "lower the learning rate"."""
+    with pytest.raises(UserError, match=r"^--config.train.lr_start=.*: must be above 0"):
+        learning_rates(5, 2, 0.1, 0.4, wrong, 0.01)
 
 
 def test_warm_up_and_decay_by_hand():
