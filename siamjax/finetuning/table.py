@@ -47,5 +47,8 @@ def write(out: Path, scores: Scores, before: str, after: str) -> None:
         for name in scores.per_sequence[before]
     }
     mean = {tracker: scores.trackers[tracker][FIGURE] for tracker in (before, after)}
-    text = json.dumps({"figure": FIGURE, "targets": rows, "mean": mean}, indent=1)
+    gains = [row[after] - row[before] for row in rows.values()]
+    interval = bootstrap.of_mean(gains) if len(gains) > 1 else None
+    found = {"figure": FIGURE, "targets": rows, "mean": mean, "interval_of_difference": interval}
+    text = json.dumps(found, indent=1)
     write_whole(out / "finetune.json", text + "\n")

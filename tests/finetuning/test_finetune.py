@@ -244,6 +244,10 @@ def test_a_loss_is_printed_as_plainly_as_a_gain(tmp_path):
     table.write(tmp_path, scores(cat=0.25), "before", "after")
     written = json.loads((tmp_path / "finetune.json").read_text())
     assert written["targets"] == {"cat": {"before": 0.5, "after": 0.75}}
+    assert written["interval_of_difference"] is None
+    table.write(tmp_path, scores(cat=0.1, dog=0.2, fox=0.3), "before", "after")
+    written = json.loads((tmp_path / "finetune.json").read_text())
+    assert written["interval_of_difference"] == pytest.approx([0.1, 0.3])
 
 
 @pytest.fixture(scope="module")
