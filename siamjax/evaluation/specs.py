@@ -130,7 +130,7 @@ def checkpoint_identity(path: str | os.PathLike) -> str:
     sizes.
 
     Raises:
-        UserError: no such file or folder.
+        UserError: no such file or folder, or no checkpoint in it.
     """
     path = api.training_folder(path)
     if not path.exists():
@@ -140,6 +140,8 @@ def checkpoint_identity(path: str | os.PathLike) -> str:
         if file.is_file():
             digest.update(file.read_bytes())
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    if path.is_dir() and not any(each.name.isdecimal() for each in (path, *folder.iterdir())):
+        raise UserError(f"{path}: no checkpoint here; give the folder of a training")
     for file in filter(Path.is_file, sorted(folder.rglob("*"))):
         digest.update(f"{file.relative_to(folder)} {file.stat().st_size}\n".encode())
     return digest.hexdigest()

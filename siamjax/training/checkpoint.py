@@ -56,7 +56,7 @@ def load_variables(path) -> tuple[ml_collections.ConfigDict, dict[str, Any], int
         steps = saved_steps(folder)
     found = newest_readable(folder, steps, with_training=False)
     if found is None:
-        raise UserError(f"{path}: no checkpoint here; give a folder that run_train.py wrote to")
+        raise UserError(f"{path}: no checkpoint here; give the folder of a training")
     (variables, _, meta), step, _ = found
     place = folder / str(step)
     config = from_json(json.dumps(meta["config"]), place)

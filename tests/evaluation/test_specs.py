@@ -92,6 +92,13 @@ def test_a_checkpoint_by_its_path_and_the_bundled_one(checkpoint, tmp_path, monk
     assert (bundled.name, bundled.identity) == ("bundled", spec.identity)
 
 
+def test_a_folder_without_a_checkpoint_is_refused_at_once(checkpoint, tmp_path):
+    """Before: after the trackers named before it had run."""
+    (tmp_path / "begun" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"begun: no checkpoint here; give the folder of a train"):
+        trackers.select(checkpoint, [f"new={tmp_path / 'begun'}"])
+
+
 def test_constants_in_brackets_go_before_those_for_all(checkpoint):
     spec = specs.parse(f"x={checkpoint}[lr=0.1;penalty_k=0.3]", {"lr": 0.2, "instance": 287.0})
     assert spec.constants == {"instance": 287.0, "lr": 0.1, "penalty_k": 0.3}
