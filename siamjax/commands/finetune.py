@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--minutes={args.minutes:g}: must be above 0")
     check_least(args, seed=0)
     folder, out = Path(args.folder), Path(args.out)
+    if not folder.exists():
+        hint = f"siamjax render --seed=1 --out={folder}/one makes a video to try"
+        raise UserError(f"{folder}: no such folder; give that of your labelled videos ({hint})")
     checkpoint = api.training_folder(args.checkpoint or api.default_checkpoint()).resolve()
     new = plan.Plan(str(folder.resolve()), str(checkpoint), args.backbone, args.minutes, args.seed)
 

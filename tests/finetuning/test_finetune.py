@@ -288,7 +288,7 @@ def test_chosen_videos_alone_are_a_source(videos):
 def test_bad_input(videos, checkpoint, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, message in (
-        ([str(tmp_path / "none")], "no such file or folder"),
+        ([str(tmp_path / "none")], "none: no such folder; give that of your labelled videos"),
         ([str(tmp_path / "empty")], "no video"),
         ([str(videos), "--minutes=0"], "--minutes=0"),
         ([str(videos), "--minutes=inf"], "--minutes=inf: must be above 0"),
