@@ -5,9 +5,9 @@ world, its backbone does not train.
 
 Command: make demo (or siamjax demo --out=runs/demo)
 Hardware: any machine; two CPU cores are enough.
-Cost: 4,800 pairs, 300 steps; 6 min 40 s on two cores of an EPYC, rendering included.
-Expected: success AUC 0.64 to 0.73 on the 16 held-out synthetic clips (five seeds on two cores, two
-seeds on one); the bundled network itself has 0.62 there.
+Cost: 4,800 pairs, 300 steps; 2 min 10 s to 6 min 40 s on two cores, rendering included.
+Expected: success AUC 0.63 to 0.73 on the 16 held-out synthetic clips (on each of two
+machines five seeds on two cores, two seeds on one); the bundled network itself has 0.62 there.
 """
 
 from configs import bundled, studies
