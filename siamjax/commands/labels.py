@@ -8,7 +8,7 @@ from pathlib import Path
 from siamjax.errors import UserError
 from siamjax.media import labels
 from siamjax.media.formats import FORMATS
-from siamjax.media.labels.check import faults, gaps
+from siamjax.media.labels.check import faults, gaps, to_look_at
 from siamjax.wording import counted
 
 _FORMATS = "\n".join(f"  {name:<14}{text}" for name, (_, text) in FORMATS.items())
@@ -52,9 +52,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("--to and --out: give both to convert, neither to look")
     if args.media is not None and not Path(args.media).exists():
         raise UserError(f"--media={args.media}: no such file or folder")
-    if args.to is not None and not hasattr(labels.module(args.to), "write"):
-        known = ", ".join(labels.writable())
-        raise UserError(f"--to={args.to}: this format is read only; choose one of {known}")
+    if args.to is not None:
+        labels.check_format("--to", args.to)
     if args.to is None:
         unread: dict[str, UserError] = {}
         videos = labels.read(args.source, args.format, args.media, unread)
@@ -102,9 +101,7 @@ def report(videos: Sequence[labels.Video], looks_right: bool = True) -> list[str
         lines.append(f"and {len(videos) - len(shown)} more videos")
     lines += [f"left out, {reason}: {n}" for reason, n in sorted(_skipped(videos).items())]
     found = [fault for video in videos for fault in faults(video)]
-    lines += [f"look at {fault}" for fault in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        lines.append(f"and {len(found) - _SHOWN} more such places")
+    lines += to_look_at(found, _SHOWN)
     if not found and looks_right:
         lines.append("nothing looks wrong")
     return lines

@@ -2,16 +2,15 @@
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from siamjax import files, viz
-from siamjax.errors import UserError, one_of
+from siamjax.errors import UserError
 from siamjax.media import journal, labels
-from siamjax.media.formats import FORMATS, TRACK_FLAGS
+from siamjax.media.formats import TRACK_FLAGS
 from siamjax.media.frames import IMAGE_SUFFIXES, frame_folder
 from siamjax.media.tracks import Row
 from siamjax.media.writer import check_suffix
@@ -74,28 +73,24 @@ class Outputs:
     def check_labels(
         self, video: labels.Video, inputs: Mapping[str, str | Path], replace: bool
     ) -> None:
-        """Tries the format of the labels on a video with one row for each target.
+        """Tries the labels on a video with one row for each target.
 
         Args:
             inputs: as `check` takes them.
             replace: files that are there may be replaced: an interrupted run wrote them.
 
         Raises:
-            UserError: it cannot hold them, or a file that is there would be replaced, were it an
-                input or another output.
+            UserError: the format cannot hold them or be written there, or a file that is there
+                would be replaced, were it an input or another output.
         """
         if not self.labels:
             return
         format, place = self.labels
-        made = labels.contents([video], format)
-        alone = Path(place).suffix and not Path(place).is_dir()
-        for name in made:
-            path = place if alone else os.path.join(place, name)
-            if not alone:
-                files.check_apart(self.paths | {"--out_labels": path}, inputs)
-            if os.path.exists(path) and not replace:  # it may have been corrected by hand
-                fix = "move it away, or name another place"
-                raise UserError(f"--out_labels={place}: {path} exists already; {fix}")
+        made = labels.planned([video], format, place, "--out_labels")
+        for path in made:
+            files.check_apart(self.paths | {"--out_labels": str(path)}, inputs)
+        if not replace:
+            labels.check_absent(made, f"--out_labels={place}")
 
     def write(self, video: labels.Video) -> list[str]:
         """Writes tables and labels; returns their paths.
@@ -131,9 +126,8 @@ def chosen(args: argparse.Namespace, name: str) -> Outputs:
     """
     if (args.labels is None) != (args.out_labels is None):
         raise UserError("--labels=FORMAT and --out_labels=PLACE: give both, or neither")
-    if args.labels is not None and args.labels not in (known := labels.writable()):
-        why = "this format is read only" if args.labels in FORMATS else "no such label format"
-        raise UserError(f"--labels={args.labels}: {why}; {one_of(args.labels, known)}")
+    if args.labels is not None:
+        labels.check_format("--labels", args.labels)
     tables = {name: path for name in TRACK_FLAGS if (path := getattr(args, name))}
     wanted = (args.labels, args.out_labels) if args.labels else None
     nothing = not (args.out or args.show or tables or wanted)

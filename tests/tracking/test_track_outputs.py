@@ -207,6 +207,11 @@ def test_labels_in_a_folder(track, folder):
             ["--labels=nothing", "--out_labels=x"],
             "--labels=nothing: no such label format; choose on",
         ),
+        # before: when everything was tracked
+        (
+            ["--labels=cvat", "--out_labels=x.txt"],
+            r"--out_labels=x\.txt: cvat is written as a \.xml",
+        ),
         (["--labels=masks", "--out_labels=x"], "--labels=masks: this format is read only; choose"),
         (["--labels=txt", "--out_labels=x.txt", "--add=3:1,1,20,20"], "2 targets"),
         (["--set", "penalty=1", "--csv=x"], "no constant 'penalty'; did you mean penalty_k"),

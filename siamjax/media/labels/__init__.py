@@ -8,7 +8,7 @@ gives the texts of files by their names; where a format cannot be written `write
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -161,6 +161,61 @@ def contents(videos: Sequence[Video], format: str) -> dict[str, str]:
     return known.write(videos)
 
 
+def check_format(flag: str, name: str) -> None:
+    """Refuses a format that is not written.
+
+    Args:
+        flag: that names the format, for the message.
+
+    Raises:
+        UserError: names those that are.
+    """
+    if name not in (known := writable()):
+        why = "this format is read only" if name in FORMATS else "no such label format"
+        raise UserError(f"{flag}={name}: {why}; {one_of(name, known)}")
+
+
+def planned(
+    videos: Sequence[Video], format: str, out: str | Path, flag: str = "--out"
+) -> dict[Path, str]:
+    """The texts of labels, by the paths of the files that they become.
+
+    Args:
+        out: a folder; or the file, with its suffix, where the format makes one of these videos.
+        flag: that names `out`, for messages.
+
+    Raises:
+        UserError: as `contents`; two videos of one name; a file of another suffix; a name that
+            leads out of the folder.
+    """
+    out = Path(out)
+    _check_names(videos, f"{flag}={out}")
+    made = contents(videos, format)
+    if not out.suffix or out.is_dir():
+        _check_inside(made, f"{flag}={out}")
+        return {out / name: text for name, text in made.items()}
+    if len(made) > 1:
+        raise UserError(f"{flag}={out}: {format} makes {len(made)} files; name a folder")
+    usual = [Path(name).suffix for name in made] + [".txt"] * (format == "mot")
+    if made and out.suffix.lower() not in usual:
+        raise UserError(f"{flag}={out}: {format} is written as a {usual[0]} file, or in a folder")
+    return {out: next(iter(made.values()), "")}
+
+
+def check_absent(paths: Iterable[Path], shown: str) -> None:
+    """Refuses to replace files: they may have been corrected by hand.
+
+    Args:
+        shown: the flag and its value, for the message.
+
+    Raises:
+        UserError: names the first that is there.
+    """
+    for path in paths:
+        if path.exists():
+            raise UserError(f"{shown}: {path} exists already; move it away, or name another place")
+
+
 def write(
     videos: Sequence[Video],
     format: str,
@@ -171,7 +226,7 @@ def write(
     """Writes labels.
 
     Args:
-        out: a folder; or the file, with its suffix, where the format makes one of these videos.
+        out: as `planned` takes it.
         images: write the frames, too, where the format expects them.
         replace: take the place of files that are there.
 
@@ -179,46 +234,33 @@ def write(
         The files that were written.
 
     Raises:
-        UserError: as `contents`; two videos of one name; a file of another suffix; an output would
-            replace another file, or cannot be written.
+        UserError: as `planned`; an output would replace another file, or cannot be written.
     """
     out = Path(out)
-    _check_names(videos, f"--out={out}")
-    made = contents(videos, format)
-    if out.suffix and not out.is_dir():
-        if len(made) > 1:
-            raise UserError(f"--out={out}: {format} makes {len(made)} files; name a folder")
-        usual = [Path(name).suffix for name in made] + [".txt"] * (format == "mot")
-        if out.suffix.lower() not in usual:
-            raise UserError(
-                f"--out={out}: {format} is written as a {usual[0]} file, or in a folder"
-            )
-        paths = dict.fromkeys([out], next(iter(made.values()), ""))
-    else:
-        paths = {out / name: text for name, text in made.items()}
+    paths = planned(videos, format, out)
+    names = [n for v in videos for n in frame_paths(v, module(format))] if images else []
     if images and out in paths:
         raise UserError(f"--images: needs a folder as --out, not the file {out}")
-    if not out.suffix or out.is_dir():
-        for name in (*made, *(n for v in videos for n in frame_paths(v, module(format)) if images)):
-            if ".." in Path(name).parts or Path(name).is_absolute():
-                raise UserError(
-                    f"--out={out}: the name {name} in the labels leads out of it; rename"
-                )
+    _check_inside(names, f"--out={out}")
     inputs = {path.resolve() for video in videos for path in _inputs(video)}
-    frames = [out / n for v in videos for n in frame_paths(v, module(format))] if images else []
-    for path in (*paths, *frames):
+    outputs = [*paths, *(out / name for name in names)]
+    for path in outputs:
         if path.resolve() in inputs:
             raise UserError(f"--out={out}: would replace {path}, an input; choose another place")
+    if not replace:
+        check_absent(outputs, f"--out={out}")
     for path in paths:
-        if path.exists() and not replace:  # it may have been corrected by hand
-            raise UserError(
-                f"--out={out}: {path} exists already; move it away, or name another place"
-            )
         files.check_writable(path)
     written = [files.write_whole(path, text) for path, text in paths.items()]
     for name, picture in pictures([*videos], module(format)) if images else ():
         written.append(files.write_whole(out / name, picture))
     return written
+
+
+def _check_inside(names: Iterable[str], shown: str) -> None:
+    for name in names:
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise UserError(f"{shown}: the name {name} in the labels leads out of it; rename")
 
 
 def _inputs(video: Video) -> list[Path]:

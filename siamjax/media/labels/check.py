@@ -54,6 +54,12 @@ def faults(video: Video) -> list[str]:
     return lines
 
 
+def to_look_at(found: Sequence[str], most: int) -> list[str]:
+    """The first of such lines as they are printed, and how many more there are."""
+    lines = [f"look at {line}" for line in found[:most]]
+    return [*lines, f"and {len(found) - most} more such places"] if len(found) > most else lines
+
+
 def _px(size: Sequence[int]) -> str:
     return f"{size[0]}x{size[1]} px"
 

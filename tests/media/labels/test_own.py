@@ -236,6 +236,22 @@ def test_no_output_replaces_another_file(mine, tmp_path, monkeypatch, name, out,
     assert (tmp_path / out).read_text() == "precious"
 
 
+def test_frames_of_an_earlier_call_are_not_replaced(mine, tmp_path):
+    """As labels are not."""
+    (video,) = (video for video in labels.read(mine) if video.name == "frames")
+    picture, *_ = labels.write([video], "coco", tmp_path / "first", images=True)[1:]
+    (tmp_path / "out" / picture.relative_to(tmp_path / "first")).parent.mkdir(parents=True)
+    (tmp_path / "out" / picture.relative_to(tmp_path / "first")).write_text("precious")
+    with pytest.raises(UserError, match=rf"{picture.name} exists already; move it away"):
+        labels.write([video], "coco", tmp_path / "out", images=True)
+
+
+def test_labels_of_no_video_are_an_empty_file(tmp_path):
+    """Before: IndexError."""
+    labels.write([], "csv", tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text() == ""
+
+
 def test_two_videos_of_one_name_are_refused(tmp_path):
     one = Video("a", [track("1", [Shape(0, (1, 2, 3, 4))])])
     with pytest.raises(UserError, match="two videos are called a; rename one"):
