@@ -20,8 +20,7 @@ import numpy as np
 import track
 from machine import machine, memory
 
-from siamjax import api, models
-from siamjax.models import weights
+from siamjax import models
 from siamjax.tracking import Settings, Tracker, TrackerConfig
 from siamjax.tracking import tracker as rules
 
@@ -57,15 +56,12 @@ class Streams:
 
     def __init__(self, network: str, tiny: bool, clips: int):
         self.tiny = tiny
+        if tiny and TINY[network]:
+            track.NETWORKS[network]["model"] |= TINY[network]
+        self.config, self.variables = track.load(network)
         if network == "bundled":
-            self.config, self.variables = weights.load(api.default_checkpoint())
             sections = {s: self.config[s].to_dict() for s in ("model", "anchors", "crops")}
             track.NETWORKS["bundled"] = sections | {"tracker": self.config.tracker.to_dict()}
-        if tiny:
-            track.NETWORKS[network]["model"] |= TINY[network]
-        if network != "bundled":
-            self.config = track.make_config(network)
-            self.variables = track.make_variables(self.config)
         self.figures = {"machine": machine()}
         if clips:
             self.figures |= track.many_clips(network, clips, 2 if tiny else 32)

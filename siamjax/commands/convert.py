@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: what the user has to change.
     """
-    from siamjax.integrations import convert  # JAX
-
     if args.source != "siamjax" and not Path(args.model).is_file():
         raise UserError(f"{args.model}: no such file")
+    from siamjax.integrations import convert  # JAX
+
     if args.source == "to-pysot":
         if args.half:
             raise UserError("--half: PySOT's checkpoints are float32; leave it out")

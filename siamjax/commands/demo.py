@@ -53,8 +53,7 @@ def run(args: argparse.Namespace) -> int | None:
     # as long as the held-out clips: the template must fit the target's views at the clip's end too
     synthetic.build(out / "shards", args.videos, length=120, every=8, workers=args.workers)
     _report(started, f"2/4 training -> {out / 'train'}")
-    made = train(config, out / "train")
-    if made["stopped"] or not made["finished"]:
+    if train(config, out / "train")["stopped"]:
         return 143
     _report(started, f"3/4 tracking held-out clips -> {out / 'results'}")
     benchmark = registry.load("synthetic")

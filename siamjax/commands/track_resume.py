@@ -62,12 +62,10 @@ class KeptRows:
             undo.pop_all()
         self.past = past if resume and past and past.rows else None
         if resume:
-            there = (
-                f"{self.past.frames} frames are there, the last is tracked again"
-                if self.past
-                else ""
-            )
-            print(there or f"no rows in {path}: from the start")
+            if self.past:
+                print(f"{self.past.frames} frames are there, the last is tracked again")
+            else:
+                print(f"no rows in {path}: from the start")
 
     @property
     def unseen(self) -> set[int]:

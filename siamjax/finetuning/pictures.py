@@ -2,24 +2,27 @@
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
 from siamjax import viz
 from siamjax.errors import UserError
-from siamjax.media.labels import Video, check
+from siamjax.media.labels import Video
 from siamjax.wording import counted
 
 PICTURES = 4  # of each video
 WIDTH = 420  # px
 
 
-def page(videos: Sequence[Video], left_out: Sequence[str]) -> str:
+def page(
+    videos: Sequence[Video], faults: Mapping[str, Sequence[str]], left_out: Sequence[str]
+) -> str:
     """HTML: some frames of every video with all boxes, and what looks wrong.
 
     Args:
+        faults: what looks wrong, by the video's name.
         left_out: names of the videos that are not trained on.
     """
     parts = []
@@ -27,12 +30,10 @@ def page(videos: Sequence[Video], left_out: Sequence[str]) -> str:
         use = "left out, for evaluation" if video.name in left_out else "trained on"
         frames = sorted({int(frame) for each in video.tracks for frame in each.frames})
         chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, PICTURES).round().astype(int)]
-        faults = "".join(f"<li>{html.escape(line)}" for line in check.faults(video))
+        wrong = "".join(f"<li>{html.escape(line)}" for line in faults[video.name])
         counts = f"{counted(len(video.tracks), 'target')}, {counted(video.boxes, 'box')}; {use}"
         pictures = "".join(_picture(video, frame) for frame in dict.fromkeys(chosen))
-        parts.append(
-            f"<h2>{html.escape(video.name)}</h2><p>{counts}</p><ul>{faults}</ul>{pictures}"
-        )
+        parts.append(f"<h2>{html.escape(video.name)}</h2><p>{counts}</p><ul>{wrong}</ul>{pictures}")
     return f"""<!doctype html>
 <meta charset="utf-8"><title>Labels</title>
 <style>

@@ -1,6 +1,7 @@
 """The steps of a fine-tuning, each of which a resumed one skips when it is done."""
 
 import dataclasses
+import itertools
 import json
 import math
 import shutil
@@ -92,7 +93,7 @@ class Finetuning:
             plan.check_same(old, new, out)
             minutes = old.minutes if old.finished else new.minutes
             new = dataclasses.replace(old, minutes=minutes, config=new.config)
-        elif out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
+        elif out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
             raise UserError(f"--out={out}: holds something else; give another --out")
         self.plan = new
 
@@ -123,13 +124,11 @@ class Finetuning:
             if self.plan.finished:
                 say(f"finished before, with --minutes={self.plan.minutes:g}: its result is shown")
             self._keep()
-            page = pictures.page(self.videos, self.plan.left_out)
+            faults = {video.name: check.faults(video) for video in self.videos}
+            page = pictures.page(self.videos, faults, self.plan.left_out)
             files.write_whole(self.out / "labels.html", page)
-            doubtful = [line for video in self.videos for line in check.faults(video)]
-            for line in doubtful[:_SHOWN]:
-                say(f"  look at {line}")
-            if len(doubtful) > _SHOWN:
-                say(f"  and {len(doubtful) - _SHOWN} more such places")
+            for line in check.to_look_at(list(itertools.chain(*faults.values())), _SHOWN):
+                say(f"  {line}")
             prepare(self.plan.trained, self.out / "shards", self.config.crops)
             for reason, count in index.read_manifest(self.out / "shards")["skipped"].items():
                 say(f"  skipped, {reason}: {count}")

@@ -52,7 +52,7 @@ def export(path: str | os.PathLike, config, variables) -> Path:
         raise UserError(f"--out={path}: name a .zip file")
     runner, program = path.with_suffix(".py"), Path(exported.__file__).read_bytes()
     first = program.partition(b"\n")[0]
-    if runner.exists() and not runner.read_bytes().startswith(first):
+    if runner.is_file() and not runner.read_bytes().startswith(first):
         raise UserError(
             f"{runner}: a file of yours, which the runner would replace; choose another --out"
         )

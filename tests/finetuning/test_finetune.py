@@ -300,6 +300,12 @@ def test_bad_input(videos, checkpoint, tmp_path):
         with pytest.raises(UserError, match=message):
             dispatch(["finetune", *arguments, f"--out={tmp_path / 'out'}"])
     assert not (tmp_path / "out").exists()
+    (tmp_path / "out").write_text("precious")
+    with pytest.raises(UserError, match=r"^.*out"):
+        dispatch(
+            ["finetune", str(videos), f"--checkpoint={checkpoint}", f"--out={tmp_path / 'out'}"]
+        )
+    assert (tmp_path / "out").read_text() == "precious"
 
 
 @pytest.mark.slow

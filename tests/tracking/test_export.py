@@ -208,7 +208,12 @@ def test_the_runner_refuses_frames(artefact, frame):
 
 def test_bad_output(tmp_path, tiny):
     weights.save(tmp_path / "tiny.npz", tiny.config, tiny.variables)
-    for out, message in (("a.onnx", "name a .zip file"), ("tiny.npz/a.zip", "cannot make")):
+    (tmp_path / "b.py").mkdir()
+    for out, message in (
+        ("b.zip", "b.py: "),
+        ("a.onnx", "name a .zip file"),
+        ("tiny.npz/a.zip", "cannot make"),
+    ):
         with pytest.raises(UserError, match=message):
             cli.dispatch(
                 ["export", f"--checkpoint={tmp_path / 'tiny.npz'}", f"--out={tmp_path / out}"]
